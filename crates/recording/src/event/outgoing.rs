@@ -1,0 +1,135 @@
+//! Writing events.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{CLEANUP_DUE, PARKED, RELEASED, STORED, TRANSFER_DUE};
+use crate::{ParkReason, Queue, RecordingKey, Stored};
+
+/// Where an event goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// To the exchange `callferry.recordings` with this routing key.
+    Topic(&'static str),
+    /// Straight to one of our own queues; nobody else sees it.
+    Queue(Queue),
+}
+
+/// An event to publish: persistent, mandatory, confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub route: Route,
+    /// The message id: stable over repetitions of the same statement.
+    pub message_id: String,
+    /// The event.
+    pub body: Vec<u8>,
+    /// Text headers besides.
+    pub headers: Vec<(String, String)>,
+}
+
+const SOURCE: &str = "urn:callferry";
+
+fn event(kind: &str, id: &str, at: DateTime<Utc>, key: &RecordingKey, data: &Value) -> Vec<u8> {
+    json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": SOURCE,
+        "type": kind,
+        "subject": key.recording_id,
+        "time": at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        "datacontenttype": "application/json",
+        "data": data,
+    })
+    .to_string()
+    .into_bytes()
+}
+
+fn topic(routing_key: &'static str, id: &str, body: Vec<u8>) -> Outgoing {
+    Outgoing {
+        route: Route::Topic(routing_key),
+        message_id: id.to_owned(),
+        body,
+        headers: Vec::new(),
+    }
+}
+
+/// The acknowledgment: the copy is proven. The same copy has the same id and the same data,
+/// however often it is published.
+#[must_use]
+pub fn stored(stored: &Stored) -> Outgoing {
+    let announced = stored.announced();
+    let id = stored.acknowledgment_id().to_string();
+    let data = json!({
+        "account_id": announced.key.account_id,
+        "recording_id": announced.key.recording_id,
+        "interaction_id": announced.interaction_id,
+        "kind": announced.kind,
+        "destination_revision": stored.destination().revision,
+        "location": stored.location(),
+        "receipt": stored.receipt(),
+        "attributes": announced.attributes,
+    });
+    let body = event(
+        STORED,
+        &id,
+        stored.receipt().stored_at,
+        &announced.key,
+        &data,
+    );
+    topic("recording.stored.v1", &id, body)
+}
+
+/// The recording cannot go on now; published once per new reason. `id` is the row's.
+#[must_use]
+pub fn parked(
+    key: &RecordingKey,
+    id: Uuid,
+    at: DateTime<Utc>,
+    reason: ParkReason,
+    next_attempt_at: Option<DateTime<Utc>>,
+) -> Outgoing {
+    let id = id.to_string();
+    let data = json!({
+        "account_id": key.account_id,
+        "recording_id": key.recording_id,
+        "reason": reason,
+        "hint": reason.hint(),
+        "next_attempt_at": next_attempt_at,
+    });
+    topic(
+        "recording.parked.v1",
+        &id,
+        event(PARKED, &id, at, key, &data),
+    )
+}
+
+/// The original is gone. `id` is the row's.
+#[must_use]
+pub fn released(key: &RecordingKey, id: Uuid, at: DateTime<Utc>) -> Outgoing {
+    let id = id.to_string();
+    let data = json!({ "account_id": key.account_id, "recording_id": key.recording_id });
+    topic(
+        "recording.released.v1",
+        &id,
+        event(RELEASED, &id, at, key, &data),
+    )
+}
+
+/// Drives a row on: to the transfer or the cleanup queue.
+#[must_use]
+pub fn due(queue: Queue, key: &RecordingKey, id: Uuid, at: DateTime<Utc>) -> Outgoing {
+    let kind = match queue {
+        Queue::Transfer | Queue::Quarantine => TRANSFER_DUE,
+        Queue::Cleanup => CLEANUP_DUE,
+    };
+    let id = id.to_string();
+    let data = json!({ "account_id": key.account_id, "recording_id": key.recording_id });
+    Outgoing {
+        route: Route::Queue(queue),
+        message_id: id.clone(),
+        body: event(kind, &id, at, key, &data),
+        headers: Vec::new(),
+    }
+}

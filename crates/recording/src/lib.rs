@@ -1,0 +1,54 @@
+//! The domain of callferry: what a recording is, which states it passes through, what counts as
+//! proof that a copy arrived, what each fault means, and the ports through which roles reach the
+//! outside. No I/O, no clock, no runtime.
+//!
+//! **Architecture invariant.** A [`Stored`] is made only from a fresh [`Verified`], a
+//! [`Releasable`] only from a `Stored` and another fresh `Verified`. Receipts are remembered,
+//! proofs never are, so a row read back can never by itself authorise a deletion.
+
+mod destination;
+mod digest;
+mod event;
+mod fault;
+mod ids;
+mod ladder;
+mod lease;
+mod lifecycle;
+mod object;
+mod ports;
+mod proof;
+mod receipt;
+mod refusal;
+mod settlement;
+mod staging_path;
+mod strict_json;
+
+pub use destination::{Destination, DestinationOwner, S3Bucket};
+pub use digest::{Crc64Nvme, Digests, MalformedDigest, Sha256};
+pub use event::{
+    Announced, AnnouncedOriginal, Due, Incoming, MAX_EVENT_BYTES, Outgoing, Route,
+    StoredAnnouncement, due, parked, parse, released, stored,
+};
+pub use fault::{Class, Fault, LedgerFault, Next, ParkReason, PublishFault, StagingFault, decide};
+pub use ids::{AccountId, InteractionId, Kind, MalformedId, RecordingId, RecordingKey};
+pub use ladder::{RUNGS, rung};
+pub use lease::{FENCE_MARGIN, Fence, LEASE, Lease, LeaseLost};
+pub use lifecycle::{
+    Expired, Identity, Parked, Record, Recording, Releasable, Released, Staged, State, Stored,
+};
+pub use object::{ObjectKey, extension, object_key, object_metadata, safe_media_type};
+pub use ports::bucket::{
+    Begun, Look, Lookers, Outbound, Progress, SendFault, SendOutcome, Writers,
+};
+pub use ports::clock::Clock;
+pub use ports::ledger::{
+    Advance, Announcement, Claimed, Granted, Happened, Ledger, Note, Parking, QuarantineEntry,
+    Queued, ReleaseClaim, ReleaseGranted, ReleaseRefusal, Requeue,
+};
+pub use ports::publisher::{Publisher, Queue};
+pub use ports::staging::{Moved, Original, Originals, Trash, TrashEntry};
+pub use proof::{Expected, FirstLook, Mismatch, Observed, Verified};
+pub use receipt::{Location, Method, Receipt};
+pub use refusal::{Refusal, RefusalReason};
+pub use settlement::{Delivery, Handler, Probe, Settlement};
+pub use staging_path::{StagingPath, TRASH_DIRECTORY, UnsafePath};
