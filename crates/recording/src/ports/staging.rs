@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::{Identity, RecordingKey, Releasable, StagingFault, StagingPath};
+use crate::{Digests, Identity, RecordingKey, Releasable, StagingFault, StagingPath};
 
 /// Opens originals for reading.
 #[async_trait]
@@ -36,6 +36,13 @@ pub trait Original: Send + Sync {
     /// # Errors
     /// [`StagingFault::Changed`] if the file ends before that.
     async fn read(&self, offset: u64, len: usize) -> Result<Bytes, StagingFault>;
+
+    /// Reads the whole file once and hashes it, without sending it anywhere; ends with
+    /// [`Original::still_same`].
+    ///
+    /// # Errors
+    /// As [`Original::read`] and [`Original::still_same`].
+    async fn digests(&self) -> Result<Digests, StagingFault>;
 
     /// Compares the identity with the one when it was opened; called after the last read.
     ///
@@ -111,6 +118,12 @@ pub trait Trash: Send + Sync {
         entry: &TrashEntry,
         permission: &Releasable,
     ) -> Result<bool, StagingFault>;
+
+    /// Whether the file at `path` is, by identity, the one that was copied.
+    ///
+    /// # Errors
+    /// Staging is unusable.
+    async fn in_place(&self, path: &StagingPath, identity: Identity) -> Result<bool, StagingFault>;
 
     /// Puts an entry back to `path` without replacing anything. `false`: the path is taken, the
     /// entry stays in the trash.

@@ -1,0 +1,6 @@
+//! Metrics and logging set-up: the only crate that knows `prometheus`. A metric is a method here,
+//! its labels are closed sets, and every family's help says what it counts.
+
+mod metrics;
+
+pub use metrics::{InFlight, Metrics, Stage};
