@@ -1,0 +1,208 @@
+//! One attempt at a release: from the trash and the second look to the unlink.
+
+use recording::{
+    Fault, Moved, ParkReason, Releasable, ReleaseGranted, StagingFault, TrashEntry, Verified,
+};
+use telemetry::Stage;
+use tokio::time::Instant;
+
+use super::{Cleanup, Gone, Kept};
+use crate::keeper::Bounds;
+use crate::outage::Outage;
+use crate::prove::{Copy, Sight, look};
+
+fn refused(reason: ParkReason, detail: impl Into<String>) -> Kept {
+    Kept::Refused(Fault::new(reason, detail))
+}
+
+impl Cleanup {
+    pub(super) async fn release(&self, granted: &ReleaseGranted) -> Result<Gone, Kept> {
+        let left = self.left_in_trash(granted).await?;
+        let proof = match self.second_look(granted).await {
+            Ok(proof) => proof,
+            Err(kept) => {
+                // Nothing is written while the original lies where nobody looks for it.
+                if let Some(entry) = left {
+                    self.put_back(granted, &entry).await?;
+                }
+                return Err(self.if_intact(granted, kept).await?);
+            }
+        };
+        let Some(permission) = granted.stored.releasable(&proof, &granted.lease) else {
+            return Err(refused(
+                ParkReason::CopyDiffers,
+                "the look was for other bytes",
+            ));
+        };
+        let began = Instant::now();
+        let gone = match left {
+            Some(entry) => self.finish_left(granted, entry, permission).await?,
+            None => self.move_and_unlink(granted, permission).await?,
+        };
+        self.ports.metrics.stage(Stage::Delete, began.elapsed());
+        Ok(gone)
+    }
+
+    /// What an earlier claim left in the trash, renamed to this lease's token.
+    async fn left_in_trash(&self, granted: &ReleaseGranted) -> Result<Option<TrashEntry>, Kept> {
+        let key = &granted.stored.announced().key;
+        let token = granted.lease.token;
+        let trash = &self.ports.trash;
+        let entries = self.staging(self.patience.staging(|| trash.find(key)).await?)?;
+        for entry in entries {
+            if entry.token == token {
+                return Ok(Some(entry));
+            }
+            granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
+            let taken = self
+                .patience
+                .staging(|| trash.take_over(entry.clone(), token))
+                .await?;
+            if let Some(entry) = self.staging(taken)? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn second_look(&self, granted: &ReleaseGranted) -> Result<Verified, Kept> {
+        let stored = &granted.stored;
+        let Some(expected) = stored.expected() else {
+            return Err(refused(
+                ParkReason::CopyDiffers,
+                "the receipt's checksum is unreadable",
+            ));
+        };
+        let copy = Copy {
+            announced: stored.announced(),
+            destination: stored.destination(),
+            key: stored.object_key(),
+        };
+        let began = Instant::now();
+        let size = stored.receipt().size_bytes;
+        let deadline = self.tuning.look_max.max(self.tuning.send_max(size));
+        let looking = look(&*self.ports.lookers, &copy, &expected);
+        let bounds = Bounds {
+            deadline,
+            progress: None,
+        };
+        let sight = self.keeper(granted).during(bounds, looking).await?;
+        self.ports.metrics.stage(Stage::Prove, began.elapsed());
+        match sight {
+            Ok(Sight::Proven(proof)) => Ok(*proof),
+            Ok(Sight::Absent) => Err(Kept::CopyLost),
+            Ok(Sight::Other(mismatch)) => {
+                Err(refused(ParkReason::CopyDiffers, mismatch.to_string()))
+            }
+            Err(fault) => Err(Kept::Refused(fault)),
+        }
+    }
+
+    /// A copy that is gone leads back to parked only while the original is provably intact;
+    /// otherwise a person must look, at once.
+    async fn if_intact(&self, granted: &ReleaseGranted, kept: Kept) -> Result<Kept, Kept> {
+        match kept {
+            Kept::CopyLost => {}
+            other @ (Kept::Refused(_) | Kept::Outage(_) | Kept::Overtaken) => return Ok(other),
+        }
+        let path = &granted.stored.announced().original.path;
+        let identity = granted.stored.identity();
+        let trash = &self.ports.trash;
+        let intact = self
+            .patience
+            .staging(|| trash.in_place(path, identity))
+            .await?;
+        if self.staging(intact)? {
+            return Ok(Kept::CopyLost);
+        }
+        let detail = "nothing is at the key, and the original is not in its place";
+        Ok(refused(ParkReason::OriginalReplaced, detail))
+    }
+
+    async fn finish_left(
+        &self,
+        granted: &ReleaseGranted,
+        entry: TrashEntry,
+        permission: Releasable,
+    ) -> Result<Gone, Kept> {
+        let trash = &self.ports.trash;
+        let same = self
+            .patience
+            .staging(|| trash.is_the_copied(&entry, &permission))
+            .await?;
+        if self.staging(same)? {
+            return self.unlink(granted, entry, permission).await;
+        }
+        self.put_back(granted, &entry).await?;
+        Err(refused(
+            ParkReason::OriginalReplaced,
+            "what lay in the trash is not what was copied",
+        ))
+    }
+
+    async fn move_and_unlink(
+        &self,
+        granted: &ReleaseGranted,
+        permission: Releasable,
+    ) -> Result<Gone, Kept> {
+        let path = &granted.stored.announced().original.path;
+        granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
+        // One attempt: after a failure the next claim looks into the trash first.
+        match self.ports.trash.move_in(path, &permission).await {
+            Ok(Moved::Moved(entry)) => self.unlink(granted, entry, permission).await,
+            Ok(Moved::Absent) => Ok(Gone::Already),
+            Ok(Moved::NotTheSame) => Err(refused(
+                ParkReason::OriginalReplaced,
+                "the file at the path is not the one that was copied",
+            )),
+            Err(fault) => Err(staging_kept(fault)),
+        }
+    }
+
+    async fn unlink(
+        &self,
+        granted: &ReleaseGranted,
+        entry: TrashEntry,
+        permission: Releasable,
+    ) -> Result<Gone, Kept> {
+        granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
+        match self.ports.trash.unlink(entry, permission).await {
+            Ok(()) => Ok(Gone::Deleted),
+            Err(fault) => Err(staging_kept(fault)),
+        }
+    }
+
+    async fn put_back(&self, granted: &ReleaseGranted, entry: &TrashEntry) -> Result<(), Kept> {
+        let path = &granted.stored.announced().original.path;
+        granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
+        let trash = &self.ports.trash;
+        let back = self
+            .patience
+            .staging(|| trash.put_back(entry, path))
+            .await?;
+        if !self.staging(back)? {
+            tracing::error!(
+                recording.key = %entry.key,
+                "an original stays in the trash: another file has its path"
+            );
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as one of the steps around it")]
+    fn staging<T>(&self, answer: Result<T, StagingFault>) -> Result<T, Kept> {
+        answer.map_err(staging_kept)
+    }
+}
+
+fn staging_kept(fault: StagingFault) -> Kept {
+    match fault {
+        StagingFault::Unavailable(why) => Kept::Outage(Outage(why)),
+        StagingFault::Absent => refused(
+            ParkReason::Interrupted,
+            "the file went away while it was handled",
+        ),
+        StagingFault::NotAPlainFile(what) => refused(ParkReason::NotAPlainFile, what),
+        StagingFault::Changed => refused(ParkReason::OriginalReplaced, fault.to_string()),
+    }
+}

@@ -1,0 +1,166 @@
+//! Housekeeping: drives on what the ledger says is due, so that nothing depends on a message.
+//!
+//! **What it does.** Each tick it sends private drives for due rows, publishes announcements that
+//! were not confirmed, and returns quarantined messages whose reason has passed.
+//!
+//! **Order of effects.** The ledger marks a row driven in the statement that finds it; a drive
+//! that is not confirmed clears the mark. A lost drive is due again by itself.
+//!
+//! **Retries.** The next tick. **Crashes.** Marks run out. **Shutdown.** Between two ticks.
+
+use std::sync::Arc;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use recording::{
+    Clock, Ledger, LedgerFault, Outgoing, Publisher, Queue, RecordingKey, Requeue, Route, due,
+};
+use telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Tuning;
+use crate::announce::announce;
+
+/// Announcements and requeues looked at in one tick.
+const BATCH: u32 = 200;
+
+/// What housekeeping reaches the outside through. It cannot touch originals or buckets.
+#[derive(Clone)]
+pub struct HousekeepingPorts {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The broker.
+    pub publisher: Arc<dyn Publisher>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The role's ticking half; [`crate::Intake`] is the other.
+pub struct Housekeeping {
+    ports: HousekeepingPorts,
+    tuning: Tuning,
+}
+
+impl Housekeeping {
+    /// The role over its ports.
+    #[must_use]
+    pub fn new(ports: HousekeepingPorts, tuning: Tuning) -> Self {
+        Self { ports, tuning }
+    }
+
+    /// Ticks until `stop` fires. A ledger or broker that is down is logged once per change.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut down = false;
+        loop {
+            let wait = retry::jittered(self.tuning.tick, self.tuning.jitter);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            match self.tick().await {
+                Ok(()) => down = false,
+                Err(fault) if down => tracing::debug!(error = %fault, "still down"),
+                Err(fault) => {
+                    down = true;
+                    tracing::warn!(error = %fault, "housekeeping waits for the ledger");
+                }
+            }
+        }
+    }
+
+    /// One tick.
+    ///
+    /// # Errors
+    /// The ledger does not answer; whatever was sent stays sent, the rest is due again.
+    pub async fn tick(&self) -> Result<(), LedgerFault> {
+        if !self.ports.publisher.is_live() {
+            return Ok(());
+        }
+        self.drive(Queue::Transfer).await?;
+        self.drive(Queue::Cleanup).await?;
+        self.announce().await?;
+        self.requeue().await
+    }
+
+    async fn drive(&self, queue: Queue) -> Result<(), LedgerFault> {
+        match self.ports.publisher.ready(queue).await {
+            Ok(ready) if ready < self.tuning.ready_max => {}
+            // Workers have enough to do, or the broker does not say: what is due stays due.
+            Ok(_) => return Ok(()),
+            Err(fault) => {
+                tracing::debug!(queue = queue.name(), error = %fault, "depth unknown: not driven");
+                return Ok(());
+            }
+        }
+        let keys = self.ports.ledger.due(queue, self.tuning.drive_max).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut sends: FuturesUnordered<_> =
+            keys.into_iter().map(|key| self.send(queue, key)).collect();
+        let (mut sent, mut failed) = (0_u64, Vec::new());
+        while let Some(result) = sends.next().await {
+            match result {
+                Ok(()) => sent = sent.saturating_add(1),
+                Err(key) => failed.push(key),
+            }
+        }
+        self.ports.metrics.driven(queue, sent);
+        tracing::info!(
+            queue = queue.name(),
+            sent,
+            failed = failed.len(),
+            "driven on"
+        );
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            self.ports.ledger.undrive(queue, &failed).await
+        }
+    }
+
+    async fn send(&self, queue: Queue, key: RecordingKey) -> Result<(), RecordingKey> {
+        let event = due(queue, &key, Uuid::new_v4(), self.ports.clock.now());
+        match self.ports.publisher.publish(event).await {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                self.ports.metrics.unconfirmed();
+                tracing::debug!(recording.key = %key, error = %fault, "a drive is not confirmed");
+                Err(key)
+            }
+        }
+    }
+
+    async fn announce(&self) -> Result<(), LedgerFault> {
+        for announcement in self.ports.ledger.announcements(BATCH).await? {
+            if !announce(&*self.ports.publisher, &*self.ports.ledger, &announcement).await {
+                self.ports.metrics.unconfirmed();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn requeue(&self) -> Result<(), LedgerFault> {
+        for Requeue { id, queue, message } in self.ports.ledger.requeues(BATCH).await? {
+            let event = Outgoing {
+                route: Route::Queue(queue),
+                message_id: format!("requeued-{id}"),
+                body: message.body.to_vec(),
+                headers: Vec::new(),
+            };
+            match self.ports.publisher.publish(event).await {
+                Ok(()) => self.ports.ledger.requeued(id).await?,
+                Err(fault) => {
+                    self.ports.metrics.unconfirmed();
+                    tracing::debug!(quarantine.id = id, error = %fault, "not requeued yet");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
