@@ -135,7 +135,7 @@ impl FromStr for Kind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is not a kind: use call, voicemail or screen"))
+            .ok_or_else(|| "is not a kind: must be call, voicemail or screen".to_owned())
     }
 }
 

@@ -277,8 +277,9 @@ fn attributes(data: &Object) -> Result<BTreeMap<String, String>, Refusal> {
 
 fn stored(data: &Object) -> Result<StoredAnnouncement, Refusal> {
     let receipt = data.get("receipt").ok_or_else(|| missing("receipt"))?;
+    // Serde's own text would repeat the body.
     let receipt: Receipt = serde_json::from_value(receipt.clone())
-        .map_err(|error| wrong("receipt", &error.to_string()))?;
+        .map_err(|_| wrong("receipt", "must be a receipt as this service writes it"))?;
     Ok(StoredAnnouncement {
         key: key(data)?,
         receipt,
