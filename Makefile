@@ -1,0 +1,40 @@
+# Everything a person types here. Each target is the first command that works on a bare Debian or
+# Ubuntu machine with a Rust toolchain: what is missing is installed.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint deny bench sim
+
+# How many seeds `make sim` tries, and from which on.
+SEEDS ?= 10000
+FIRST ?= 1
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+build: ## build the service, optimised, into target/release/callferry
+	deploy/local/install.sh build
+	cargo build --release --locked --bin callferry
+
+demo: ## the main job from end to end, on real servers, with real audio
+	deploy/local/install.sh demo
+	cargo build --release --locked --bin callferry
+	cargo build --release --locked -p callferry-tests --bin demo
+	target/release/demo
+
+test: ## everything: lints, unit tests, conformance, simulation, end to end
+	deploy/local/test.sh
+
+lint: ## formatting, clippy and documentation, warnings being errors
+	deploy/local/lint.sh
+
+deny: ## dependencies: who may use what, licences, sources
+	deploy/local/deny.sh
+
+bench: ## processor time, memory and rates against the budgets of the design
+	deploy/local/install.sh demo
+	cargo build --release --locked --bin callferry
+	cargo build --release --locked -p callferry-tests --bin bench
+	target/release/bench
+
+sim: ## the simulation over SEEDS seeds from FIRST on
+	cargo build --locked -p callferry-tests --bin sim
+	target/debug/sim --seeds $(SEEDS) --first $(FIRST)

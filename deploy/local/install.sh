@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# install.sh WHAT: gets what is missing on a Debian or Ubuntu machine, and nothing else.
+#
+#   build   a C compiler, for the cryptography
+#   test    build + RabbitMQ, PostgreSQL, moto (an S3 and STS emulator in Python)
+#   demo    build + RabbitMQ, PostgreSQL, real telephone audio
+#   moto    only moto, into .local/tools
+#   audio   only the audio, into .local/audio
+#
+# Quick when everything is there. Starts no service and makes no database cluster: tests and demo
+# start private servers of their own.
+set -euo pipefail
+script=$(realpath "$0")
+cd "$(dirname "$script")/../.."
+local_dir=$PWD/.local
+mkdir -p "$local_dir"
+
+say() { echo "install: $*"; }
+fail() { echo "install: $*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo -- "$@"
+  else fail "needs root for: $* (neither root nor sudo here)"; fi
+}
+
+exec 9>"$local_dir/install.lock"
+flock 9 # only one at a time: several tests may find moto missing at the same moment
+
+have_postgres() {
+  [ -x "$(pg_config --bindir 2>/dev/null)/initdb" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+apt_updated=
+apt_update() {
+  [ -n "$apt_updated" ] && return 0
+  command -v apt-get >/dev/null || fail "no apt-get here; install by hand: $*"
+  say "package lists"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >"$local_dir/apt.log" 2>&1 \
+    || { tail -5 "$local_dir/apt.log" >&2; fail "apt-get update failed, still missing: $*"; }
+  apt_updated=yes
+}
+
+# Files that keep the packages' own scripts from starting services or making a cluster. Ours are
+# taken away again; what the machine has of its own stays as it is.
+quiet_files=()
+hush() { # PATH MODE TEXT
+  [ -e "$1" ] && return 0
+  quiet_files+=("$1")
+  as_root install -D -m "$2" /dev/stdin "$1" <<<"$3"
+}
+unhush() {
+  for file in "${quiet_files[@]}"; do as_root rm -f "$file"; done
+  quiet_files=()
+}
+trap unhush EXIT
+
+apt_install() {
+  [ $# -gt 0 ] || return 0
+  apt_update "$@"
+  say "apt-get install $*"
+  hush /usr/sbin/policy-rc.d 755 $'#!/bin/sh\nexit 101'
+  hush /etc/postgresql-common/createcluster.d/callferry.conf 644 'create_main_cluster = false'
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
+    apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" \
+    >>"$local_dir/apt.log" 2>&1 </dev/null \
+    || { tail -15 "$local_dir/apt.log" >&2; fail "apt-get install failed: $*"; }
+  unhush
+}
+
+missing=()
+want_build() {
+  command -v cargo >/dev/null || fail "no Rust toolchain (cargo) on PATH"
+  command -v cc >/dev/null || missing+=(gcc)
+  [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+}
+want_servers() {
+  [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+  have_postgres || missing+=(postgresql)
+  command -v psql >/dev/null || missing+=(postgresql-client)
+  command -v setpriv >/dev/null || missing+=(util-linux)
+}
+
+get_moto() {
+  [ -x "$local_dir/tools/moto/bin/moto_server" ] && return 0
+  say "moto, into .local/tools/moto"
+  python3 -m venv "$local_dir/tools/moto" && "$local_dir/tools/moto/bin/pip" install -q \
+    --disable-pip-version-check 'moto[server]==5.2.5' \
+    || { rm -rf "$local_dir/tools/moto"; return 1; } # a half-made one must not look whole
+}
+
+# Downloaded and unpacked rather than installed: the packages would bring a telephone exchange.
+get_audio() {
+  [ -e "$local_dir/audio/complete" ] && return 0
+  command -v dpkg-deb >/dev/null || fail "no dpkg-deb here to unpack the audio"
+  local names=(asterisk-core-sounds-en-{wav,g722,gsm}) work=$local_dir/audio.new
+  say "audio, into .local/audio"
+  rm -rf "$work" && mkdir -p "$work"
+  download() { (cd "$work" && apt-get download -q "${names[@]}" >"$local_dir/apt.log" 2>&1); }
+  download || { apt_update "${names[@]}"; download; } || fail "the audio cannot be downloaded"
+  for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
+  rm -rf "$local_dir/audio" && mv "$work/tree/usr/share/asterisk/sounds" "$local_dir/audio"
+  rm -rf "$work" && touch "$local_dir/audio/complete"
+}
+
+case ${1:-} in
+build) want_build; apt_install "${missing[@]}" ;;
+test)
+  want_build; want_servers
+  have_venv || missing+=(python3 python3-venv)
+  apt_install "${missing[@]}"
+  get_moto || say "WARNING: moto could not be installed; its tests will be skipped" ;;
+demo) want_build; want_servers; apt_install "${missing[@]}"; get_audio ;;
+moto) have_venv || apt_install python3 python3-venv; get_moto ;;
+audio) get_audio ;;
+*) sed -n '2,11s/^# \{0,1\}//p' "$script"; exit 2 ;;
+esac

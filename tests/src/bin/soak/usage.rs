@@ -1,0 +1,71 @@
+//! What the fleet used of the machine.
+#![expect(
+    clippy::print_stdout,
+    reason = "a tool that prints a table to the person who ran it"
+)]
+
+use std::time::Duration;
+
+use callferry_tests::fleet::{Member, Readings};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use std::collections::BTreeMap;
+
+/// The latest readings of every process that was ever seen, by pid.
+#[derive(Default)]
+pub(crate) struct Usage {
+    seen: BTreeMap<u32, (String, Readings, u64)>,
+}
+
+impl Usage {
+    pub(crate) fn observe(&mut self, transfers: &[Member], others: &[Member]) {
+        for member in transfers.iter().chain(others) {
+            // A process that was just killed has no readings.
+            let Ok(readings) = Readings::of(member.pid()) else {
+                continue;
+            };
+            let role = member
+                .name()
+                .split('-')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let peak = self.seen.get(&member.pid()).map_or(0, |(_, _, peak)| *peak);
+            let peak = peak.max(readings.anonymous_bytes);
+            self.seen.insert(member.pid(), (role, readings, peak));
+        }
+    }
+
+    /// Prints a row for each role: processor time per recording, files per second, memory.
+    pub(crate) fn print(&self, recordings: usize, took: Duration) {
+        let mut roles: BTreeMap<&str, (u32, Duration, u64)> = BTreeMap::new();
+        for (role, readings, peak) in self.seen.values() {
+            let row = roles.entry(role).or_default();
+            *row = (row.0 + 1, row.1 + readings.cpu, row.2.max(*peak));
+        }
+        let mut table = Table::new();
+        table.load_preset(UTF8_FULL_CONDENSED);
+        table.set_header([
+            "role",
+            "processes",
+            "CPU ms / recording",
+            "peak anonymous MiB",
+        ]);
+        let files = f64::from(u32::try_from(recordings).unwrap_or(u32::MAX));
+        for (role, (processes, cpu, peak)) in roles {
+            let per_file = cpu.as_secs_f64() * 1000.0 / files;
+            let mebibytes = peak / (1 << 20);
+            table.add_row([
+                role.to_owned(),
+                processes.to_string(),
+                format!("{per_file:.2}"),
+                mebibytes.to_string(),
+            ]);
+        }
+        println!("{table}");
+        println!(
+            "{:.0} files/s from the first claim to the last release",
+            files / took.as_secs_f64()
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! The tests' harness: real servers, a proxy that misbehaves on command, the real binary as a
+//! fleet of processes. `README.md` beside this crate says how the pieces are used.
+
+pub mod auditor;
+pub mod child;
+pub mod environment;
+pub mod fleet;
+pub mod load;
+pub mod patience;
+pub mod platform;
+pub mod ports;
+pub mod proxy;
+pub mod s3;
+pub mod scratch;
+pub mod servers;

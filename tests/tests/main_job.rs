@@ -1,0 +1,10 @@
+//! End to end: the real binary as separate processes on real servers. Each test has a platform of
+//! its own and compares with what it staged, never with what the service says of itself.
+
+mod main_job {
+    pub(crate) mod damage;
+    pub(crate) mod destinations;
+    pub(crate) mod outages;
+    pub(crate) mod peace;
+    pub(crate) mod setting;
+}
