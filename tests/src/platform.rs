@@ -50,26 +50,40 @@ impl Platform {
     /// # Errors
     /// When a server does not start or the command line refuses.
     pub async fn start(dir: &Path) -> Result<Self> {
-        Self::start_with(dir, LabOptions::default()).await
+        Self::start_with(dir, LabOptions::default(), false).await
     }
 
-    /// The same with options for the laboratory.
+    /// The same with servers that no other run shares, so that they may be killed.
     ///
     /// # Errors
     /// As [`Platform::start`].
-    pub async fn start_with(dir: &Path, options: LabOptions) -> Result<Self> {
+    pub async fn private(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, LabOptions::default(), true).await
+    }
+
+    /// The same with options for the laboratory, and with private servers or shared ones.
+    ///
+    /// # Errors
+    /// As [`Platform::start`].
+    pub async fn start_with(dir: &Path, options: LabOptions, private: bool) -> Result<Self> {
         let staging = dir.join("staging");
         fs::create_dir_all(&staging)?;
+        let (rabbit_dir, postgres_dir) = (dir.join("rabbit"), dir.join("postgres"));
         let data_dir = Some(dir.join("buckets"));
-        let (rabbit, postgres, lab) = tokio::join!(
-            Rabbit::obtain(&dir.join("rabbit")),
-            Postgres::obtain(&dir.join("postgres")),
+        let (servers, lab) = tokio::join!(
+            async {
+                if private {
+                    tokio::try_join!(Rabbit::start(&rabbit_dir), Postgres::start(&postgres_dir))
+                } else {
+                    tokio::try_join!(Rabbit::obtain(&rabbit_dir), Postgres::obtain(&postgres_dir))
+                }
+            },
             S3Lab::start_with(LabOptions {
                 data_dir,
                 ..options
             }),
         );
-        let (rabbit, mut postgres, lab) = (rabbit?, postgres?, lab?);
+        let ((rabbit, mut postgres), lab) = (servers?, lab?);
         lab.put_identity(Identity::new(OURS.0, OURS.1).named("callferry"));
         let readable =
             Policy::none().allow(&["s3:GetObject", "s3:ListBucket"], &["arn:aws:s3:::*"]);

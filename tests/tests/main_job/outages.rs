@@ -10,7 +10,7 @@ use super::setting::{LONG, Setting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_transfer_processes_and_servers_lose_nothing() -> Result<()> {
-    let mut setting = Setting::new("killed").await?;
+    let mut setting = Setting::private("killed").await?;
     let witness = Witness::new(&setting.platform).await?;
     // Slow enough that kills hit transfers in flight.
     setting.platform.lab.set_latency(Duration::from_millis(200));
@@ -21,6 +21,14 @@ async fn killed_transfer_processes_and_servers_lose_nothing() -> Result<()> {
     setting
         .start(&["transfer", "transfer", "cleanup", "housekeeping"])
         .await?;
+    for queue in [
+        "callferry.transfer",
+        "callferry.cleanup",
+        "callferry.quarantine",
+        "witness",
+    ] {
+        setting.platform.rabbit.remembers(queue).await?;
+    }
     let mut hits = 0;
     for turn in 0..6 {
         tokio::time::sleep(Duration::from_millis(900)).await;
@@ -55,7 +63,7 @@ async fn killed_transfer_processes_and_servers_lose_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_ledger_nothing_is_settled_and_work_resumes_with_it() -> Result<()> {
-    let mut setting = Setting::new("no-ledger").await?;
+    let mut setting = Setting::private("no-ledger").await?;
     setting.platform.fleet.set("CALLFERRY_DRIVE_OUTAGE_S", "3");
     setting
         .start(&["transfer", "cleanup", "housekeeping"])

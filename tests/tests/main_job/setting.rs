@@ -24,7 +24,18 @@ impl Setting {
     /// Servers and two accounts with destinations, but no member yet.
     pub(crate) async fn new(name: &str) -> Result<Self> {
         let scratch = Scratch::new(name)?;
-        let mut platform = Platform::start(scratch.path()).await?;
+        let platform = Platform::start(scratch.path()).await?;
+        Self::of(platform, scratch).await
+    }
+
+    /// The same with servers that may be killed.
+    pub(crate) async fn private(name: &str) -> Result<Self> {
+        let scratch = Scratch::new(name)?;
+        let platform = Platform::private(scratch.path()).await?;
+        Self::of(platform, scratch).await
+    }
+
+    async fn of(mut platform: Platform, scratch: Scratch) -> Result<Self> {
         // A drive that was lost with a killed broker comes back in seconds, not in minutes.
         for (key, value) in [
             ("UNACKNOWLEDGED_S", "5"),

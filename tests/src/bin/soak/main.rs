@@ -77,7 +77,7 @@ async fn run(args: &Args) -> Result<()> {
         opaque_etags: args.opaque_etags,
         ..LabOptions::default()
     };
-    let mut platform = Platform::start_with(scratch.path(), options).await?;
+    let mut platform = Platform::start_with(scratch.path(), options, true).await?;
     let accounts: Vec<String> = (1..=args.accounts)
         .map(|n| format!("account-{n}"))
         .collect();
@@ -191,6 +191,14 @@ async fn drive(
 }
 
 async fn break_servers(platform: &mut Platform) -> Result<()> {
+    for queue in [
+        "callferry.transfer",
+        "callferry.cleanup",
+        "callferry.quarantine",
+        "witness",
+    ] {
+        platform.rabbit.remembers(queue).await?;
+    }
     println!("         RabbitMQ killed (SIGKILL) and restarted");
     platform.rabbit.kill9()?;
     platform.rabbit.restart().await?;
