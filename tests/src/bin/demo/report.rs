@@ -28,7 +28,7 @@ pub(crate) fn line(text: &str) {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(UTF8_FULL_CONDENSED)
+        .load_style(UTF8_FULL_CONDENSED)
         .set_header(header.iter().copied());
     table
 }

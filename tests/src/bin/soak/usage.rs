@@ -44,7 +44,7 @@ impl Usage {
             *row = (row.0 + 1, row.1 + readings.cpu, row.2.max(*peak));
         }
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED);
+        table.load_style(UTF8_FULL_CONDENSED);
         table.set_header([
             "role",
             "processes",

@@ -1,0 +1,80 @@
+//! What the command line and the account API ask of the catalog can fail like this.
+
+use recording::LedgerFault;
+
+use crate::failure::Failure;
+
+/// Why the catalog did not do what a person asked. [`AdminFault::hint`] says what helps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminFault {
+    /// There is no such thing.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+        /// What the person can do.
+        hint: String,
+    },
+    /// It is there already; nothing was changed.
+    #[error("{what} exists already")]
+    Exists {
+        /// What was to be made.
+        what: String,
+        /// What the person can do.
+        hint: String,
+    },
+    /// It must not be done; nothing was changed.
+    #[error("{why}")]
+    Refused {
+        /// Why.
+        why: String,
+        /// What the person can do.
+        hint: String,
+    },
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+}
+
+impl AdminFault {
+    /// What the person who reads it can do.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::NotFound { hint, .. }
+            | Self::Exists { hint, .. }
+            | Self::Refused { hint, .. } => hint,
+            Self::Ledger(LedgerFault::Unavailable(_)) => {
+                "see that PostgreSQL runs and that CALLFERRY_DATABASE_URL is right"
+            }
+            Self::Ledger(LedgerFault::Corrupt(_)) => {
+                "see that `callferry migrate` of this release ran; otherwise this is a defect"
+            }
+        }
+    }
+
+    pub(crate) fn not_found(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::NotFound {
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+
+    pub(crate) fn refused(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused {
+            why: why.into(),
+            hint: hint.into(),
+        }
+    }
+
+    pub(crate) fn no_account(account: &recording::AccountId) -> Self {
+        let hint = "run `callferry account create`, or `account list` to see those there are";
+        Self::not_found(format!("account {account}"), hint)
+    }
+}
+
+impl From<Failure> for AdminFault {
+    fn from(failure: Failure) -> Self {
+        Self::Ledger(failure.fault)
+    }
+}

@@ -1,0 +1,356 @@
+//! Destinations: immutable revisions, and the pinning of what waited for one.
+
+use chrono::{DateTime, Utc};
+use recording::{AccountId, Destination, DestinationOwner, S3Bucket};
+use serde::{Serialize, Serializer};
+use tokio_postgres::Row;
+use tokio_postgres::types::Timestamp;
+
+use crate::Catalog;
+use crate::admin::AdminFault;
+use crate::failure::{Failure, corrupt};
+use crate::places::{Space, check, place};
+use crate::pool::Lent;
+use crate::rows::{self, get, optional_word, unsigned};
+
+/// How many waiting rows one statement pins.
+const BATCH: i64 = 500;
+
+/// Two owners that share a bucket must see each other: destinations are set one at a time.
+const LOCK: &str = "-- name: lock_destinations
+    select pg_advisory_xact_lock(7305829130422252)";
+
+const OWNER: &str = "-- name: destination_owner
+    select external_id from accounts where account_id = $1
+    union all
+    select default_external_id from installation where $1::text is null";
+
+const NEIGHBOURS: &str = "-- name: destination_neighbours
+    select distinct account_id as destination_account, account_leads_key, prefix
+      from destinations where place = $1 and account_id is distinct from $2";
+
+/// What decides from when a new revision is in force.
+const BEFORE: &str = "-- name: destinations_before
+    select exists (select from destinations where account_id is not distinct from $1) as is_later,
+           exists (select from recordings
+                    where account_id = $1 and destination_revision is not null) as has_pinned";
+
+macro_rules! columns {
+    () => {
+        "revision, account_id as destination_account, bucket, region, role_arn, endpoint, prefix,
+         kms_key, storage_class, expected_owner, account_leads_key, external_id, set_at,
+         nullif(in_force_from, '-infinity') as in_force_from "
+    };
+}
+
+const INSERT: &str = concat!(
+    "-- name: set_destination
+    insert into destinations (account_id, bucket, region, role_arn, endpoint, prefix, kms_key,
+        storage_class, expected_owner, place, account_leads_key, external_id, in_force_from)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, now()))
+    returning ",
+    columns!()
+);
+
+const LIST: &str = concat!(
+    "-- name: list_destinations
+    select ",
+    columns!(),
+    "from destinations where account_id is not distinct from $1 order by revision"
+);
+
+const SHOW: &str = concat!(
+    "-- name: show_destination
+    select ",
+    columns!(),
+    "from destinations
+    where revision = destination_in_force($1, now())"
+);
+
+const PIN: &str = "-- name: pin_waiting
+with waiting as materialized (
+    select account_id, recording_id from recordings
+     where destination_revision is null and ($1::text is null or account_id = $1)
+     order by account_id, recording_id limit $3 for update
+)
+update recordings r set
+    destination_revision = $2, next_attempt_at = now(), rungs = 0,
+    due_at = now(), due_queue = 'transfer', driven_at = null, drive_count = 0,
+    updated_at = now()
+  from waiting
+ where r.account_id = waiting.account_id and r.recording_id = waiting.recording_id
+returning true";
+
+/// One revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DestinationView {
+    /// Identifies it; unique over all owners.
+    pub revision: i64,
+    /// Whose it is: an account's id, or `default`.
+    #[serde(serialize_with = "as_word")]
+    pub owner: DestinationOwner,
+    /// How to reach it and how to write there.
+    #[serde(flatten)]
+    pub s3: S3Bucket,
+    /// From when; null is the beginning of time.
+    pub in_force_from: Option<DateTime<Utc>>,
+    /// When it was set.
+    pub set_at: DateTime<Utc>,
+    /// Whether `{account_id}/` leads the keys.
+    pub account_leads_key: bool,
+    /// The external id that AssumeRole carries.
+    pub external_id: String,
+    /// How many recordings that waited for a destination were given this one when it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recordings_pinned: Option<u64>,
+}
+
+fn as_word<S: Serializer>(owner: &DestinationOwner, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(owner)
+}
+
+impl DestinationView {
+    /// The revision as recordings are pinned to it.
+    #[must_use]
+    pub fn destination(&self) -> Destination {
+        Destination {
+            owner: self.owner.clone(),
+            revision: self.revision,
+            s3: self.s3.clone(),
+            external_id: Some(self.external_id.clone()),
+            account_leads_key: self.account_leads_key,
+        }
+    }
+}
+
+fn view(row: &Row) -> Result<DestinationView, Failure> {
+    let Destination {
+        owner,
+        revision,
+        s3,
+        account_leads_key,
+        external_id,
+    } = rows::destination(row)?;
+    Ok(DestinationView {
+        revision,
+        owner,
+        s3,
+        in_force_from: get(row, "in_force_from")?,
+        set_at: get(row, "set_at")?,
+        account_leads_key,
+        external_id: external_id.unwrap_or_default(),
+        recordings_pinned: None,
+    })
+}
+
+fn account(owner: &DestinationOwner) -> Option<&str> {
+    match owner {
+        DestinationOwner::Account(account) => Some(account.as_str()),
+        DestinationOwner::Default => None,
+    }
+}
+
+impl Catalog {
+    /// Sets a destination: a new revision, unless it is what the latest one says already. Every
+    /// recording that waited because there was none is pinned to it and due.
+    ///
+    /// An account's first destination is in force from the beginning of time unless one of its
+    /// recordings is pinned (to the platform's) or `in_force_from` says otherwise; the platform's
+    /// first always is; later ones are from now on, or from `in_force_from`.
+    ///
+    /// # Errors
+    /// When there is no such account, the destination is ambiguous or would share keys with
+    /// another owner's, or the database fails.
+    pub async fn set_destination(
+        &self,
+        owner: &DestinationOwner,
+        bucket: &S3Bucket,
+        in_force_from: Option<DateTime<Utc>>,
+    ) -> Result<DestinationView, AdminFault> {
+        check(owner, bucket)?;
+        let mut lent = self.pool.lend().await?;
+        lent.begin().await?;
+        lent.rows(LOCK, &[]).await?;
+        let account = account(owner);
+        let minted = lent.rows(OWNER, &[&account]).await?;
+        let external_id: String = match (minted.first(), owner) {
+            (Some(row), _) => get(row, "external_id")?,
+            (None, DestinationOwner::Account(account)) => {
+                return Err(AdminFault::no_account(account));
+            }
+            (None, DestinationOwner::Default) => {
+                return Err(corrupt("no installation: run `callferry migrate`").into());
+            }
+        };
+        let account_leads_key = leads_key(&mut lent, owner, bucket).await?;
+        let latest = lent.rows(LIST, &[&account]).await?;
+        let latest = latest.last().map(view).transpose()?;
+        let unchanged = latest.filter(|latest| {
+            in_force_from.is_none()
+                && latest.s3 == *bucket
+                && latest.account_leads_key == account_leads_key
+        });
+        let mut view = match unchanged {
+            Some(latest) => latest,
+            None => {
+                let from = from_when(&mut lent, owner, in_force_from).await?;
+                let revision = NewRevision {
+                    account,
+                    bucket,
+                    account_leads_key,
+                    external_id: &external_id,
+                    from,
+                };
+                revision.insert(&mut lent).await?
+            }
+        };
+        view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);
+        lent.commit().await?;
+        Ok(view)
+    }
+
+    /// Every revision of an owner, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails.
+    pub async fn list_destinations(
+        &self,
+        owner: &DestinationOwner,
+    ) -> Result<Vec<DestinationView>, AdminFault> {
+        self.must_exist(owner).await?;
+        let rows = self.pool.rows(LIST, &[&account(owner)]).await?;
+        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
+    }
+
+    /// The revision that a recording completed now would be pinned to: the owner's, or else the
+    /// platform's.
+    ///
+    /// # Errors
+    /// When there is none or no such account, or the database fails.
+    pub async fn show_destination(
+        &self,
+        owner: &DestinationOwner,
+    ) -> Result<DestinationView, AdminFault> {
+        self.must_exist(owner).await?;
+        let row = self.pool.row(SHOW, &[&account(owner)]).await?;
+        let row = row.ok_or_else(|| {
+            AdminFault::not_found(
+                format!("a destination for {owner}"),
+                format!("set one: `callferry destination set {owner} s3 …`, or for `default`"),
+            )
+        })?;
+        Ok(view(&row)?)
+    }
+
+    async fn must_exist(&self, owner: &DestinationOwner) -> Result<(), AdminFault> {
+        match owner {
+            DestinationOwner::Account(account) => self.show_account(account).await.map(drop),
+            DestinationOwner::Default => Ok(()),
+        }
+    }
+}
+
+/// Whether the account must lead the keys, because somebody else writes into the same bucket.
+async fn leads_key(
+    lent: &mut Lent,
+    owner: &DestinationOwner,
+    bucket: &S3Bucket,
+) -> Result<bool, AdminFault> {
+    let rows = lent
+        .rows(NEIGHBOURS, &[&place(bucket), &account(owner)])
+        .await?;
+    let account_leads_key = *owner == DestinationOwner::Default || !rows.is_empty();
+    let mine = Space {
+        owner: owner.clone(),
+        account_leads_key,
+        prefix: bucket.prefix.clone(),
+    };
+    for row in &rows {
+        let theirs = Space {
+            owner: optional_word::<AccountId>(row, "destination_account")?
+                .map_or(DestinationOwner::Default, DestinationOwner::Account),
+            account_leads_key: get(row, "account_leads_key")?,
+            prefix: get(row, "prefix")?,
+        };
+        if mine.overlaps(&theirs) {
+            return Err(AdminFault::refused(
+                format!(
+                    "keys of {owner} could lie among those of {} in bucket {}",
+                    theirs.owner, bucket.bucket
+                ),
+                "give each owner a bucket of its own, or a --prefix that is not part of another's",
+            ));
+        }
+    }
+    Ok(account_leads_key)
+}
+
+async fn from_when(
+    lent: &mut Lent,
+    owner: &DestinationOwner,
+    wish: Option<DateTime<Utc>>,
+) -> Result<Option<Timestamp<DateTime<Utc>>>, Failure> {
+    let rows = lent.rows(BEFORE, &[&account(owner)]).await?;
+    let row = rows.first().ok_or_else(|| corrupt("no answer"))?;
+    let (is_later, has_pinned) = (get(row, "is_later")?, get(row, "has_pinned")?);
+    let wish = wish.map(Timestamp::Value);
+    Ok(match owner {
+        _ if is_later => wish,
+        DestinationOwner::Default => Some(Timestamp::NegInfinity),
+        DestinationOwner::Account(_) if has_pinned => wish,
+        DestinationOwner::Account(_) => wish.or(Some(Timestamp::NegInfinity)),
+    })
+}
+
+struct NewRevision<'a> {
+    account: Option<&'a str>,
+    bucket: &'a S3Bucket,
+    account_leads_key: bool,
+    external_id: &'a str,
+    /// `None` is now.
+    from: Option<Timestamp<DateTime<Utc>>>,
+}
+
+impl NewRevision<'_> {
+    async fn insert(&self, lent: &mut Lent) -> Result<DestinationView, Failure> {
+        let s3 = self.bucket;
+        let rows = lent
+            .rows(
+                INSERT,
+                &[
+                    &self.account,
+                    &s3.bucket,
+                    &s3.region,
+                    &s3.role_arn,
+                    &s3.endpoint,
+                    &s3.prefix,
+                    &s3.kms_key,
+                    &s3.storage_class,
+                    &s3.expected_owner,
+                    &place(s3),
+                    &self.account_leads_key,
+                    &self.external_id,
+                    &self.from,
+                ],
+            )
+            .await?;
+        rows.first()
+            .ok_or_else(|| corrupt("nothing was set"))
+            .and_then(view)
+    }
+}
+
+async fn pin_waiting(
+    lent: &mut Lent,
+    account: Option<&str>,
+    revision: i64,
+) -> Result<u64, Failure> {
+    let mut pinned: u64 = 0;
+    loop {
+        let batch = lent.rows(PIN, &[&account, &revision, &BATCH]).await?.len();
+        pinned = pinned.saturating_add(unsigned(i64::try_from(batch).unwrap_or(i64::MAX))?);
+        if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
+            return Ok(pinned);
+        }
+    }
+}

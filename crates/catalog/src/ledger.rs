@@ -1,0 +1,126 @@
+//! The port, implemented: each method is one statement in the file that its concern has.
+
+use async_trait::async_trait;
+use recording::{
+    Advance, Announced, Announcement, Claimed, Lease, LeaseLost, Ledger, LedgerFault, Note,
+    Parking, QuarantineEntry, Queue, Receipt, RecordingKey, ReleaseClaim, ReleaseRefusal, Requeue,
+    Stored,
+};
+
+use crate::Catalog;
+
+#[async_trait]
+impl Ledger for Catalog {
+    async fn claim(&self, announced: &Announced) -> Result<Claimed, LedgerFault> {
+        self.claim_announced(announced).await
+    }
+
+    async fn claim_due(&self, key: &RecordingKey) -> Result<Claimed, LedgerFault> {
+        self.claim_driven(key).await
+    }
+
+    async fn renew(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+    ) -> Result<Result<(), LeaseLost>, LedgerFault> {
+        self.renew_lease(key, lease).await
+    }
+
+    async fn upload_begun(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        upload_id: &str,
+    ) -> Result<Advance<()>, LedgerFault> {
+        self.remember_upload(key, lease, upload_id).await
+    }
+
+    async fn store(&self, lease: &Lease, stored: &Stored) -> Result<Advance<()>, LedgerFault> {
+        self.advance_to_stored(lease, stored).await
+    }
+
+    async fn park(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parking: &Parking,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        self.advance_to_parked(key, lease, parking).await
+    }
+
+    async fn give_back(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+    ) -> Result<Advance<()>, LedgerFault> {
+        self.end_lease(key, lease).await
+    }
+
+    async fn claim_release(
+        &self,
+        key: &RecordingKey,
+        receipt: Option<&Receipt>,
+    ) -> Result<ReleaseClaim, LedgerFault> {
+        self.claim_for_release(key, receipt).await
+    }
+
+    async fn release(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        how: &str,
+    ) -> Result<Advance<Announcement>, LedgerFault> {
+        self.advance_to_released(key, lease, how).await
+    }
+
+    async fn refuse_release(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        refusal: &ReleaseRefusal,
+    ) -> Result<Advance<()>, LedgerFault> {
+        self.keep_stored(key, lease, refusal).await
+    }
+
+    async fn copy_lost(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        detail: &str,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        self.fall_back_to_parked(key, lease, detail).await
+    }
+
+    async fn due(&self, queue: Queue, limit: u32) -> Result<Vec<RecordingKey>, LedgerFault> {
+        self.drive(queue, limit).await
+    }
+
+    async fn undrive(&self, queue: Queue, keys: &[RecordingKey]) -> Result<(), LedgerFault> {
+        self.clear_drive(queue, keys).await
+    }
+
+    async fn announcements(&self, limit: u32) -> Result<Vec<Announcement>, LedgerFault> {
+        self.owed_announcements(limit).await
+    }
+
+    fn note(&self, note: Note) {
+        self.notes.add(note);
+    }
+
+    async fn quarantine(&self, entry: &QuarantineEntry) -> Result<(), LedgerFault> {
+        self.keep_quarantined(entry).await
+    }
+
+    async fn requeues(&self, limit: u32) -> Result<Vec<Requeue>, LedgerFault> {
+        self.returning_messages(limit).await
+    }
+
+    async fn requeued(&self, id: i64) -> Result<(), LedgerFault> {
+        self.end_quarantine(id).await
+    }
+
+    async fn probe(&self) -> Result<(), LedgerFault> {
+        self.ask().await
+    }
+}

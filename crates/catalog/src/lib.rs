@@ -1,0 +1,38 @@
+//! The catalog: the only crate that knows PostgreSQL. It keeps the truth about every recording
+//! (the port [`recording::Ledger`]), the accounts, their destinations and retention policies,
+//! and the quarantined messages.
+//!
+//! **Architecture invariant.** Every change of a recording is one statement, fenced by the token
+//! of a live lease, with its history row; the database itself refuses transitions, beginnings
+//! and changes of content that nothing may make, and rows that nobody would drive on.
+
+mod accounts;
+mod admin;
+mod catalog;
+mod claim;
+mod destinations;
+mod drive;
+mod failure;
+mod ledger;
+mod migrate;
+mod notes;
+mod places;
+mod pool;
+mod quarantine;
+mod recordings;
+mod release;
+mod retention;
+mod returns;
+mod rows;
+mod settings;
+mod status;
+mod transfer;
+
+pub use accounts::AccountView;
+pub use admin::AdminFault;
+pub use catalog::Catalog;
+pub use destinations::DestinationView;
+pub use quarantine::{QuarantineMessageView, QuarantineView};
+pub use recordings::{HistoryView, RecordingView};
+pub use settings::Settings;
+pub use status::{QuarantineCounts, StatusView};

@@ -1,0 +1,330 @@
+//! What people see of recordings, and the one thing they do to them here: try again now.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use recording::{
+    AccountId, InteractionId, Kind, Location, ParkReason, Receipt, RecordingId, Sha256, State,
+};
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::Catalog;
+use crate::admin::AdminFault;
+use crate::failure::Failure;
+use crate::rows::{self, get, optional_word, recording_columns, unsigned};
+
+/// The most that one listing of parked recordings holds.
+const MOST_PARKED: i64 = 10_000;
+/// How many recordings one statement makes due.
+const BATCH: i64 = 500;
+
+macro_rules! view_columns {
+    () => {
+        concat!(
+            "r.detail, r.release_reason, r.release_detail, r.release_next_attempt_at,
+             r.acknowledged_at, r.released_at, r.expired_at, r.created_at, r.lease_until,
+             r.unclean_claims, r.resumed_at, ",
+            recording_columns!()
+        )
+    };
+}
+
+const SHOW: &str = concat!(
+    "-- name: show_recording
+    select ",
+    view_columns!(),
+    // One probe for each account instead of one more index on every row.
+    "from accounts a
+     cross join lateral (select * from recordings
+        where account_id = a.account_id and recording_id = $2 limit 1) r
+     left join destinations d on d.revision = r.destination_revision
+     where $1::text is null or a.account_id = $1 order by r.account_id"
+);
+
+const LIST: &str = concat!(
+    "-- name: list_recordings
+    select ",
+    view_columns!(),
+    "from recordings r left join destinations d on d.revision = r.destination_revision
+     where r.account_id = $1 and ($2::text is null or r.state = $2)
+       and r.recording_id > coalesce($4, '')
+     order by r.recording_id limit $3"
+);
+
+const PARKED: &str = concat!(
+    "-- name: list_parked
+    select ",
+    view_columns!(),
+    "from recordings r left join destinations d on d.revision = r.destination_revision
+     where ($1::text is null or r.account_id = $1)
+       and r.state not in ('released', 'expired')
+       and (r.state = 'parked' or (r.state = 'stored' and r.release_reason is not null))
+     order by r.account_id, r.recording_id limit $2"
+);
+
+const HISTORY: &str = "-- name: recording_history
+    select at, from_state, to_state as state, by_whom, why from recording_history
+     where account_id = $1 and recording_id = $2 order by id";
+
+const RETRY: &str = "-- name: retry_parked
+with chosen as materialized (
+    select account_id, recording_id from recordings
+     where ($1::text is null or account_id = $1) and ($2::text is null or recording_id = $2)
+       and state not in ('released', 'expired')
+       and (state = 'parked'
+            or (state = 'stored' and release_reason is not null
+                and coalesce(lease_until <= now(), true)))
+       and (account_id, recording_id) > ($3, $4)
+     order by account_id, recording_id limit $5 for update
+), moved as (
+    update recordings r set
+        next_attempt_at = case when r.state = 'parked' then now() end,
+        release_next_attempt_at = case when r.state = 'stored' then now() end,
+        due_at = now(),
+        due_queue = case when r.state = 'stored' and r.acknowledged_at is not null
+                         then 'cleanup' else 'transfer' end,
+        driven_at = null, drive_count = 0, updated_at = now()
+      from chosen
+     where r.account_id = chosen.account_id and r.recording_id = chosen.recording_id
+)
+select account_id, recording_id from chosen order by account_id, recording_id";
+
+/// A recording as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecordingView {
+    /// Its account.
+    pub account_id: AccountId,
+    /// Its id within the account.
+    pub recording_id: RecordingId,
+    /// Where it stands.
+    pub state: State,
+    /// Why it is parked, or why its release is refused.
+    pub reason: Option<ParkReason>,
+    /// What was seen then.
+    pub detail: Option<String>,
+    /// When it is tried again; with a reason, null waits for a person.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The interaction it belongs to.
+    pub interaction_id: InteractionId,
+    /// What was recorded.
+    pub kind: Kind,
+    /// Its media type.
+    pub media_type: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it was complete.
+    pub completed_at: DateTime<Utc>,
+    /// How long it is, if the recorder said.
+    pub duration_ms: Option<u64>,
+    /// Where the original is, or was.
+    pub path: String,
+    /// The announced size.
+    pub size_bytes: u64,
+    /// The announced digest.
+    pub sha256: Option<Sha256>,
+    /// The platform's own text.
+    pub attributes: BTreeMap<String, String>,
+    /// The destination's revision it is pinned to.
+    pub destination_revision: Option<i64>,
+    /// Where the copy is.
+    pub location: Option<Location>,
+    /// The evidence remembered.
+    pub receipt: Option<Receipt>,
+    /// When retention ends; null is never.
+    pub retain_until: Option<DateTime<Utc>>,
+    /// How many times in a row it was parked, or its release refused.
+    pub attempts: u32,
+    /// How many leases in a row ran out without an outcome.
+    pub unclean_claims: u32,
+    /// Until when somebody works on it.
+    pub leased_until: Option<DateTime<Utc>>,
+    /// When the ledger learned of it.
+    pub known_since: DateTime<Utc>,
+    /// When the acknowledgment was confirmed.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    /// When the original went.
+    pub released_at: Option<DateTime<Utc>>,
+    /// When the copy went.
+    pub expired_at: Option<DateTime<Utc>>,
+    /// Its transitions, oldest first; empty in listings.
+    pub history: Vec<HistoryView>,
+}
+
+/// One transition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HistoryView {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// From which state; null for the first.
+    pub from: Option<State>,
+    /// To which state.
+    pub to: State,
+    /// Which part of callferry did it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+fn view(row: &Row) -> Result<RecordingView, Failure> {
+    let state = rows::state(row)?;
+    let announced = rows::announced(row)?;
+    let parked = state == State::Parked;
+    let copied = matches!(state, State::Stored | State::Released | State::Expired);
+    let (reason, detail, next, attempts) = if parked {
+        ("reason", "detail", "next_attempt_at", "rungs")
+    } else {
+        let of_release = ("release_reason", "release_detail");
+        let when = ("release_next_attempt_at", "release_rungs");
+        (of_release.0, of_release.1, when.0, when.1)
+    };
+    let count = |column: &str| unsigned(i64::from(get::<i32>(row, column)?));
+    Ok(RecordingView {
+        account_id: announced.key.account_id,
+        recording_id: announced.key.recording_id,
+        state,
+        reason: optional_word(row, reason)?,
+        detail: get(row, detail)?,
+        next_attempt_at: get(row, next)?,
+        interaction_id: announced.interaction_id,
+        kind: announced.kind,
+        media_type: announced.media_type,
+        started_at: announced.started_at,
+        completed_at: announced.completed_at,
+        duration_ms: announced.duration_ms,
+        path: announced.original.path.as_str().to_owned(),
+        size_bytes: announced.original.size_bytes,
+        sha256: announced.original.sha256,
+        attributes: announced.attributes,
+        destination_revision: get(row, "destination_revision")?,
+        location: copied.then(|| rows::location(row)).transpose()?,
+        receipt: copied.then(|| rows::receipt(row)).transpose()?,
+        retain_until: get(row, "retain_until")?,
+        attempts: count(if state == State::Staged {
+            "rungs"
+        } else {
+            attempts
+        })?,
+        unclean_claims: count("unclean_claims")?,
+        leased_until: get(row, "lease_until")?,
+        known_since: get(row, "created_at")?,
+        acknowledged_at: get(row, "acknowledged_at")?,
+        released_at: get(row, "released_at")?,
+        expired_at: get(row, "expired_at")?,
+        history: Vec::new(),
+    })
+}
+
+fn history(row: &Row) -> Result<HistoryView, Failure> {
+    let from: Option<&str> = get(row, "from_state")?;
+    Ok(HistoryView {
+        at: get(row, "at")?,
+        from: from.map(rows::state_from).transpose()?,
+        to: rows::state(row)?,
+        by: get(row, "by_whom")?,
+        why: get(row, "why")?,
+    })
+}
+
+impl Catalog {
+    /// The recordings of this id with their history: at most one with an account, otherwise one
+    /// for each account that has one. None is not an error.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn show_recording(
+        &self,
+        account: Option<&AccountId>,
+        recording: &RecordingId,
+    ) -> Result<Vec<RecordingView>, AdminFault> {
+        let account = account.map(AccountId::as_str);
+        let rows = self
+            .pool
+            .rows(SHOW, &[&account, &recording.as_str()])
+            .await?;
+        let mut views = Vec::new();
+        for row in &rows {
+            let mut view = view(row)?;
+            let (account, recording) = (view.account_id.as_str(), view.recording_id.as_str());
+            let told = self.pool.rows(HISTORY, &[&account, &recording]).await?;
+            view.history = told.iter().map(history).collect::<Result<_, _>>()?;
+            // Taken up again, which is written down together with what comes of it.
+            let resumed: Option<DateTime<Utc>> = get(row, "resumed_at")?;
+            if let (State::Staged, Some(at)) = (view.state, resumed) {
+                view.history.push(HistoryView {
+                    at,
+                    from: Some(State::Parked),
+                    to: State::Staged,
+                    by: "transfer".to_owned(),
+                    why: "tried again".to_owned(),
+                });
+            }
+            views.push(view);
+        }
+        Ok(views)
+    }
+
+    /// An account's recordings by id, from after `after` on.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails.
+    pub async fn list_recordings(
+        &self,
+        account: &AccountId,
+        state: Option<State>,
+        limit: u32,
+        after: Option<&RecordingId>,
+    ) -> Result<Vec<RecordingView>, AdminFault> {
+        self.show_account(account).await?;
+        let state = state.map(State::as_str);
+        let after = after.map(RecordingId::as_str);
+        let rows = self
+            .pool
+            .rows(
+                LIST,
+                &[&account.as_str(), &state, &i64::from(limit), &after],
+            )
+            .await?;
+        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
+    }
+
+    /// What is parked, and stored recordings whose release is refused; at most 10,000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_parked(
+        &self,
+        account: Option<&AccountId>,
+    ) -> Result<Vec<RecordingView>, AdminFault> {
+        let account = account.map(AccountId::as_str);
+        let rows = self.pool.rows(PARKED, &[&account, &MOST_PARKED]).await?;
+        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
+    }
+
+    /// Makes parked recordings, and refused releases, due now, also those that wait for a
+    /// person. Returns how many.
+    ///
+    /// # Errors
+    /// When the database fails; what was made due before stays so.
+    pub async fn retry_parked(
+        &self,
+        account: Option<&AccountId>,
+        recording: Option<&RecordingId>,
+    ) -> Result<u64, AdminFault> {
+        let account = account.map(AccountId::as_str);
+        let recording = recording.map(RecordingId::as_str);
+        let mut after = (String::new(), String::new());
+        let mut count: u64 = 0;
+        loop {
+            let rows = self
+                .pool
+                .rows(RETRY, &[&account, &recording, &after.0, &after.1, &BATCH])
+                .await?;
+            count = count.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+            let Some(last) = rows.last() else {
+                return Ok(count);
+            };
+            after = (get(last, "account_id")?, get(last, "recording_id")?);
+        }
+    }
+}

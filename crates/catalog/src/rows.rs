@@ -1,0 +1,236 @@
+//! Rows of the ledger, turned back into the domain. The only place that recalls states.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use recording::{
+    AccountId, Announced, AnnouncedOriginal, Announcement, Destination, DestinationOwner, Happened,
+    Identity, Kind, Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording,
+    RecordingId, RecordingKey, S3Bucket, Sha256, StagingPath, State,
+};
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use crate::failure::{Failure, corrupt};
+
+/// What a query must select for the functions here: `r` is a row of `recordings` and `d` the
+/// pinned row of `destinations`. Listed, because `*` would make cached plans fail as soon as a
+/// migration adds a column.
+macro_rules! recording_columns {
+    () => {
+        "r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
+         r.started_at, r.completed_at, r.duration_ms, r.path, r.size_bytes, r.sha256,
+         r.attributes, r.destination_revision, r.retain_until, r.upload_id, r.reason,
+         r.next_attempt_at, r.rungs, r.release_rungs, r.claims, r.object_key,
+         r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
+         r.receipt_checksum, r.receipt_method, r.stored_at, r.original_size_bytes,
+         r.original_mtime_ns, r.original_inode, r.acknowledgment_id, r.announcement_id,
+         r.announcement_at, r.announced_reason, r.lease_token,
+         extract(epoch from now() - r.first_claimed_at)::float8 as known_for,
+         d.revision, d.account_id as destination_account, d.bucket, d.region, d.role_arn,
+         d.endpoint, d.prefix, d.kms_key, d.storage_class, d.expected_owner,
+         d.account_leads_key, d.external_id "
+    };
+}
+pub(crate) use recording_columns;
+
+/// One column.
+pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, Failure> {
+    row.try_get(column)
+        .map_err(|error| corrupt(format!("column {column}: {error}")))
+}
+
+/// A column that holds one of a closed set of words, or a checked text.
+pub(crate) fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &Row,
+    column: &str,
+) -> Result<T, Failure> {
+    let text: &str = get(row, column)?;
+    text.parse()
+        .map_err(|error| corrupt(format!("column {column}: {error}")))
+}
+
+/// The same where it may be null.
+pub(crate) fn optional_word<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &Row,
+    column: &str,
+) -> Result<Option<T>, Failure> {
+    match get::<Option<&str>>(row, column)? {
+        None => Ok(None),
+        Some(_) => word(row, column).map(Some),
+    }
+}
+
+/// A count or size, which the database keeps signed.
+pub(crate) fn unsigned<T: TryFrom<i64>>(number: i64) -> Result<T, Failure> {
+    T::try_from(number).map_err(|_| corrupt(format!("{number} is out of range")))
+}
+
+/// The state.
+pub(crate) fn state(row: &Row) -> Result<State, Failure> {
+    let text: &str = get(row, "state")?;
+    state_from(text)
+}
+
+/// A state from its word.
+pub(crate) fn state_from(text: &str) -> Result<State, Failure> {
+    State::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| corrupt(format!("`{text}` is not a state that this version knows")))
+}
+
+/// Which recording it is.
+pub(crate) fn key(row: &Row) -> Result<RecordingKey, Failure> {
+    Ok(RecordingKey {
+        account_id: word::<AccountId>(row, "account_id")?,
+        recording_id: word::<RecordingId>(row, "recording_id")?,
+    })
+}
+
+fn sha256(bytes: &[u8]) -> Result<Sha256, Failure> {
+    let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| corrupt("a digest of another length"))?;
+    Ok(Sha256::new(bytes))
+}
+
+/// The event's data.
+pub(crate) fn announced(row: &Row) -> Result<Announced, Failure> {
+    let key = key(row)?;
+    let path: &str = get(row, "path")?;
+    let path = StagingPath::new(&key.account_id, path)
+        .map_err(|error| corrupt(format!("column path: {error}")))?;
+    let attributes: serde_json::Value = get(row, "attributes")?;
+    let attributes: BTreeMap<String, String> = serde_json::from_value(attributes)
+        .map_err(|error| corrupt(format!("column attributes: {error}")))?;
+    let duration_ms: Option<i64> = get(row, "duration_ms")?;
+    let digest: Option<&[u8]> = get(row, "sha256")?;
+    Ok(Announced {
+        interaction_id: word(row, "interaction_id")?,
+        kind: word::<Kind>(row, "kind")?,
+        media_type: get(row, "media_type")?,
+        started_at: get(row, "started_at")?,
+        completed_at: get(row, "completed_at")?,
+        duration_ms: duration_ms.map(unsigned).transpose()?,
+        original: AnnouncedOriginal {
+            path,
+            size_bytes: unsigned(get(row, "size_bytes")?)?,
+            sha256: digest.map(sha256).transpose()?,
+        },
+        attributes,
+        key,
+    })
+}
+
+/// The pinned revision.
+pub(crate) fn destination(row: &Row) -> Result<Destination, Failure> {
+    let owner = match optional_word::<AccountId>(row, "destination_account")? {
+        Some(account) => DestinationOwner::Account(account),
+        None => DestinationOwner::Default,
+    };
+    Ok(Destination {
+        owner,
+        revision: get(row, "revision")?,
+        s3: bucket(row)?,
+        external_id: get(row, "external_id")?,
+        account_leads_key: get(row, "account_leads_key")?,
+    })
+}
+
+/// How a revision is reached and written.
+pub(crate) fn bucket(row: &Row) -> Result<S3Bucket, Failure> {
+    Ok(S3Bucket {
+        bucket: get(row, "bucket")?,
+        region: get(row, "region")?,
+        role_arn: get(row, "role_arn")?,
+        endpoint: get(row, "endpoint")?,
+        prefix: get(row, "prefix")?,
+        kms_key: get(row, "kms_key")?,
+        storage_class: get(row, "storage_class")?,
+        expected_owner: get(row, "expected_owner")?,
+    })
+}
+
+/// The remembered evidence.
+pub(crate) fn receipt(row: &Row) -> Result<Receipt, Failure> {
+    let method: &str = get(row, "receipt_method")?;
+    let method = Method::ALL
+        .into_iter()
+        .find(|known| known.as_str() == method)
+        .ok_or_else(|| corrupt(format!("`{method}` is not a method of proof")))?;
+    Ok(Receipt {
+        size_bytes: unsigned(get(row, "receipt_size_bytes")?)?,
+        sha256: sha256(get(row, "receipt_sha256")?)?,
+        etag: get(row, "receipt_etag")?,
+        version_id: get(row, "receipt_version_id")?,
+        checksum: get(row, "receipt_checksum")?,
+        method,
+        stored_at: get(row, "stored_at")?,
+    })
+}
+
+/// Where the copy is.
+pub(crate) fn location(row: &Row) -> Result<Location, Failure> {
+    let key = ObjectKey::remembered(get(row, "object_key")?);
+    Ok(Location::new(&destination(row)?, &key))
+}
+
+/// The recording in the state it is in.
+pub(crate) fn recording(row: &Row) -> Result<Recording, Failure> {
+    let state = state(row)?;
+    let record = match state {
+        State::Staged => Record::Staged {
+            announced: announced(row)?,
+            destination: destination(row)?,
+            retain_until: get(row, "retain_until")?,
+        },
+        State::Parked => Record::Parked {
+            key: key(row)?,
+            reason: word::<ParkReason>(row, "reason")?,
+            next_attempt_at: get(row, "next_attempt_at")?,
+        },
+        State::Stored | State::Released => Record::Stored {
+            announced: announced(row)?,
+            destination: destination(row)?,
+            key: ObjectKey::remembered(get(row, "object_key")?),
+            receipt: receipt(row)?,
+            identity: Identity {
+                size_bytes: unsigned(get(row, "original_size_bytes")?)?,
+                mtime_ns: get(row, "original_mtime_ns")?,
+                inode: get(row, "original_inode")?,
+            },
+            acknowledgment_id: get(row, "acknowledgment_id")?,
+            released: state == State::Released,
+        },
+        State::Expired => Record::Expired { key: key(row)? },
+    };
+    Ok(recall(record))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the catalog remembers, and this is where it does"
+)]
+fn recall(record: Record) -> Recording {
+    Recording::recall(record)
+}
+
+/// The announcement that a parked or released row owes.
+pub(crate) fn announcement(row: &Row) -> Result<Announcement, Failure> {
+    let at: DateTime<Utc> = get(row, "announcement_at")?;
+    let what = match state(row)? {
+        State::Released => Happened::Released,
+        State::Parked => Happened::Parked(
+            word::<ParkReason>(row, "announced_reason")?,
+            get(row, "next_attempt_at")?,
+        ),
+        other @ (State::Staged | State::Stored | State::Expired) => {
+            return Err(corrupt(format!("a {} row announces", other.as_str())));
+        }
+    };
+    Ok(Announcement {
+        key: key(row)?,
+        id: get(row, "announcement_id")?,
+        at,
+        what,
+    })
+}

@@ -1,0 +1,103 @@
+//! What a catalog is told: where the database is, and every interval it decides by.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Settings of a [`crate::Catalog`]. Tests and the demo shorten the intervals.
+#[derive(Clone)]
+pub struct Settings {
+    /// The database's URL. It may hold a password, so it is never logged.
+    pub url: String,
+    /// How the server's statistics call our connections.
+    pub application_name: String,
+    /// Connections at most. Keep the fleet's sum at 2 to 4 times the server's cores.
+    pub pool_size: usize,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long to wait for a free connection.
+    pub wait_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// How long one statement may wait for a lock, for instance an operator's.
+    pub lock_timeout: Duration,
+    /// How long a claim lasts unless it is renewed.
+    pub lease: Duration,
+    /// When a stored recording is driven because no acknowledgment is noted.
+    pub unacknowledged_after: Duration,
+    /// When an acknowledged recording is driven because it is not released.
+    pub unreleased_after: Duration,
+    /// When a driven recording that nobody claimed is due again, the first time.
+    pub drive_again_after: Duration,
+    /// The longest that this doubles to.
+    pub drive_again_at_most: Duration,
+    /// When an announcement that nobody confirmed is owed by housekeeping, and again after.
+    pub announce_after: Duration,
+    /// How long a quarantined message that was handed out stays marked.
+    pub requeue_again_after: Duration,
+    /// How often a quarantined message is judged that may not return yet. Creating its account
+    /// or releasing its path has it judged at once.
+    pub judge_again_after: Duration,
+    /// How long notes are gathered before they are written.
+    pub note_every: Duration,
+    /// How many notes are written at once.
+    pub note_batch: usize,
+    /// How many notes may wait; more are dropped and counted.
+    pub note_backlog: usize,
+    /// Days that copies are kept where no policy says; `None` is for ever.
+    pub default_retention_days: Option<u32>,
+}
+
+impl Settings {
+    /// The defaults, for the database at `url`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            application_name: "callferry".to_owned(),
+            pool_size: 8,
+            connect_timeout: Duration::from_secs(5),
+            wait_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(3),
+            lease: recording::LEASE,
+            unacknowledged_after: Duration::from_secs(60),
+            unreleased_after: Duration::from_secs(5 * 60),
+            drive_again_after: Duration::from_secs(10 * 60),
+            drive_again_at_most: Duration::from_secs(6 * 3600),
+            announce_after: Duration::from_secs(60),
+            requeue_again_after: Duration::from_secs(60),
+            judge_again_after: Duration::from_secs(60),
+            note_every: Duration::from_millis(100),
+            note_batch: 500,
+            note_backlog: 10_000,
+            default_retention_days: Some(180),
+        }
+    }
+
+    pub(crate) fn retention_days(&self) -> Option<i32> {
+        self.default_retention_days
+            .map(|days| i32::try_from(days).unwrap_or(i32::MAX / 24))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("url", &"(not shown)")
+            .field("application_name", &self.application_name)
+            .field("pool_size", &self.pool_size)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_not_shown() {
+        let settings = Settings::new("postgres://u:hunter2@db/x");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

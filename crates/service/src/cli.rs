@@ -1,0 +1,180 @@
+//! The command line: a contract that scripts rely on. One file for each command in the folder.
+//!
+//! Exit code 0 only when a command did what it says, 1 when it failed, 2 when it was asked
+//! wrongly. The answer is on standard output (`--json`: one JSON document and nothing else),
+//! everything else on standard error.
+
+mod account;
+mod configuration;
+mod context;
+mod destination;
+mod migrate;
+mod parked;
+mod publish;
+mod quarantine;
+mod recording;
+pub(crate) mod role;
+mod status;
+mod topology;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use telemetry::LogFormat;
+
+use crate::config::Config;
+use crate::output::Output;
+pub(crate) use context::Context;
+
+/// Carries each finished call recording to the customer's own bucket, proves that it arrived,
+/// says so, and only then lets the original go.
+#[derive(Debug, Parser)]
+#[command(name = "callferry", version, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  callferry migrate
+  callferry topology apply
+  callferry account create acme --name 'Acme Ltd'
+  callferry destination set acme s3 --bucket acme-calls --region eu-central-1 \\
+      --role-arn arn:aws:iam::123456789012:role/callferry
+  callferry run all
+  callferry publish --account acme /srv/recordings/acme/2026/11/22
+  callferry recording show --account acme rec-7f3a
+
+Each command has examples of its own: callferry COMMAND --help")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration file; without it `CALLFERRY_CONFIG`, without that defaults
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Answer with one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one or more roles until SIGTERM or SIGINT
+    Run(crate::run::RunArgs),
+    /// Bring the ledger's schema up to date and mark the staging folder as its own
+    Migrate(migrate::MigrateArgs),
+    /// Declare, check or print the broker's exchange, queues and bindings
+    #[command(subcommand)]
+    Topology(topology::TopologyCommand),
+    /// Create, list and show accounts
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Set, list and show destinations: which bucket, how to reach it, how to write there
+    #[command(subcommand)]
+    Destination(destination::DestinationCommand),
+    /// Announce files in staging, as a recorder would
+    Publish(publish::PublishArgs),
+    /// Show where recordings are and how they got there
+    #[command(subcommand)]
+    Recording(recording::RecordingCommand),
+    /// List what cannot go on now, and try it again
+    #[command(subcommand)]
+    Parked(parked::ParkedCommand),
+    /// Look at messages that are not believed, return them or drop them
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
+    /// Say how much is where
+    Status(status::StatusArgs),
+    /// Print the effective configuration, without secrets
+    Config(configuration::ConfigArgs),
+}
+
+impl Command {
+    /// Sets logging up: a role tells its story as configured; a command tells only what went
+    /// wrong, readably, besides the `error:` it ends with.
+    pub(crate) fn log(&self, config: &Config) -> Result<()> {
+        let (format, filter) = if matches!(self, Self::Run(_)) {
+            (config.log_format, config.log_filter.as_str())
+        } else {
+            (LogFormat::Text, "error")
+        };
+        Ok(telemetry::log_to_stderr(format, filter)?)
+    }
+}
+
+/// Does what was asked for.
+pub(crate) async fn execute(command: Command, config: Config, json: bool) -> Result<()> {
+    let context = Context {
+        config,
+        output: Output { json },
+    };
+    match command {
+        Command::Run(args) => crate::run::run(args, context.config).await,
+        Command::Migrate(args) => migrate::execute(args, &context).await,
+        Command::Topology(command) => topology::execute(command, &context).await,
+        Command::Account(command) => account::execute(command, &context).await,
+        Command::Destination(command) => destination::execute(command, &context).await,
+        Command::Publish(args) => publish::execute(args, &context).await,
+        Command::Recording(command) => recording::execute(command, &context).await,
+        Command::Parked(command) => parked::execute(command, &context).await,
+        Command::Quarantine(command) => quarantine::execute(command, &context).await,
+        Command::Status(args) => status::execute(args, &context).await,
+        Command::Config(args) => configuration::execute(args, &context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        if command.get_subcommands().next().is_none() {
+            found.push((path.to_owned(), command.clone()));
+        }
+        for inner in command.get_subcommands() {
+            leaves(inner, &format!("{path} {}", inner.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_parses() {
+        Cli::command().debug_assert();
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "callferry", &mut found);
+        assert!(found.len() > 20, "{}", found.len());
+        for (path, command) in found {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(help.contains("Examples:"), "{path} has no example");
+            let text = help.replace("\\\n", " ");
+            let examples = text.lines().filter(|l| l.trim().starts_with("callferry "));
+            let mut own = 0;
+            for example in examples {
+                let words = example.split_whitespace().map(|w| w.trim_matches('\''));
+                let words: Vec<_> = words.take_while(|w| !["|", ">"].contains(w)).collect();
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+                own += usize::from(words.join(" ").starts_with(&path) || path.contains(" s3"));
+            }
+            assert!(own > 0, "{path} has no example of its own");
+        }
+    }
+
+    #[test]
+    fn a_role_of_a_later_release_is_refused_plainly() {
+        let error = Cli::try_parse_from(["callferry", "run", "playback"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("later release"), "{error}");
+        assert!(Cli::try_parse_from(["callferry", "run"]).is_err());
+        assert!(Cli::try_parse_from(["callferry", "run", "transfer", "cleanup"]).is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! The words of an S3 destination, checked before anything is asked of anybody. What is refused
+//! here would otherwise end up in a key, a session policy or a request.
+
+#[cfg(test)]
+mod tests;
+mod words;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use recording::{DestinationOwner, S3Bucket};
+
+use crate::config::Config;
+use crate::endpoint;
+use crate::failure::Failure;
+
+/// `destination set ACCOUNT s3`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct S3Args {
+    /// The bucket's name
+    #[arg(long)]
+    bucket: String,
+    /// The bucket's region
+    #[arg(long)]
+    region: String,
+    /// The customer's role that we assume; only the platform's own destination can do without
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+    /// An S3-compatible server's origin, `https://host[:port]`
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// What leads every key
+    #[arg(long)]
+    prefix: Option<String>,
+    /// The KMS key that objects are encrypted under: id, alias or ARN
+    #[arg(long, value_name = "KEY")]
+    kms_key: Option<String>,
+    /// The storage class of new objects
+    #[arg(long, value_name = "CLASS")]
+    storage_class: Option<String>,
+    /// The AWS account that must own the bucket, 12 digits; by default the role's
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "no_owner_check")]
+    expected_owner: Option<String>,
+    /// Do not send an expected owner: for a server that knows none
+    #[arg(long, requires = "endpoint")]
+    no_owner_check: bool,
+    /// From when on recordings go there, as in 2026-11-22T10:00:00Z; by default from now
+    #[arg(long, value_name = "TIME")]
+    pub(super) in_force_from: Option<DateTime<Utc>>,
+}
+
+impl S3Args {
+    /// The bucket, if every word of it is sound.
+    pub(super) fn check(&self, owner: &DestinationOwner, config: &Config) -> Result<S3Bucket> {
+        words::bucket(&self.bucket)?;
+        words::region(&self.region)?;
+        let role_owner = self.role_arn.as_deref().map(words::role).transpose()?;
+        if role_owner.is_none() && !matches!(owner, DestinationOwner::Default) {
+            return Err(Failure::usage("--role-arn is missing")
+                .hint("an account's bucket is written with the customer's role, never with ours")
+                .into());
+        }
+        let origin =
+            |text| endpoint::customers(text, config.allow_http, &config.allowed_private_ranges);
+        let endpoint = self.endpoint.as_deref().map(origin).transpose()?;
+        let prefix = self.prefix.clone().unwrap_or_default();
+        words::prefix(&prefix)?;
+        self.kms_key.as_deref().map_or(Ok(()), words::kms_key)?;
+        let class = self.storage_class.as_deref();
+        class.map_or(Ok(()), words::storage_class)?;
+        Ok(S3Bucket {
+            bucket: self.bucket.clone(),
+            region: self.region.clone(),
+            role_arn: self.role_arn.clone(),
+            expected_owner: self.bucket_owner(role_owner, endpoint.is_some())?,
+            endpoint,
+            prefix,
+            kms_key: self.kms_key.clone(),
+            storage_class: self.storage_class.clone(),
+        })
+    }
+
+    /// Who must own the bucket: so that one which somebody else re-created gets nothing.
+    fn bucket_owner(&self, role_owner: Option<String>, compatible: bool) -> Result<Option<String>> {
+        if self.no_owner_check {
+            return Ok(None);
+        }
+        if let Some(owner) = &self.expected_owner {
+            if words::is_account(owner) {
+                return Ok(Some(owner.clone()));
+            }
+            return Err(Failure::usage("--expected-owner must be 12 digits").into());
+        }
+        if role_owner.is_none() && !compatible {
+            return Err(Failure::usage("who must own the bucket is not known")
+                .hint("without a role, name the AWS account: --expected-owner 123456789012")
+                .into());
+        }
+        Ok(role_owner)
+    }
+}

@@ -1,0 +1,169 @@
+//! Tables of what an S3 destination may say.
+
+use super::words::{bucket, prefix, region, role};
+use super::*;
+
+fn acme() -> DestinationOwner {
+    DestinationOwner::Account("acme".parse().unwrap())
+}
+
+fn sound() -> S3Args {
+    S3Args {
+        bucket: "acme-calls".to_owned(),
+        region: "eu-central-1".to_owned(),
+        role_arn: Some("arn:aws:iam::123456789012:role/path/callferry".to_owned()),
+        ..S3Args::default()
+    }
+}
+
+fn accepted(args: &S3Args) -> bool {
+    args.check(&acme(), &Config::default()).is_ok()
+}
+
+#[test]
+fn the_bucket_must_belong_to_the_account_of_the_role_unless_told_otherwise() {
+    let config = Config::default();
+    let owner_of = |args: &S3Args| args.check(&acme(), &config).unwrap().expected_owner;
+    assert_eq!(owner_of(&sound()).as_deref(), Some("123456789012"));
+    let other = S3Args {
+        expected_owner: Some("210987654321".to_owned()),
+        ..sound()
+    };
+    assert_eq!(owner_of(&other).as_deref(), Some("210987654321"));
+    let none = S3Args {
+        no_owner_check: true,
+        endpoint: Some("https://s3.example.com".to_owned()),
+        ..sound()
+    };
+    assert_eq!(owner_of(&none), None);
+    let short = S3Args {
+        expected_owner: Some("1234".to_owned()),
+        ..sound()
+    };
+    assert!(!accepted(&short));
+}
+
+#[test]
+fn only_the_platforms_own_destination_does_without_a_role_and_then_names_the_owner() {
+    let config = Config::default();
+    let own = S3Args {
+        role_arn: None,
+        ..sound()
+    };
+    assert!(!accepted(&own));
+    assert!(own.check(&DestinationOwner::Default, &config).is_err());
+    let named = S3Args {
+        expected_owner: Some("123456789012".to_owned()),
+        ..own.clone()
+    };
+    assert!(named.check(&DestinationOwner::Default, &config).is_ok());
+    let compatible = S3Args {
+        endpoint: Some("https://s3.example.com".to_owned()),
+        ..own
+    };
+    let bucket = compatible.check(&DestinationOwner::Default, &config);
+    assert_eq!(bucket.unwrap().expected_owner, None);
+}
+
+#[test]
+fn buckets_and_regions_are_plain_names() {
+    for name in ["abc", "acme-calls", "a.b.c", "0aa"] {
+        assert!(bucket(name).is_ok(), "{name}");
+    }
+    let long = "x".repeat(64);
+    for name in [
+        "",
+        "ab",
+        "Acme",
+        "acme_calls",
+        "-acme",
+        "acme-",
+        "a..b",
+        "10.0.0.1",
+        "a/b",
+        "a b",
+        "xn--a",
+        "acme-s3alias",
+        "arn:aws:s3:::acme",
+        long.as_str(),
+    ] {
+        assert!(bucket(name).is_err(), "{name}");
+    }
+    assert!(region("us-gov-west-1").is_ok());
+    for name in ["", "EU", "eu central", "eu-central-1.evil.example", "eu/x"] {
+        assert!(region(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_role_is_an_arn_with_an_account_and_a_name() {
+    assert_eq!(
+        role("arn:aws-us-gov:iam::000000000001:role/a/b").unwrap(),
+        "000000000001"
+    );
+    for arn in [
+        "",
+        "callferry",
+        "arn:aws:iam::1234:role/x",
+        "arn:aws:iam::123456789012:user/x",
+        "arn:aws:iam::123456789012:role/",
+        "arn:aws:iam::123456789012:role//x",
+        "arn:aws:iam::123456789012:role/x y",
+        "arn:aws:iam:eu:123456789012:role/x",
+        "arn:aws:sts::123456789012:assumed-role/x/y",
+        "arn:evil:iam::123456789012:role/x",
+        "arn:aws:iam::123456789012:role/x:y",
+    ] {
+        assert!(role(arn).is_err(), "{arn}");
+    }
+}
+
+#[test]
+fn a_prefix_can_neither_climb_nor_widen_a_session_policy() {
+    for text in ["", "calls", "eu/calls", "a=b/c+d", "x.y"] {
+        assert!(prefix(text).is_ok(), "{text}");
+    }
+    let long = "x".repeat(513);
+    for text in [
+        "/calls",
+        "calls/",
+        "a//b",
+        "..",
+        "a/../b",
+        "./a",
+        "a/{b}",
+        "a?",
+        "a#",
+        "a%2f",
+        "a*",
+        "${aws:username}",
+        "a b",
+        "a\\b",
+        "ä",
+        "a\n",
+        "/",
+        long.as_str(),
+    ] {
+        assert!(prefix(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn keys_classes_and_endpoints_are_checked_too() {
+    for (class, kms, endpoint, passes) in [
+        (Some("STANDARD_IA"), Some("alias/recordings"), None, true),
+        (Some("standard"), None, None, false),
+        (None, Some("a b"), None, false),
+        (None, None, Some("http://s3.example.com"), false),
+        (None, None, Some("https://169.254.169.254"), false),
+        (None, None, Some("https://s3.example.com"), true),
+    ] {
+        let args = S3Args {
+            storage_class: class.map(str::to_owned),
+            kms_key: kms.map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            ..sound()
+        };
+        assert_eq!(accepted(&args), passes, "{args:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! One check for each word of an S3 destination.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Result;
+
+use crate::failure::Failure;
+
+/// The longest prefix, in bytes.
+const PREFIX_BYTES_MAX: usize = 512;
+
+/// What S3 lists for objects in general-purpose buckets.
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "REDUCED_REDUNDANCY",
+];
+
+/// How names begin and end that S3 keeps for access points and the like.
+const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+fn refuse(message: &str, hint: impl Into<String>) -> anyhow::Error {
+    Failure::usage(message).hint(hint).into()
+}
+
+/// The id of an AWS account.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The name of a bucket.
+pub(super) fn bucket(name: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let plain_ends =
+        name.bytes().next().is_some_and(plain) && name.bytes().last().is_some_and(plain);
+    let sound = (3..=63).contains(&name.len())
+        && plain_ends
+        && name.bytes().all(|b| plain(b) || b == b'-' || b == b'.')
+        && !name.contains("..")
+        && name.parse::<Ipv4Addr>().is_err()
+        && !RESERVED_STARTS.iter().any(|start| name.starts_with(start))
+        && !RESERVED_ENDS.iter().any(|end| name.ends_with(end));
+    if sound {
+        return Ok(());
+    }
+    Err(refuse(
+        "--bucket is not the name of a bucket",
+        "3 to 63 lower-case letters, digits, hyphens and dots, as in acme-calls; no ARN, no URL",
+    ))
+}
+
+/// The name of a region. It becomes part of a host name.
+pub(super) fn region(name: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(refuse(
+        "--region is not the name of a region",
+        "as in eu-central-1; for a compatible server what it is configured with, often us-east-1",
+    ))
+}
+
+/// Checks a role's ARN and returns the account in it.
+pub(super) fn role(arn: &str) -> Result<String> {
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    if let ["arn", partition, "iam", "", account, resource] = parts.as_slice()
+        && is_partition(partition)
+        && is_account(account)
+        && resource.strip_prefix("role/").is_some_and(is_role_path)
+    {
+        return Ok((*account).to_owned());
+    }
+    Err(refuse(
+        "--role-arn is not the ARN of a role",
+        "as in arn:aws:iam::123456789012:role/callferry",
+    ))
+}
+
+fn is_partition(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b == b'-';
+    text == "aws" || (text.starts_with("aws-") && text.bytes().all(plain))
+}
+
+fn is_role_path(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
+    let name = path.rsplit('/').next().unwrap_or_default();
+    path.len() <= 576
+        && (1..=64).contains(&name.len())
+        && !path.starts_with('/')
+        && !path.contains("//")
+        && path.bytes().all(plain)
+}
+
+/// A prefix leads keys *and* narrows session policies, where `*`, `?` and `${…}` have a meaning:
+/// what is not on the short list of plain characters is refused.
+pub(super) fn prefix(text: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"!-_.'()/=+,@&:".contains(&b);
+    let components_sound = text
+        .split('/')
+        .all(|component| !matches!(component, "" | "." | ".."));
+    let sound = text.len() <= PREFIX_BYTES_MAX && components_sound && text.bytes().all(plain);
+    if text.is_empty() || sound {
+        return Ok(());
+    }
+    Err(refuse(
+        "--prefix cannot lead a key",
+        "at most 512 letters, digits and !-_.'()/=+,@&: without a slash at either end, `.` or `..`",
+    ))
+}
+
+/// A KMS key's id, alias or ARN.
+pub(super) fn kms_key(text: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b":/_-".contains(&b);
+    if (1..=2048).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(refuse(
+        "--kms-key is not a key",
+        "a key id, an alias such as alias/recordings, or an ARN",
+    ))
+}
+
+/// A storage class.
+pub(super) fn storage_class(text: &str) -> Result<()> {
+    if STORAGE_CLASSES.contains(&text) {
+        return Ok(());
+    }
+    Err(refuse(
+        "--storage-class is not a class of S3",
+        format!("one of {}", STORAGE_CLASSES.join(", ")),
+    ))
+}

@@ -1,0 +1,107 @@
+//! `callferry parked`: what cannot go on now, and refused releases.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use recording::{AccountId, RecordingId};
+use serde_json::json;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::wiring::admin_failure;
+
+/// What can be done with what is parked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParkedCommand {
+    /// List what is parked, and stored recordings whose release is refused
+    #[command(after_help = "\
+Examples:
+  callferry parked list
+  callferry parked list --account acme --json")]
+    List(ListArgs),
+    /// Make it due now, whatever its time of the next attempt
+    #[command(after_help = "\
+Examples:
+  callferry parked retry --account acme rec-7f3a
+  callferry parked retry --account acme
+  callferry parked retry --all")]
+    Retry(RetryArgs),
+}
+
+/// `parked list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only this account's
+    #[arg(long)]
+    account: Option<AccountId>,
+}
+
+/// `parked retry`.
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// Only this account's
+    #[arg(long)]
+    account: Option<AccountId>,
+    /// Everything that is parked
+    #[arg(long, conflicts_with_all = ["ids", "account"])]
+    all: bool,
+    /// These recordings only
+    #[arg(requires = "account")]
+    ids: Vec<RecordingId>,
+}
+
+pub(super) async fn execute(command: ParkedCommand, context: &Context) -> Result<()> {
+    match command {
+        ParkedCommand::List(args) => {
+            let ledger = context.ledger().await?;
+            let listed = ledger.list_parked(args.account.as_ref()).await;
+            let columns = [
+                "account_id",
+                "recording_id",
+                "state",
+                "reason",
+                "next_attempt_at",
+                "detail",
+            ];
+            let nothing = "Nothing is parked, and no release is refused.";
+            context
+                .output
+                .list(&listed.map_err(admin_failure)?, &columns, nothing)
+        }
+        ParkedCommand::Retry(args) => retry(args, context).await,
+    }
+}
+
+async fn retry(args: RetryArgs, context: &Context) -> Result<()> {
+    if args.account.is_none() && !args.all {
+        return Err(Failure::usage("what should be tried again is not said")
+            .hint("name recordings with --account, or all of an account by --account, or say --all")
+            .into());
+    }
+    let ledger = context.ledger().await?;
+    let account = args.account.as_ref();
+    let mut due: u64 = 0;
+    let mut idle = Vec::new();
+    if args.ids.is_empty() {
+        due = ledger
+            .retry_parked(account, None)
+            .await
+            .map_err(admin_failure)?;
+    }
+    for id in &args.ids {
+        let made = ledger.retry_parked(account, Some(id)).await;
+        match made.map_err(admin_failure)? {
+            0 => idle.push(id.as_str()),
+            made => due = due.saturating_add(made),
+        }
+    }
+    let answer = json!({ "due": due, "not_parked": idle });
+    context.output.answer(&answer, |_| {
+        format!("{due} due now; housekeeping drives them on.")
+    })?;
+    if idle.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("not parked: {}", idle.join(", ")))
+        .hint("`callferry recording show` says where a recording is")
+        .into())
+}

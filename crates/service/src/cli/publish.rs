@@ -1,0 +1,156 @@
+//! `callferry publish`: announces files in staging, as a recorder would.
+//!
+//! Everything is planned before anything is sent, so that a folder with one impossible name
+//! announces nothing. The same file gives the same event: repeating is a duplicate.
+
+mod event;
+mod plan;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use futures::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use recording::{AccountId, Kind, Outgoing, PublishFault, Publisher};
+use serde_json::json;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::output::tell;
+use crate::wiring;
+use plan::Planned;
+
+/// Events on their way to the broker at once.
+const IN_FLIGHT: usize = 128;
+/// How long to wait for the broker at the start.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Announce files in staging, as a recorder would: the id is the file's name without extension,
+/// the time its last change. Repeating is a duplicate
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callferry publish --account acme acme/2026/11/22/rec-7f3a.wav
+  callferry publish --account acme --kind voicemail --sha256 /srv/recordings/acme/2026/11/22
+  callferry publish --account acme --media-type audio/wav --duration-ms 120000 acme/rec.raw --json")]
+pub(crate) struct PublishArgs {
+    /// The account that the recordings belong to
+    #[arg(long)]
+    account: AccountId,
+    /// What was recorded: call, voicemail or screen
+    #[arg(long, default_value = "call")]
+    kind: Kind,
+    /// The media type; by default what the file's extension says
+    #[arg(long)]
+    media_type: Option<String>,
+    /// The length: the recording began that long before the file's last change
+    #[arg(long)]
+    duration_ms: Option<u64>,
+    /// Compute each file's SHA-256 and announce it
+    #[arg(long)]
+    sha256: bool,
+    /// Files, or folders with everything in them: absolute within the staging folder, or relative
+    /// to it
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> {
+    let root = context.config.staging_root()?;
+    let (planned, skipped) = plan::plan(&args, &root)?;
+    for path in &skipped {
+        tell(&format!(
+            "skipped: {} (hidden, or not a plain file)",
+            path.display()
+        ));
+    }
+    if planned.is_empty() {
+        return Err(Failure::failed("there is no file to announce").into());
+    }
+    let publishing = wiring::Publishing::start(&context.config, &wiring::clock(), PATIENCE).await?;
+    let outcome = send(planned, &args, publishing.publisher()).await;
+    publishing.end().await;
+    let Sent { confirmed, failed } = outcome?;
+    let recordings: Vec<_> = confirmed
+        .iter()
+        .map(|planned| {
+            json!({ "account_id": args.account, "recording_id": planned.id,
+                    "path": planned.path, "size_bytes": planned.size_bytes })
+        })
+        .collect();
+    let answer = json!({ "published": confirmed.len(), "not_confirmed": failed.len(),
+                         "skipped": skipped, "recordings": recordings });
+    let count = confirmed.len();
+    context
+        .output
+        .answer(&answer, |_| format!("{count} announced and confirmed."))?;
+    match failed.first() {
+        None => Ok(()),
+        Some((planned, fault)) => {
+            let first = format!("{}: {fault}", planned.path);
+            let message = format!("{} not confirmed; the first is {first}", failed.len());
+            let hint = match fault {
+                PublishFault::Unroutable => "declare the queues first: callferry topology apply",
+                PublishFault::Refused | PublishFault::Unconfirmed | PublishFault::Disconnected => {
+                    "repeat the command: what is announced already is a duplicate"
+                }
+            };
+            Err(Failure::failed(message).hint(hint).into())
+        }
+    }
+}
+
+/// What became of the events.
+struct Sent {
+    /// In a queue.
+    confirmed: Vec<Planned>,
+    /// Not known to be in one.
+    failed: Vec<(Planned, PublishFault)>,
+}
+
+async fn send(
+    planned: Vec<Planned>,
+    args: &PublishArgs,
+    publisher: &dyn Publisher,
+) -> Result<Sent> {
+    let bar = bar(planned.len());
+    let each = planned.into_iter().map(async |planned| {
+        let event: Outgoing = event::completed(&planned, args).await?;
+        let done = publisher.publish(event).await;
+        bar.inc(1);
+        anyhow::Ok((planned, done))
+    });
+    let mut sends = stream::iter(each).buffered(IN_FLIGHT);
+    let mut sent = Sent {
+        confirmed: Vec::new(),
+        failed: Vec::new(),
+    };
+    while let Some(result) = sends.next().await {
+        match result? {
+            (planned, Ok(())) => sent.confirmed.push(planned),
+            (planned, Err(fault)) => sent.failed.push((planned, fault)),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(sent)
+}
+
+/// A progress bar for a person at a terminal, on standard error.
+fn bar(length: usize) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let length = u64::try_from(length).ok();
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} announced, {eta} left");
+    let bar = ProgressBar::with_draw_target(length, target);
+    // The template is a constant; without it the bar only looks plainer.
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,100 @@
+//! `callferry recording`.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use recording::{AccountId, RecordingId, State};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::wiring::admin_failure;
+
+/// What can be asked about recordings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordingCommand {
+    /// Show one recording: state, reason, location, receipt, history
+    #[command(after_help = "\
+Examples:
+  callferry recording show rec-7f3a
+  callferry recording show --account acme rec-7f3a --json")]
+    Show(ShowArgs),
+    /// List an account's recordings, by id
+    #[command(after_help = "\
+Examples:
+  callferry recording list --account acme
+  callferry recording list --account acme --state parked --limit 20 --json")]
+    List(ListArgs),
+}
+
+/// `recording show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The account; required where two accounts have a recording of this id
+    #[arg(long)]
+    account: Option<AccountId>,
+    /// The recording's id
+    id: RecordingId,
+}
+
+/// `recording list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The account
+    #[arg(long)]
+    account: AccountId,
+    /// Only those in this state: staged, parked, stored, released or expired
+    #[arg(long, value_parser = state)]
+    state: Option<State>,
+    /// How many at most
+    #[arg(long, default_value_t = 1000)]
+    limit: u32,
+    /// Only those whose id comes after this one: the next page
+    #[arg(long, value_name = "ID")]
+    after: Option<RecordingId>,
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let known = State::ALL.into_iter().find(|state| state.as_str() == text);
+    known.ok_or_else(|| "use staged, parked, stored, released or expired".to_owned())
+}
+
+pub(super) async fn execute(command: RecordingCommand, context: &Context) -> Result<()> {
+    match command {
+        RecordingCommand::Show(args) => show(args, context).await,
+        RecordingCommand::List(args) => {
+            let ledger = context.ledger().await?;
+            let listed =
+                ledger.list_recordings(&args.account, args.state, args.limit, args.after.as_ref());
+            let listed = listed.await.map_err(admin_failure)?;
+            let columns = [
+                "recording_id",
+                "state",
+                "reason",
+                "next_attempt_at",
+                "location",
+            ];
+            context.output.list(&listed, &columns, "No recordings.")
+        }
+    }
+}
+
+async fn show(args: ShowArgs, context: &Context) -> Result<()> {
+    let ledger = context.ledger().await?;
+    let found = ledger.show_recording(args.account.as_ref(), &args.id).await;
+    let found = found.map_err(admin_failure)?;
+    match found.as_slice() {
+        [] => Err(
+            Failure::failed(format!("recording {} is not known", args.id))
+                .hint("its event may be on its way, or in quarantine: `callferry quarantine list`")
+                .into(),
+        ),
+        [one] => context.output.one(one),
+        several => {
+            let accounts = several.iter().map(|view| view.account_id.as_str());
+            let accounts = accounts.collect::<Vec<_>>().join(", ");
+            let message = format!("{} is ambiguous: {accounts} have one each", args.id);
+            Err(Failure::failed(message)
+                .hint("say whose with --account")
+                .into())
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The configuration: a TOML file, each key overridable by an environment variable. This file and
+//! its folder are the only place that reads the environment.
+//!
+//! Unknown keys in the file are refused, so that a misspelt one is never silently a default.
+//! Unknown `CALLFERRY_…` variables are left alone: an orchestrator that runs a service called
+//! `callferry` injects some of its own.
+
+mod drive;
+mod layers;
+mod ranges;
+mod shown;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use secrecy::SecretString;
+use serde::Deserialize;
+use telemetry::LogFormat;
+use url::Url;
+
+pub(crate) use drive::Drive;
+pub(crate) use layers::environment;
+pub(crate) use ranges::Ranges;
+
+use crate::failure::Failure;
+
+/// What S3 accepts as the smallest part of a multipart upload.
+const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
+
+/// The configuration of one process. Every key has a default but the three places, which are
+/// asked for where they are needed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The broker, `amqp(s)://user:password@host:port/vhost`. Secret.
+    pub(crate) amqp_url: Option<SecretString>,
+    /// The broker's management API, `http(s)://user:password@host:15672`; with it
+    /// `topology check` also sees bindings. Secret.
+    pub(crate) amqp_management_url: Option<SecretString>,
+    /// The ledger, `postgres://user:password@host:port/database`. Secret.
+    pub(crate) database_url: Option<SecretString>,
+    /// Connections to the ledger, at most.
+    pub(crate) database_pool_size: usize,
+    /// Staging: `file:///…`.
+    #[serde(deserialize_with = "layers::url")]
+    pub(crate) staging_url: Option<Url>,
+    /// STS, where it is not AWS's own for the region: an origin.
+    #[serde(deserialize_with = "layers::url")]
+    pub(crate) sts_endpoint: Option<Url>,
+    /// Whether endpoints may be plain http. For laboratories.
+    pub(crate) allow_http: bool,
+    /// Private addresses that customers' endpoints may resolve to all the same.
+    pub(crate) allowed_private_ranges: Ranges,
+    /// PEM file with certificate authorities to trust besides the system's.
+    pub(crate) extra_ca_file: Option<PathBuf>,
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    pub(crate) ops_addr: SocketAddr,
+    /// Where playback and the API will be served. Accepted, unused until they exist.
+    pub(crate) http_addr: SocketAddr,
+    /// The key ring for secrets at rest. Accepted, unused until destinations have secrets.
+    pub(crate) keyring_file: Option<PathBuf>,
+    /// Up to this size a copy is one PUT; larger ones go in parts of this size. Bytes.
+    pub(crate) part_size_bytes: u64,
+    /// Memory for bytes on their way, over all transfers of the process. Bytes.
+    pub(crate) byte_budget_bytes: u64,
+    /// Unsettled deliveries that a transfer process holds at most.
+    pub(crate) prefetch: u16,
+    /// The same for cleanup.
+    pub(crate) cleanup_prefetch: u16,
+    /// How long a claim lasts unless it is renewed. Seconds.
+    pub(crate) lease_s: u64,
+    /// Housekeeping's tick. Milliseconds.
+    pub(crate) tick_ms: u64,
+    /// How log lines look: `auto`, `json` or `text`.
+    #[serde(deserialize_with = "layers::word")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged, as in `info` or `info,broker=debug`.
+    pub(crate) log_filter: String,
+    /// How long work in progress may take to end after SIGTERM. Seconds.
+    pub(crate) drain_s: u64,
+    /// Threads that run the work; by default one for each processor.
+    pub(crate) worker_threads: Option<usize>,
+    /// When housekeeping drives a row on.
+    pub(crate) drive: Drive,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            amqp_url: None,
+            amqp_management_url: None,
+            database_url: None,
+            database_pool_size: 16,
+            staging_url: None,
+            sts_endpoint: None,
+            allow_http: false,
+            allowed_private_ranges: Ranges::default(),
+            extra_ca_file: None,
+            ops_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            keyring_file: None,
+            part_size_bytes: 16 * 1024 * 1024,
+            byte_budget_bytes: 128 * 1024 * 1024,
+            prefetch: 64,
+            cleanup_prefetch: 64,
+            lease_s: 30,
+            tick_ms: 1000,
+            log_format: LogFormat::Auto,
+            log_filter: "info".to_owned(),
+            drain_s: 25,
+            worker_threads: None,
+            drive: Drive::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, if there is one, and puts the environment over it.
+    ///
+    /// # Errors
+    /// Names the key and what it must be; never shows a secret.
+    pub(crate) fn load(file: Option<&Path>, environment: &layers::Environment) -> Result<Self> {
+        let config = layers::merge(file, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The broker's URL.
+    pub(crate) fn amqp_url(&self) -> Result<&SecretString> {
+        self.amqp_url.as_ref().ok_or_else(|| missing("amqp_url"))
+    }
+
+    /// The ledger's URL.
+    pub(crate) fn database_url(&self) -> Result<&SecretString> {
+        let url = self.database_url.as_ref();
+        url.ok_or_else(|| missing("database_url"))
+    }
+
+    /// The folder that staging is.
+    pub(crate) fn staging_root(&self) -> Result<PathBuf> {
+        let url = self.staging_url.as_ref();
+        let url = url.ok_or_else(|| missing("staging_url"))?;
+        if url.scheme() != "file" {
+            let message = format!("staging at `{}://…` is not supported yet", url.scheme());
+            return Err(Failure::usage(message)
+                .hint("this release reads originals from a file system: file:///var/spool/calls")
+                .into());
+        }
+        url.to_file_path().map_err(|()| {
+            Failure::usage("`staging_url` is not the path of a folder on this machine")
+                .hint("write it with three slashes: file:///var/spool/calls")
+                .into()
+        })
+    }
+
+    /// The origin of STS, where it is not AWS's own.
+    pub(crate) fn sts_origin(&self) -> Result<Option<String>> {
+        let sts = self.sts_endpoint.as_ref();
+        let origin = |url| crate::endpoint::plain_origin("`sts_endpoint`", url, self.allow_http);
+        sts.map(origin).transpose()
+    }
+
+    fn check(&self) -> Result<()> {
+        let threads = self.worker_threads.map_or(1, wide);
+        for (key, value, least) in [
+            ("part_size_bytes", self.part_size_bytes, PART_BYTES_MIN),
+            (
+                "byte_budget_bytes",
+                self.byte_budget_bytes,
+                self.part_size_bytes.saturating_mul(2),
+            ),
+            ("prefetch", self.prefetch.into(), 1),
+            ("cleanup_prefetch", self.cleanup_prefetch.into(), 1),
+            // The fence closes 5 s before a lease ends, and a renewal needs time of its own.
+            ("lease_s", self.lease_s, 10),
+            ("tick_ms", self.tick_ms, 10),
+            // While one connection works, another must be left to answer the probe.
+            ("database_pool_size", wide(self.database_pool_size), 2),
+            ("worker_threads", threads, 1),
+        ] {
+            if value < least {
+                let message = format!("`{key}` is {value}: at least {least}");
+                return Err(Failure::usage(message).into());
+            }
+        }
+        self.sts_origin()?;
+        telemetry::check_filter(&self.log_filter)
+            .map_err(|fault| Failure::usage(format!("`log_filter`: {fault}")).into())
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn missing(key: &str) -> anyhow::Error {
+    Failure::usage(format!("`{key}` is not configured"))
+        .hint(format!(
+            "set CALLFERRY_{}, or `{key}` in the file given with --config",
+            key.to_ascii_uppercase()
+        ))
+        .into()
+}

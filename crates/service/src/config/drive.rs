@@ -1,0 +1,45 @@
+//! When what is unfinished is driven on. Production keeps the defaults; demonstrations and tests
+//! shorten them.
+
+use serde::Deserialize;
+
+/// The `[drive]` table. All in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Drive {
+    /// A stored recording without an acknowledgment is driven after this long.
+    pub(crate) unacknowledged_s: u64,
+    /// An acknowledged recording that is not released is driven after this long.
+    pub(crate) unreleased_s: u64,
+    /// A driven row without a claim is driven again after this long, doubling each time.
+    pub(crate) redrive_s: u64,
+    /// No interval between two drives of a row grows beyond this.
+    pub(crate) redrive_cap_s: u64,
+    /// Any other event that is not confirmed is published again after this long.
+    pub(crate) unannounced_s: u64,
+    /// How long an original that is absent or too small is taken to be still growing.
+    pub(crate) growing_s: u64,
+    /// How long a handler waits for a ledger or staging that is down before everything is given
+    /// back.
+    pub(crate) outage_s: u64,
+    /// How often cleanup looks through the trash.
+    pub(crate) trash_every_s: u64,
+    /// How old a trash entry must be before that look takes an interest in it.
+    pub(crate) trash_age_s: u64,
+}
+
+impl Default for Drive {
+    fn default() -> Self {
+        Self {
+            unacknowledged_s: 60,
+            unreleased_s: 300,
+            redrive_s: 600,
+            redrive_cap_s: 6 * 3600,
+            unannounced_s: 60,
+            growing_s: 3600,
+            outage_s: 60,
+            trash_every_s: 30,
+            trash_age_s: 60,
+        }
+    }
+}

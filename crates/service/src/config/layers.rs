@@ -1,0 +1,208 @@
+//! The layers of the configuration: file, then environment.
+//!
+//! **Decision.** Both are read here and only merged by `figment`. **Because** its environment
+//! provider reads text as its own notation (a URL with a comma would not survive), and a TOML
+//! error shows the offending line, which may be the one with a password.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
+
+use super::Config;
+use crate::failure::Failure;
+
+/// What leads the name of every variable.
+const PREFIX: &str = "CALLFERRY_";
+/// What leads the name of a variable for a key of the `[drive]` table.
+const DRIVE: &str = "drive_";
+
+/// Keys whose value is text, whatever it looks like.
+const TEXTS: [&str; 12] = [
+    "amqp_url",
+    "amqp_management_url",
+    "database_url",
+    "staging_url",
+    "sts_endpoint",
+    "allowed_private_ranges",
+    "extra_ca_file",
+    "ops_addr",
+    "http_addr",
+    "keyring_file",
+    "log_format",
+    "log_filter",
+];
+/// Keys whose value is a number or `true`/`false`.
+const OTHERS: [&str; 19] = [
+    "allow_http",
+    "database_pool_size",
+    "part_size_bytes",
+    "byte_budget_bytes",
+    "prefetch",
+    "cleanup_prefetch",
+    "lease_s",
+    "tick_ms",
+    "drain_s",
+    "worker_threads",
+    "drive_unacknowledged_s",
+    "drive_unreleased_s",
+    "drive_redrive_s",
+    "drive_redrive_cap_s",
+    "drive_unannounced_s",
+    "drive_growing_s",
+    "drive_outage_s",
+    "drive_trash_every_s",
+    "drive_trash_age_s",
+];
+
+/// The variables that concern us, by name.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The process's environment, as far as it concerns us. An empty variable counts as not set.
+pub(crate) fn environment() -> Environment {
+    let ours = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let value = value.into_string().ok()?;
+        (name.starts_with(PREFIX) && !value.is_empty()).then_some((name, value))
+    });
+    ours.collect()
+}
+
+/// The names of every variable that is read, for tests and the documentation.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    TEXTS.iter().chain(&OTHERS).copied().map(variable)
+}
+
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase())
+}
+
+/// Merges the layers into a configuration.
+pub(super) fn merge(file: Option<&Path>, environment: &Environment) -> Result<Config> {
+    let told = environment.get("CALLFERRY_CONFIG").map(PathBuf::from);
+    let file = file.map(Path::to_owned).or(told);
+    let mut layers = Figment::new();
+    if let Some(file) = &file {
+        layers = layers.merge(Layer::of_file(file)?);
+    }
+    layers = layers.merge(Layer::of_environment(environment)?);
+    let config = layers.extract::<Config>();
+    config.map_err(|error| Failure::usage(plain(&error)).into())
+}
+
+/// An error without the values it met: one of them may be a secret under a wrong key.
+fn plain(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let key = error.path.join(".");
+    let source = error
+        .metadata
+        .as_ref()
+        .map_or_else(String::new, |metadata| format!(" in {}", metadata.name));
+    let what = match &error.kind {
+        Kind::UnknownField(name, known) => {
+            let nearest = known.join(", ");
+            return format!("`{name}`{source} is not a key of the configuration: use {nearest}");
+        }
+        Kind::InvalidType(_, must) | Kind::InvalidValue(_, must) => format!("must be {must}"),
+        Kind::Message(message) => message.clone(),
+        Kind::InvalidLength(_, must) => format!("must be {must}"),
+        Kind::UnknownVariant(_, known) => format!("must be one of {}", known.join(", ")),
+        Kind::MissingField(name) => format!("lacks `{name}`"),
+        Kind::DuplicateField(name) => format!("has `{name}` twice"),
+        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "is out of range".to_owned(),
+        Kind::Unsupported(_) | Kind::UnsupportedKey(_, _) => "has an impossible value".to_owned(),
+    };
+    format!("`{key}`{source}: {what}")
+}
+
+/// One layer.
+struct Layer {
+    /// Where it comes from, for errors.
+    name: String,
+    /// Its keys.
+    keys: Dict,
+}
+
+impl Layer {
+    fn of_file(file: &Path) -> Result<Self> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .with_context(|| Failure::failed(format!("the configuration file {name}")))?;
+        let keys = toml::from_str::<Dict>(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count().saturating_add(1));
+            // Only the message: the rendered error repeats the line, which may hold a secret.
+            Failure::usage(format!("{name}, line {line}: {}", error.message()))
+        })?;
+        Ok(Self { name, keys })
+    }
+
+    fn of_environment(environment: &Environment) -> Result<Self> {
+        let mut keys = Dict::new();
+        let mut drive = Dict::new();
+        for key in TEXTS {
+            if let Some(value) = environment.get(&variable(key)) {
+                keys.insert(key.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        for key in OTHERS {
+            let name = variable(key);
+            let Some(value) = environment.get(&name) else {
+                continue;
+            };
+            let value = number_or_truth(value.trim()).ok_or_else(|| {
+                Failure::usage(format!("{name} must be a whole number, `true` or `false`"))
+            })?;
+            match key.strip_prefix(DRIVE) {
+                Some(key) => drive.insert(key.to_owned(), value),
+                None => keys.insert(key.to_owned(), value),
+            };
+        }
+        if !drive.is_empty() {
+            keys.insert("drive".to_owned(), Value::from(drive));
+        }
+        let name = "the environment".to_owned();
+        Ok(Self { name, keys })
+    }
+}
+
+fn number_or_truth(text: &str) -> Option<Value> {
+    let number = text.parse::<u64>().map(Value::from);
+    number
+        .or_else(|_| text.parse::<bool>().map(Value::from))
+        .ok()
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.keys.clone())]))
+    }
+}
+
+/// Reads a value by its own [`FromStr`].
+pub(super) fn word<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(de::Error::custom)
+}
+
+/// Reads a URL. Its own error repeats the text, which may be another key's secret.
+pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let url = text.as_deref().map(Url::parse).transpose();
+    url.map_err(|_| de::Error::custom("must be a URL"))
+}

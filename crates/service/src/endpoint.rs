@@ -1,0 +1,123 @@
+//! Endpoints that somebody gives us: an origin, https unless http is allowed, and no address of
+//! our own network. Names are judged again by the connector, at every connect, once they resolve.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+use url::{Host, Url};
+
+use crate::config::Ranges;
+use crate::failure::Failure;
+
+/// What an endpoint looks like.
+const EXAMPLE: &str = "an origin such as https://s3.example.com:9000";
+
+/// The origin, `https://host[:port]`, of a URL that is nothing else; `name` is what people call it.
+pub(crate) fn plain_origin(name: &str, url: &Url, allow_http: bool) -> Result<String> {
+    let refuse = |why: &str| Failure::usage(format!("{name} {why}"));
+    match (url.scheme(), allow_http) {
+        ("https", _) | ("http", true) => {}
+        ("http", false) => {
+            let hint = "plain http is for laboratories only: CALLFERRY_ALLOW_HTTP=true";
+            return Err(refuse("must be https").hint(hint).into());
+        }
+        _ => return Err(refuse("must be https").hint(EXAMPLE).into()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("must not carry a user or password").into());
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        let failure = refuse("must not have a path, query or fragment");
+        return Err(failure.hint(EXAMPLE).into());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Reads a customer's endpoint and returns its origin.
+pub(crate) fn customers(text: &str, allow_http: bool, allowed: &Ranges) -> Result<String> {
+    let name = "the endpoint";
+    let url =
+        Url::parse(text).map_err(|_| Failure::usage("the endpoint is not a URL").hint(EXAMPLE))?;
+    let origin = plain_origin(name, &url, allow_http)?;
+    let address = match url.host() {
+        None | Some(Host::Domain(_)) => None,
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+    };
+    if address.is_some_and(|address| !storage::permits_address(allowed.as_slice(), address)) {
+        return Err(
+            Failure::usage("the endpoint is a private or reserved address")
+                .hint("where that is meant, list its range in CALLFERRY_ALLOWED_PRIVATE_RANGES")
+                .into(),
+        );
+    }
+    Ok(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_origins_over_https_pass_and_are_written_in_one_form() {
+        let none = Ranges::default();
+        let read = |text| customers(text, false, &none);
+        assert_eq!(
+            read("https://S3.Example.com").unwrap(),
+            "https://s3.example.com"
+        );
+        assert_eq!(
+            read("https://s3.example.com:443/").unwrap(),
+            "https://s3.example.com"
+        );
+        assert_eq!(
+            read("https://s3.example.com:9000").unwrap(),
+            "https://s3.example.com:9000"
+        );
+        for bad in [
+            "s3.example.com",
+            "http://s3.example.com",
+            "ftp://s3.example.com",
+            "https://user@s3.example.com",
+            "https://u:p@s3.example.com",
+            "https://s3.example.com/bucket",
+            "https://s3.example.com?x",
+            "https://s3.example.com#x",
+            "https://",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            customers("http://h:1", true, &none).unwrap(),
+            "http://h:1".to_owned()
+        );
+    }
+
+    #[test]
+    fn an_address_of_our_own_network_passes_only_where_its_range_is_allowed() {
+        let none = Ranges::default();
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "198.18.0.1",
+            "2130706433",
+            "[::1]",
+            "[fd00:ec2::254]",
+            "[::ffff:10.0.0.1]",
+            "[64:ff9b::a00:1]",
+        ] {
+            let url = format!("https://{private}");
+            assert!(customers(&url, false, &none).is_err(), "{private}");
+        }
+        for public in ["93.184.216.34", "[2606:2800:220:1::1]"] {
+            let url = format!("https://{public}");
+            assert!(customers(&url, false, &none).is_ok(), "{public}");
+        }
+        let allowed: Ranges = serde_json::from_str("[\"127.0.0.0/8\"]").unwrap();
+        assert!(customers("https://127.0.0.1:9000", false, &allowed).is_ok());
+        assert!(customers("https://10.0.0.1", false, &allowed).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! `callferry`, the binary: command line, configuration, wiring, shutdown.
+
+mod cli;
+mod clock;
+mod config;
+mod endpoint;
+mod failure;
+mod ops;
+mod output;
+mod run;
+mod wiring;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::config::{Config, environment};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // `--help` and `--version` also arrive here; clap knows where each is printed.
+        Err(told) => {
+            let printed = told.print().is_ok();
+            return ExitCode::from(match (told.use_stderr(), printed) {
+                (true, _) => 2,
+                (false, true) => 0,
+                (false, false) => 1,
+            });
+        }
+    };
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::report(&error);
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<()> {
+    let config = Config::load(cli.global.config.as_deref(), &environment())?;
+    cli.command.log(&config)?;
+    wiring::install_crypto_provider()?;
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if let Some(count) = config.worker_threads {
+        threads.worker_threads(count);
+    }
+    let runtime = threads.enable_all().build();
+    let runtime = runtime.context("starting the threads")?;
+    let done = runtime.block_on(cli::execute(cli.command, config, cli.global.json));
+    // A read of a file system that hangs must not keep a process that has ended.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}

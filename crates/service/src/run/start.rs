@@ -1,0 +1,262 @@
+//! From a process that only answers on its operations port to one whose roles work.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use broker::{BrokerStats, Publisher, Settings};
+use catalog::{AdminFault, Catalog};
+use recording::{Ledger, LedgerFault, Originals, Publisher as _};
+use retry::{Policy, Verdict};
+use storage::{LocalStaging, LocalTrash};
+use telemetry::Metrics;
+use uuid::Uuid;
+
+use super::Stops;
+use super::parts::{note, watch};
+use super::roles_side::{self, Files, Outside};
+use super::tasks::Tasks;
+use crate::cli::role::Role;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::ops::{Readiness, Seen};
+use crate::wiring;
+
+/// How to wait for a part that is down.
+const WAITING: Policy = Policy {
+    initial: Duration::from_millis(250),
+    cap: Duration::from_secs(5),
+    jitter: 0.5,
+    attempts: None,
+    patience: None,
+};
+
+/// What starting needs to know.
+pub(super) struct Process<'a> {
+    /// The configuration.
+    pub(super) config: &'a Config,
+    /// The roles that were asked for.
+    pub(super) roles: &'a BTreeSet<Role>,
+    /// The process's metrics.
+    pub(super) metrics: &'a Arc<Metrics>,
+    /// The parts of the process and how they are.
+    pub(super) readiness: &'a Arc<Readiness>,
+    /// What stops it.
+    pub(super) stops: &'a Stops,
+}
+
+/// Starts everything; returns when every part is there.
+pub(super) async fn start(process: &Process<'_>, tasks: &mut Tasks) -> Result<()> {
+    let clock = wiring::clock();
+    let config = process.config;
+    let with_files = process.roles.iter().any(|role| match role {
+        Role::Transfer | Role::Cleanup => true,
+        Role::Housekeeping => false,
+    });
+    // What can only be wrong, never down, comes first: a misspelt URL ends the process at once.
+    let ledger = Arc::new(wiring::catalog(config, &clock)?);
+    let settings = wiring::broker(config, &clock)?;
+    let root = with_files.then(|| config.staging_root()).transpose()?;
+    let buckets = if with_files {
+        Some(wiring::buckets(config, &clock)?)
+    } else {
+        None
+    };
+
+    let publisher = publish(process, tasks, &settings);
+    close_at_the_end(process, tasks, &ledger);
+    let staging_id = waited(process, "ledger", || usable(&ledger)).await?;
+    watch_ledger(process, tasks, &ledger);
+    let mut files = None;
+    if let (Some(root), Some(buckets)) = (root, buckets) {
+        let opened = waited(process, "staging", || open(root.clone(), staging_id));
+        let (originals, trash) = opened.await?;
+        watch_staging(process, tasks, &originals);
+        files = Some(Files {
+            originals,
+            trash,
+            buckets,
+        });
+    }
+    publisher.until_live().await;
+    watch_topology(process, tasks, &publisher);
+    let outside = Outside {
+        clock,
+        ledger,
+        settings,
+        publisher,
+        files,
+    };
+    roles_side::spawn(process, &outside, tasks);
+    Ok(())
+}
+
+/// Why a part cannot be used yet, or at all.
+enum NotYet {
+    /// It is down: wait.
+    Down(String),
+    /// It is wrong: waiting does not help.
+    Wrong(anyhow::Error),
+}
+
+/// Asks a part until it can be used, for as long as it is merely down.
+async fn waited<T, Fut>(
+    process: &Process<'_>,
+    part: &'static str,
+    ask: impl Fn() -> Fut,
+) -> Result<T>
+where
+    Fut: Future<Output = Result<T, NotYet>>,
+{
+    let asked = || async {
+        let answer = ask().await;
+        if let Err(NotYet::Down(why)) = &answer {
+            note(part, process.readiness, Err(why.clone()));
+        }
+        answer
+    };
+    let verdict = |not_yet: &NotYet| match not_yet {
+        NotYet::Down(_) => Verdict::Retry,
+        NotYet::Wrong(_) => Verdict::GiveUp,
+    };
+    match retry::run(&WAITING, asked, verdict).await {
+        Ok(value) => Ok(value),
+        Err(NotYet::Wrong(error)) => Err(error),
+        // The policy has no limit, so this is the same as the arm above.
+        Err(NotYet::Down(why)) => Err(Failure::failed(why).into()),
+    }
+}
+
+/// Whether the ledger can be used: reachable, of this release's schema, and one that keeps what
+/// it commits. Returns the id of its staging.
+async fn usable(ledger: &Catalog) -> Result<Uuid, NotYet> {
+    let not_yet = |fault: AdminFault| match fault {
+        AdminFault::Ledger(LedgerFault::Unavailable(why)) => NotYet::Down(why),
+        AdminFault::Ledger(LedgerFault::Corrupt(_))
+        | AdminFault::NotFound { .. }
+        | AdminFault::Exists { .. }
+        | AdminFault::Refused { .. } => NotYet::Wrong(wiring::admin_failure(fault)),
+    };
+    if !ledger.schema_is_current().await.map_err(not_yet)? {
+        return Err(NotYet::Wrong(wiring::old_schema()));
+    }
+    ledger.check_durability().await.map_err(not_yet)?;
+    ledger.staging_id().await.map_err(not_yet)
+}
+
+/// Opens staging. No marker is "not mounted (yet)"; another staging's marker is wrong.
+async fn open(
+    root: PathBuf,
+    staging_id: Uuid,
+) -> Result<(Arc<LocalStaging>, Arc<LocalTrash>), NotYet> {
+    let opened = tokio::task::spawn_blocking(move || {
+        match storage::read_marker(&root) {
+            Ok(Some(found)) if found != staging_id => {
+                let message = format!(
+                    "the staging folder {} belongs to another installation ({found})",
+                    root.display()
+                );
+                let failure = Failure::failed(message)
+                    .hint("mount this installation's staging there, or set CALLFERRY_STAGING_URL");
+                return Err(NotYet::Wrong(failure.into()));
+            }
+            Ok(_) => {}
+            Err(fault) => return Err(NotYet::Down(fault.to_string())),
+        }
+        let down = |fault: recording::StagingFault| NotYet::Down(fault.to_string());
+        let originals = LocalStaging::open(&root, staging_id).map_err(down)?;
+        let trash = LocalTrash::open(&root, staging_id).map_err(down)?;
+        Ok((Arc::new(originals), Arc::new(trash)))
+    });
+    let opened = opened.await;
+    opened.unwrap_or_else(|error| Err(NotYet::Down(error.to_string())))
+}
+
+/// Starts what publishes; it connects by itself, again and again.
+fn publish(process: &Process<'_>, tasks: &mut Tasks, settings: &Settings) -> Publisher {
+    let stats = Arc::new(BrokerStats::default());
+    let (publisher, worker) = broker::publisher(settings, &stats);
+    let stop = process.stops.rest.clone();
+    tasks.rest("publisher", async move {
+        worker.run(stop).await;
+        Ok(())
+    });
+    let asked = publisher.clone();
+    process.readiness.ask("publisher", move || {
+        if asked.is_live() {
+            Seen::fine("live")
+        } else {
+            Seen::down("no live session with the broker, or it blocks publishing")
+        }
+    });
+    process
+        .readiness
+        .count("publisher", move || roles_side::counts(&stats));
+    publisher
+}
+
+/// Writes the notes that wait and closes the ledger's connections, after everybody who uses them.
+fn close_at_the_end(process: &Process<'_>, tasks: &mut Tasks, ledger: &Arc<Catalog>) {
+    let (ledger, stop) = (Arc::clone(ledger), process.stops.rest.clone());
+    tasks.rest("ledger", async move {
+        stop.cancelled().await;
+        ledger.close().await;
+        Ok(())
+    });
+}
+
+fn watch_ledger(process: &Process<'_>, tasks: &mut Tasks, ledger: &Arc<Catalog>) {
+    note("ledger", process.readiness, Ok("answers".to_owned()));
+    let ledger = Arc::clone(ledger);
+    let ask = move || {
+        let ledger = Arc::clone(&ledger);
+        async move {
+            let asked = ledger.probe().await;
+            asked.map_or_else(
+                |fault| Err(fault.to_string()),
+                |()| Ok("answers".to_owned()),
+            )
+        }
+    };
+    let (readiness, stop) = (Arc::clone(process.readiness), process.stops.rest.clone());
+    tasks.rest("ledger probe", watch("ledger", readiness, stop, ask));
+}
+
+fn watch_staging(process: &Process<'_>, tasks: &mut Tasks, originals: &Arc<LocalStaging>) {
+    note("staging", process.readiness, Ok("marked".to_owned()));
+    let originals = Arc::clone(originals);
+    let ask = move || {
+        let originals = Arc::clone(&originals);
+        async move {
+            let asked = originals.probe().await;
+            asked.map_or_else(|fault| Err(fault.to_string()), |()| Ok("marked".to_owned()))
+        }
+    };
+    let (readiness, stop) = (Arc::clone(process.readiness), process.stops.rest.clone());
+    tasks.rest("staging probe", watch("staging", readiness, stop, ask));
+}
+
+fn watch_topology(process: &Process<'_>, tasks: &mut Tasks, publisher: &Publisher) {
+    let publisher = publisher.clone();
+    let ask = move || {
+        let publisher = publisher.clone();
+        async move {
+            let report = publisher.topology().await;
+            let report = report.map_err(|fault| fault.to_string())?;
+            let missing: Vec<_> = report.faults().map(|f| f.what.as_str()).collect();
+            if missing.is_empty() {
+                Ok("declared".to_owned())
+            } else {
+                let missing = missing.join(", ");
+                Err(format!(
+                    "missing or different: {missing}; run `callferry topology apply`"
+                ))
+            }
+        }
+    };
+    let (readiness, stop) = (Arc::clone(process.readiness), process.stops.rest.clone());
+    tasks.rest("topology probe", watch("topology", readiness, stop, ask));
+}

@@ -1,0 +1,51 @@
+//! The ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use catalog::{AdminFault, Catalog, Settings};
+use recording::Clock;
+use secrecy::ExposeSecret;
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// What is wrong with the ledger, with what to do about it.
+pub(crate) fn admin_failure(fault: AdminFault) -> anyhow::Error {
+    let hint = fault.hint().to_owned();
+    Failure::failed(fault.to_string()).hint(hint).into()
+}
+
+/// The ledger; connections are made when they are first used.
+pub(crate) fn catalog(config: &Config, clock: &Arc<dyn Clock>) -> Result<Catalog> {
+    let seconds = Duration::from_secs;
+    let drive = &config.drive;
+    let settings = Settings {
+        pool_size: config.database_pool_size,
+        lease: seconds(config.lease_s),
+        unacknowledged_after: seconds(drive.unacknowledged_s),
+        unreleased_after: seconds(drive.unreleased_s),
+        drive_again_after: seconds(drive.redrive_s),
+        drive_again_at_most: seconds(drive.redrive_cap_s),
+        announce_after: seconds(drive.unannounced_s),
+        ..Settings::new(config.database_url()?.expose_secret())
+    };
+    Catalog::connect(settings, Arc::clone(clock)).map_err(admin_failure)
+}
+
+/// Refuses a ledger whose schema is not this release's.
+pub(crate) async fn expect_schema(catalog: &Catalog) -> Result<()> {
+    match catalog.schema_is_current().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(old_schema()),
+        Err(fault) => Err(admin_failure(fault)),
+    }
+}
+
+/// The ledger's schema is not this release's.
+pub(crate) fn old_schema() -> anyhow::Error {
+    Failure::failed("the ledger's schema is not the one of this release")
+        .hint("run `callferry migrate`")
+        .into()
+}

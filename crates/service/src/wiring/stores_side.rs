@@ -1,0 +1,38 @@
+//! The customers' buckets.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use recording::{Clock, Lookers, Writers};
+use storage::{StoreSettings, Stores};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// The customers' buckets as two powers.
+#[derive(Clone)]
+pub(crate) struct Buckets {
+    /// For writing.
+    pub(crate) writers: Arc<dyn Writers>,
+    /// For looking.
+    pub(crate) lookers: Arc<dyn Lookers>,
+}
+
+/// Sets the clients up. Nothing is connected to yet.
+pub(crate) fn buckets(config: &Config, clock: &Arc<dyn Clock>) -> Result<Buckets> {
+    let settings = StoreSettings {
+        part_size_bytes: config.part_size_bytes,
+        byte_budget: config.byte_budget_bytes,
+        allow_http: config.allow_http,
+        allowed_private_ranges: config.allowed_private_ranges.as_slice().to_vec(),
+        sts_endpoint: config.sts_origin()?,
+        extra_ca_file: config.extra_ca_file.clone(),
+        ..StoreSettings::default()
+    };
+    let stores = Stores::new(settings, Arc::clone(clock));
+    let stores = stores.map_err(|fault| Failure::failed(fault.to_string()))?;
+    Ok(Buckets {
+        writers: Arc::new(stores.writers()),
+        lookers: Arc::new(stores.lookers()),
+    })
+}

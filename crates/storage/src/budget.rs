@@ -1,0 +1,68 @@
+//! The process-wide byte budget: what is read from originals and not yet sent.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes in one permit, because a semaphore counts in `u32` at a time.
+const UNIT: u64 = 1024;
+
+/// Shared by all transfers of a process.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    permits: Arc<Semaphore>,
+    units: u32,
+}
+
+/// A share of the budget; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Share {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let units = u32::try_from(bytes.div_ceil(UNIT))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let permits = usize::try_from(units)
+            .unwrap_or(Semaphore::MAX_PERMITS)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            permits: Arc::new(Semaphore::new(permits)),
+            units,
+        }
+    }
+
+    /// Waits for `bytes`, in turn. What is larger than the budget waits for all of it, and is
+    /// then alone.
+    pub(crate) async fn take(&self, bytes: u64) -> Share {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = units.min(self.units);
+        // The semaphore is never closed, so there always is a permit in the end.
+        let permit = Arc::clone(&self.permits).acquire_many_owned(units).await;
+        Share {
+            _permit: permit.ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_budget_waits_for_all_of_it() {
+        let budget = Budget::new(1 << 20);
+        let small = budget.take(1).await;
+        assert!(budget.take(1 << 30).now_or_never().is_none());
+        assert!(budget.take(0).now_or_never().is_some());
+        drop(small);
+        let huge = budget.take(1 << 30).await;
+        assert!(budget.take(1).now_or_never().is_none());
+        drop(huge);
+        assert!(budget.take(1).now_or_never().is_some());
+    }
+}

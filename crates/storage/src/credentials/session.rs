@@ -1,0 +1,167 @@
+//! One session: cached, renewed by one asker at a time, given up when a store says it is stale.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use object_store::aws::AwsCredential;
+use recording::{Class, Clock, Fault};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How long before its end a session is not used any more: what is signed with it may be on its
+/// way for minutes.
+const MARGIN: Duration = Duration::from_secs(300);
+/// How long a refusal is remembered, and how long a failed early renewal is not repeated.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// A credential and how long it is good, by the boot clock.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    /// What requests are signed with.
+    pub(crate) credential: AwsCredential,
+    /// From here on the first asker renews it.
+    soft: Duration,
+    /// From here on it is not used.
+    hard: Duration,
+}
+
+impl Issued {
+    /// A credential asked for at `asked_at` that is good for `life` from then.
+    ///
+    /// SUBTLE: `asked_at` is the boot clock before the request was sent, so that neither a slow
+    /// answer nor a suspended machine makes the credential seem younger than it is.
+    pub(crate) fn new(credential: AwsCredential, asked_at: Duration, life: Duration) -> Self {
+        // Of a short session (a laboratory's) the margin would leave nothing.
+        let margin = MARGIN.min(life / 4);
+        Self {
+            credential,
+            soft: asked_at.saturating_add(life.saturating_sub(life / 4)),
+            hard: asked_at.saturating_add(life.saturating_sub(margin)),
+        }
+    }
+}
+
+/// Where credentials come from.
+#[async_trait]
+pub(crate) trait Source: std::fmt::Debug + Send + Sync {
+    /// Asks for a new one.
+    async fn issue(&self) -> Result<Issued, Fault>;
+}
+
+/// A cached credential.
+#[derive(Debug)]
+pub(crate) struct Session {
+    source: Box<dyn Source>,
+    clock: Arc<dyn Clock>,
+    current: RwLock<Option<Arc<Issued>>>,
+    /// Held by whoever renews.
+    renewing: Mutex<Renewing>,
+}
+
+#[derive(Debug, Default)]
+struct Renewing {
+    /// The last refusal, and until when it answers for the source.
+    refused: Option<(Duration, Fault)>,
+    /// No early renewal before this.
+    not_before: Duration,
+}
+
+impl Session {
+    pub(crate) fn new(source: Box<dyn Source>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            source,
+            clock,
+            current: RwLock::default(),
+            renewing: Mutex::default(),
+        }
+    }
+
+    /// A credential that is good for at least the margin.
+    pub(crate) async fn issued(&self) -> Result<Arc<Issued>, Fault> {
+        let now = self.clock.boot();
+        if let Some(issued) = self.current() {
+            if now < issued.soft {
+                return Ok(issued);
+            }
+            if now < issued.hard {
+                return Ok(match self.renewing.try_lock() {
+                    Ok(renewing) => self.renew_early(renewing, now, issued).await,
+                    Err(_) => issued,
+                });
+            }
+        }
+        let mut renewing = self.renewing.lock().await;
+        let now = self.clock.boot();
+        // Somebody may have been here while we waited.
+        if let Some(issued) = self.current()
+            && now < issued.hard
+        {
+            return Ok(issued);
+        }
+        if let Some((until, fault)) = &renewing.refused
+            && now < *until
+        {
+            return Err(fault.clone());
+        }
+        let issued = self.source.issue().await;
+        if let Err(fault) = &issued
+            && fault.class() == Class::Destination
+        {
+            renewing.refused = Some((now.saturating_add(PAUSE), fault.clone()));
+        }
+        Ok(self.keep(issued?))
+    }
+
+    /// Notes that a store does not take this credential any more. Whoever noticed it of an older
+    /// one changes nothing.
+    pub(crate) fn invalidate(&self, stale: &Arc<Issued>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|it| Arc::ptr_eq(it, stale)) {
+            *current = None;
+        }
+    }
+
+    async fn renew_early(
+        &self,
+        mut renewing: MutexGuard<'_, Renewing>,
+        now: Duration,
+        old: Arc<Issued>,
+    ) -> Arc<Issued> {
+        // Renewed between our look and our turn, or tried in vain a moment ago.
+        if let Some(issued) = self.current()
+            && !Arc::ptr_eq(&issued, &old)
+        {
+            return issued;
+        }
+        if now < renewing.not_before {
+            return old;
+        }
+        match self.source.issue().await {
+            Ok(issued) => self.keep(issued),
+            Err(fault) => {
+                renewing.not_before = now.saturating_add(PAUSE);
+                tracing::info!(
+                    reason = %fault.reason,
+                    detail = fault.detail,
+                    "session cannot be renewed yet, the old one still serves"
+                );
+                old
+            }
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Issued>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(Arc::clone)
+    }
+
+    fn keep(&self, issued: Issued) -> Arc<Issued> {
+        let issued = Arc::new(issued);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Arc::clone(&issued));
+        issued
+    }
+}
+
+#[cfg(test)]
+mod tests;

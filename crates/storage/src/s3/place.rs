@@ -1,0 +1,188 @@
+//! Where a destination's bucket is and which headers every request to it carries.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use recording::{Fault, ParkReason, S3Bucket};
+use url::Url;
+
+/// What AWS leaves unescaped in a path, besides the slash: the unreserved characters.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const KEY: &AsciiSet = &VALUE.remove(b'/');
+
+/// Escapes a query value as AWS does before it signs.
+pub(crate) fn encode(value: &str) -> String {
+    utf8_percent_encode(value, VALUE).to_string()
+}
+
+/// A bucket's place.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// URL of the bucket, without a slash at its end.
+    bucket_url: String,
+    /// Region for the signature.
+    pub(super) region: String,
+    /// Headers of every request.
+    pub(super) standing: HeaderMap,
+    /// Headers of every request that begins an object.
+    pub(super) creating: HeaderMap,
+}
+
+impl Place {
+    /// Reads a destination's S3 part.
+    pub(crate) fn new(s3: &S3Bucket, allow_http: bool) -> Result<Self, Fault> {
+        let mut standing = HeaderMap::new();
+        if let Some(owner) = &s3.expected_owner {
+            put(&mut standing, "x-amz-expected-bucket-owner", owner)?;
+        }
+        let mut creating = HeaderMap::new();
+        if let Some(key) = &s3.kms_key {
+            put(&mut creating, "x-amz-server-side-encryption", "aws:kms")?;
+            let name = "x-amz-server-side-encryption-aws-kms-key-id";
+            put(&mut creating, name, key)?;
+        }
+        if let Some(class) = &s3.storage_class {
+            put(&mut creating, "x-amz-storage-class", class)?;
+        }
+        Ok(Self {
+            bucket_url: bucket_url(s3, allow_http)?,
+            region: s3.region.clone(),
+            standing,
+            creating,
+        })
+    }
+
+    /// The URL of a key, or of the bucket itself, with a query that is escaped already.
+    pub(super) fn url(&self, key: Option<&str>, query: &str) -> Result<Uri, Fault> {
+        let mut url = String::with_capacity(self.bucket_url.len().saturating_add(160));
+        url.push_str(&self.bucket_url);
+        url.push('/');
+        if let Some(key) = key {
+            url.extend(utf8_percent_encode(key, KEY));
+        }
+        if !query.is_empty() {
+            url.push('?');
+            url.push_str(query);
+        }
+        Uri::try_from(url).map_err(|_| unusable("no URL can be made for the key"))
+    }
+}
+
+fn unusable(what: &str) -> Fault {
+    Fault::new(ParkReason::DestinationRefused, what)
+}
+
+/// Adds a header whose value somebody else chose.
+pub(super) fn put(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Fault> {
+    let cannot = || unusable(&format!("the value of {name} cannot be sent in a header"));
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
+    let value = HeaderValue::from_str(value).map_err(|_| cannot())?;
+    headers.insert(header, value);
+    Ok(())
+}
+
+/// Virtual-hosted style on AWS, where the certificate covers it; path style otherwise.
+fn bucket_url(s3: &S3Bucket, allow_http: bool) -> Result<String, Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    if s3.bucket.is_empty() || !s3.bucket.bytes().all(plain) {
+        return Err(unusable("the bucket's name is none"));
+    }
+    if s3.region.is_empty() || !s3.region.bytes().all(plain) {
+        return Err(unusable("the region's name is none"));
+    }
+    let Some(endpoint) = &s3.endpoint else {
+        let domain = match s3.region.starts_with("cn-") {
+            true => "amazonaws.com.cn",
+            false => "amazonaws.com",
+        };
+        let (region, bucket) = (&s3.region, &s3.bucket);
+        return Ok(match bucket.contains('.') {
+            true => format!("https://s3.{region}.{domain}/{bucket}"),
+            false => format!("https://{bucket}.s3.{region}.{domain}"),
+        });
+    };
+    let url = Url::parse(endpoint).map_err(|_| unusable("the endpoint is no URL"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_http => {}
+        "http" => {
+            return Err(unusable(
+                "the endpoint is plain http, which is not allowed here",
+            ));
+        }
+        _ => return Err(unusable("the endpoint must begin with https://")),
+    }
+    let is_origin = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.has_host();
+    if !is_origin {
+        return Err(unusable(
+            "the endpoint must be an origin, without path or user",
+        ));
+    }
+    Ok(format!("{}{}", url.as_str(), s3.bucket))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s3(endpoint: Option<&str>, bucket: &str) -> S3Bucket {
+        S3Bucket {
+            bucket: bucket.to_owned(),
+            region: "eu-west-1".to_owned(),
+            role_arn: None,
+            endpoint: endpoint.map(ToOwned::to_owned),
+            prefix: String::new(),
+            kms_key: None,
+            storage_class: None,
+            expected_owner: None,
+        }
+    }
+
+    fn url(endpoint: Option<&str>, bucket: &str, key: Option<&str>) -> String {
+        let place = Place::new(&s3(endpoint, bucket), true).unwrap();
+        place.url(key, "").unwrap().to_string()
+    }
+
+    #[test]
+    fn urls_are_virtual_hosted_on_aws_and_path_style_elsewhere() {
+        let aws = "https://rec.s3.eu-west-1.amazonaws.com/a/b.wav";
+        assert_eq!(url(None, "rec", Some("a/b.wav")), aws);
+        let dotted = "https://s3.eu-west-1.amazonaws.com/rec.acme.com/a";
+        assert_eq!(url(None, "rec.acme.com", Some("a")), dotted);
+        let lab = "http://127.0.0.1:9000/rec/a%20b%2Bc%C3%BC";
+        assert_eq!(
+            url(Some("http://127.0.0.1:9000/"), "rec", Some("a b+cü")),
+            lab
+        );
+        assert_eq!(
+            url(Some("https://s3.example"), "rec", None),
+            "https://s3.example/rec/"
+        );
+    }
+
+    #[test]
+    fn endpoints_that_are_no_origin_and_plain_http_are_refused() {
+        let refused = |endpoint, allow| Place::new(&s3(Some(endpoint), "rec"), allow).is_err();
+        assert!(refused("http://s3.example", false));
+        for bad in [
+            "ftp://x",
+            "s3.example",
+            "https://u:p@x",
+            "https://x/path",
+            "https://x?q",
+            "file:///x",
+        ] {
+            assert!(refused(bad, true), "{bad}");
+        }
+        assert!(Place::new(&s3(None, "a/b"), false).is_err());
+        assert!(Place::new(&s3(None, ""), false).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Small originals: read once, hashed, sent in one PUT that creates or does nothing.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use recording::{Digests, Fault, Outbound, SendFault, SendOutcome};
+
+use super::bucket::Bucket;
+use super::classify::Meaning;
+use super::exchange::{Repeat, Trouble};
+use super::place::put as put_header;
+use crate::budget::Budget;
+use crate::deadline;
+use crate::digest::{Hashing, to_base64};
+
+/// Up to here hashing is shorter than handing it to another thread and waiting, in bytes.
+const HASH_HERE_MAX: usize = 1024 * 1024;
+
+impl Bucket {
+    /// Sends the whole original in one PUT.
+    pub(crate) async fn send_whole(
+        &self,
+        outbound: &Outbound<'_>,
+        budget: &Budget,
+    ) -> Result<SendOutcome, SendFault> {
+        let _share = budget.take(outbound.size_bytes).await;
+        let len = usize::try_from(outbound.size_bytes).unwrap_or(usize::MAX);
+        let bytes = outbound.original.read(0, len).await?;
+        outbound.original.still_same().await?;
+        let digests = hash(&bytes).await?;
+        check_announced(outbound, &digests)?;
+
+        let mut ask = self.ask("put", Method::PUT, Some(outbound.key.as_str()), "")?;
+        self.describe_object(&mut ask.headers, outbound)?;
+        let sha256 = digests.sha256.to_string();
+        put_header(&mut ask.headers, "x-amz-meta-callferry-sha256", &sha256)?;
+        let checksum = to_base64(digests.crc64nvme);
+        put_header(&mut ask.headers, "x-amz-checksum-crc64nvme", &checksum)?;
+        ask.headers
+            .insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+        ask.body = bytes;
+        ask.progress = Some(outbound.progress);
+        ask.fence = Some(outbound.fence);
+        ask.patience = deadline::moving(outbound.size_bytes, 1);
+        ask.repeat = Repeat::Answered;
+        match self.exchange(&ask).await {
+            Ok(_) => Ok(SendOutcome::Sent(digests)),
+            Err(trouble) => unless_refused("put", trouble, digests),
+        }
+    }
+
+    /// The headers that say what the object is.
+    pub(super) fn describe_object(
+        &self,
+        headers: &mut HeaderMap,
+        outbound: &Outbound<'_>,
+    ) -> Result<(), Fault> {
+        for (name, value) in &self.place.creating {
+            headers.insert(name, value.clone());
+        }
+        put_header(headers, "content-type", outbound.media_type)?;
+        for (name, value) in &outbound.metadata {
+            put_header(headers, &format!("x-amz-meta-{name}"), value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are not the announced ones are not sent to their end.
+pub(super) fn check_announced(outbound: &Outbound<'_>, digests: &Digests) -> Result<(), SendFault> {
+    match outbound.sha256 {
+        Some(announced) if announced != digests.sha256 => Err(SendFault::DigestMismatch),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// After a write: what was refused was not done; everything else is for a look to find out.
+pub(super) fn unless_refused(
+    operation: &str,
+    trouble: Trouble,
+    digests: Digests,
+) -> Result<SendOutcome, SendFault> {
+    match trouble {
+        Trouble::Refused(refusal) => match refusal.meaning() {
+            Meaning::Refused(_) | Meaning::Stale => Err(refusal.fault(operation).into()),
+            Meaning::Taken | Meaning::Unknown => {
+                Ok(SendOutcome::Unclear(digests, refusal.describe(operation)))
+            }
+        },
+        Trouble::Never(fault) => Err(fault.into()),
+        Trouble::Lost(why) => Ok(SendOutcome::Unclear(digests, why)),
+        Trouble::Fenced(lost) => Err(lost.into()),
+    }
+}
+
+async fn hash(bytes: &Bytes) -> Result<Digests, SendFault> {
+    let whole = |bytes: &[u8]| {
+        let mut hashing = Hashing::new();
+        hashing.part(bytes);
+        hashing.finish()
+    };
+    if bytes.len() <= HASH_HERE_MAX {
+        return Ok(whole(bytes));
+    }
+    let bytes = bytes.clone();
+    tokio::task::spawn_blocking(move || whole(&bytes))
+        .await
+        .map_err(|error| cut_short(&error))
+}
+
+/// The process is shutting down, or the hash routine panicked.
+pub(super) fn cut_short(error: &tokio::task::JoinError) -> SendFault {
+    let detail = format!("hashing was cut short: {error}");
+    Fault::new(recording::ParkReason::Interrupted, detail).into()
+}

@@ -1,0 +1,151 @@
+//! The few XML documents of S3 and STS that matter here.
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// `<Error>`, S3's refusal, or what is inside of STS's `<ErrorResponse>`.
+#[derive(Debug, Deserialize)]
+struct ErrorDocument {
+    #[serde(rename = "Code")]
+    code: Option<String>,
+    #[serde(rename = "Error")]
+    inner: Option<InnerError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InnerError {
+    #[serde(rename = "Code")]
+    code: Option<String>,
+}
+
+/// `<InitiateMultipartUploadResult>`.
+#[derive(Debug, Deserialize)]
+pub(super) struct UploadCreated {
+    #[serde(rename = "UploadId")]
+    pub(super) upload_id: String,
+}
+
+/// `<ListBucketResult>`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listed {
+    #[serde(rename = "IsTruncated")]
+    pub(super) is_truncated: bool,
+    #[serde(rename = "Contents", default)]
+    pub(super) contents: Vec<ListedObject>,
+}
+
+/// One object of a listing.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListedObject {
+    #[serde(rename = "Key")]
+    pub(super) key: String,
+}
+
+/// `<AssumeRoleResponse>`.
+#[derive(Deserialize)]
+pub(crate) struct AssumedRole {
+    #[serde(rename = "AssumeRoleResult")]
+    pub(crate) result: AssumedRoleResult,
+}
+
+/// `<AssumeRoleResult>`.
+#[derive(Deserialize)]
+pub(crate) struct AssumedRoleResult {
+    #[serde(rename = "Credentials")]
+    pub(crate) credentials: AssumedCredentials,
+}
+
+/// `<Credentials>`. Not `Debug`: it is secret.
+#[derive(Deserialize)]
+pub(crate) struct AssumedCredentials {
+    #[serde(rename = "AccessKeyId")]
+    pub(crate) access_key_id: String,
+    #[serde(rename = "SecretAccessKey")]
+    pub(crate) secret_access_key: String,
+    #[serde(rename = "SessionToken")]
+    pub(crate) session_token: String,
+    #[serde(rename = "Expiration")]
+    pub(crate) expiration: String,
+}
+
+/// The name of a document's root element.
+pub(super) fn root(body: &[u8]) -> Option<String> {
+    let mut reader = Reader::from_reader(body);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(start) | Event::Empty(start)) => {
+                let name = start.local_name();
+                return Some(name.as_ref().to_owned());
+            }
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(
+                Event::Decl(_)
+                | Event::Comment(_)
+                | Event::Text(_)
+                | Event::PI(_)
+                | Event::DocType(_)
+                | Event::CData(_)
+                | Event::End(_)
+                | Event::GeneralRef(_),
+            ) => {}
+        }
+    }
+}
+
+/// Reads a document. `None` for anything that it cannot be read from.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let text = std::str::from_utf8(body).ok()?;
+    quick_xml::de::from_str(text).ok()
+}
+
+/// The code of an error document, if the body is one.
+pub(crate) fn code(body: &[u8]) -> Option<String> {
+    let root = root(body)?;
+    if root != "Error" && root != "ErrorResponse" {
+        return None;
+    }
+    let document: ErrorDocument = parse(body)?;
+    let code = document.code.or(document.inner.and_then(|it| it.code));
+    // A code is a word; anything else is somebody's prose and belongs in no log.
+    code.filter(|code| {
+        code.len() <= 64
+            && code
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_found_in_the_forms_of_s3_and_sts() {
+        let s3 = br#"<?xml version="1.0"?>
+            <Error><Code>SlowDown</Code><Message>a &amp; b</Message></Error>"#;
+        assert_eq!(code(s3).as_deref(), Some("SlowDown"));
+        let sts = br#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>
+            <Type>Sender</Type><Code>AccessDenied</Code></Error><RequestId>1</RequestId>
+            </ErrorResponse>"#;
+        assert_eq!(code(sts).as_deref(), Some("AccessDenied"));
+        for none in [&b""[..], b"<html>no</html>", b"not xml", b"<Error></Error>"] {
+            assert_eq!(code(none), None);
+        }
+        assert_eq!(code(b"<Error><Code>a b</Code></Error>"), None);
+    }
+
+    #[test]
+    fn listings_with_and_without_objects_are_read() {
+        let empty = br#"<ListBucketResult><Name>b</Name><KeyCount>0</KeyCount>
+            <IsTruncated>false</IsTruncated></ListBucketResult>"#;
+        let listed: Listed = parse(empty).unwrap();
+        assert!(listed.contents.is_empty() && !listed.is_truncated);
+        let one = br#"<ListBucketResult><IsTruncated>true</IsTruncated><Contents>
+            <Key>a&amp;b</Key><Size>1</Size></Contents></ListBucketResult>"#;
+        let listed: Listed = parse(one).unwrap();
+        assert_eq!(listed.contents[0].key, "a&b");
+        assert!(listed.is_truncated);
+    }
+}

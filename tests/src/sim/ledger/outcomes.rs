@@ -1,0 +1,190 @@
+//! What a holder of a lease writes: the fenced half of the ledger.
+
+use std::time::Duration;
+
+use recording::{
+    Advance, Announcement, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking, RecordingKey,
+    ReleaseRefusal, State, Stored,
+};
+
+use super::{CopyRow, Rows};
+use crate::sim::world::{Moment, wall_at};
+
+impl Rows {
+    pub(crate) fn renew(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        now: Duration,
+    ) -> Result<(), LeaseLost> {
+        let row = self.fenced(key, lease.token, now).ok_or(LeaseLost)?;
+        if let Some(held) = &mut row.lease {
+            held.ends_at = now + LEASE;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn upload_begun(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        upload: String,
+        now: Duration,
+    ) -> Advance<()> {
+        let Some(row) = self.fenced(key, lease.token, now) else {
+            return Advance::Overtaken;
+        };
+        row.upload = Some(upload);
+        Advance::Done(())
+    }
+
+    pub(crate) fn store(&mut self, lease: &Lease, stored: &Stored, moment: Moment) -> Advance<()> {
+        let key = &stored.announced().key;
+        let id = stored.acknowledgment_id();
+        let remembers = self.remembers_store;
+        let known = self.rows.get(key).is_some_and(|row| {
+            row.state == State::Stored
+                && row.copy.as_ref().is_some_and(|copy| copy.acknowledgment_id == id)
+        });
+        if known && remembers {
+            return Advance::Done(());
+        }
+        let mut illegal = Vec::new();
+        let Some(row) = self.fenced(key, lease.token, moment.now) else {
+            return Advance::Overtaken;
+        };
+        Self::advance(&mut illegal, row, State::Stored, "proven");
+        row.copy = Some(CopyRow {
+            key: stored.object_key().clone(),
+            receipt: stored.receipt().clone(),
+            identity: stored.identity(),
+            acknowledgment_id: id,
+            stored_at: moment.now,
+            acknowledged_at: None,
+        });
+        row.lease = None;
+        row.parked = None;
+        row.upload = None;
+        row.rungs = 0;
+        row.driven = None;
+        self.illegal.append(&mut illegal);
+        Advance::Done(())
+    }
+
+    pub(crate) fn park(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parking: &Parking,
+        moment: Moment,
+    ) -> Advance<Option<Announcement>> {
+        let mut illegal = Vec::new();
+        let Some(row) = self.fenced(key, lease.token, moment.now) else {
+            return Advance::Overtaken;
+        };
+        let next = parking.after.map(|after| moment.now + jitter(after, moment));
+        let same = row.parked.is_some_and(|(reason, _)| reason == parking.reason);
+        row.lease = None;
+        row.rungs = row.rungs.saturating_add(1);
+        let announcement = if same && row.state == State::Parked {
+            None
+        } else {
+            Self::advance(&mut illegal, row, State::Parked, parking.reason.as_str());
+            let at = next.map(wall_at);
+            Some(owe(row, moment, Happened::Parked(parking.reason, at)))
+        };
+        row.parked = Some((parking.reason, next));
+        self.illegal.append(&mut illegal);
+        Advance::Done(announcement)
+    }
+
+    pub(crate) fn give_back(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        now: Duration,
+    ) -> Advance<()> {
+        let Some(row) = self.fenced(key, lease.token, now) else {
+            return Advance::Overtaken;
+        };
+        row.lease = None;
+        Advance::Done(())
+    }
+
+    pub(crate) fn release(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        how: &str,
+        moment: Moment,
+    ) -> Advance<Announcement> {
+        let mut illegal = Vec::new();
+        let Some(row) = self.fenced(key, lease.token, moment.now) else {
+            return Advance::Overtaken;
+        };
+        Self::advance(&mut illegal, row, State::Released, how);
+        row.lease = None;
+        row.refused = None;
+        row.driven = None;
+        let announcement = owe(row, moment, Happened::Released);
+        self.illegal.append(&mut illegal);
+        Advance::Done(announcement)
+    }
+
+    pub(crate) fn refuse_release(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        refusal: &ReleaseRefusal,
+        moment: Moment,
+    ) -> Advance<()> {
+        let Some(row) = self.fenced(key, lease.token, moment.now) else {
+            return Advance::Overtaken;
+        };
+        let next = refusal.after.map(|after| moment.now + jitter(after, moment));
+        row.lease = None;
+        row.release_rungs = row.release_rungs.saturating_add(1);
+        row.refused = Some((refusal.reason, next));
+        Advance::Done(())
+    }
+
+    pub(crate) fn copy_lost(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        moment: Moment,
+    ) -> Advance<Option<Announcement>> {
+        let mut illegal = Vec::new();
+        let Some(row) = self.fenced(key, lease.token, moment.now) else {
+            return Advance::Overtaken;
+        };
+        let reason = ParkReason::CopyLost;
+        Self::advance(&mut illegal, row, State::Parked, reason.as_str());
+        row.lease = None;
+        row.copy = None;
+        row.refused = None;
+        row.release_rungs = 0;
+        row.driven = None;
+        row.parked = Some((reason, Some(moment.now)));
+        let at = Some(wall_at(moment.now));
+        let announcement = owe(row, moment, Happened::Parked(reason, at));
+        self.illegal.append(&mut illegal);
+        Advance::Done(Some(announcement))
+    }
+}
+
+/// The ledger's own jitter, ±20 %.
+fn jitter(after: Duration, moment: Moment) -> Duration {
+    after.saturating_mul(moment.per_cent) / 100
+}
+
+fn owe(row: &mut super::Row, moment: Moment, what: Happened) -> Announcement {
+    let announcement = Announcement {
+        key: row.announced.key.clone(),
+        id: moment.fresh,
+        at: wall_at(moment.now),
+        what,
+    };
+    row.owed.push((announcement.clone(), moment.now));
+    announcement
+}

@@ -1,0 +1,58 @@
+//! Scripts: what goes wrong at exactly which request, for the scenarios that are told rather than
+//! drawn.
+
+use std::time::Duration;
+
+use super::call::{Call, End};
+use super::process::Role;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    /// The request ends like this.
+    Ends(End),
+    /// The calling process freezes before anything of the request is done.
+    FreezesBefore(Duration),
+    /// The calling process freezes as soon as the request is sent; it is done meanwhile.
+    FreezesAfter(Duration),
+}
+
+/// When.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
+    /// At this request, counted over all processes from 1.
+    Step(u64),
+    /// At the first such request of any process of this role.
+    First(Role, Call),
+}
+
+/// Once, when it is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    when: When,
+    then: Then,
+    done: bool,
+}
+
+impl Rule {
+    pub(crate) fn new(when: When, then: Then) -> Self {
+        Self {
+            when,
+            then,
+            done: false,
+        }
+    }
+
+    /// What happens at this request, if it is the one.
+    pub(crate) fn due(&mut self, step: u64, role: Role, call: Call) -> Option<Then> {
+        let now = match self.when {
+            When::Step(at) => at == step,
+            When::First(at_role, at_call) => at_role == role && at_call == call,
+        };
+        if self.done || !now {
+            return None;
+        }
+        self.done = true;
+        Some(self.then)
+    }
+}

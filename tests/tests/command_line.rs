@@ -1,0 +1,8 @@
+//! The command line against real servers: what an operator types, what a script reads, and how a
+//! worker process begins and ends.
+
+mod command_line {
+    pub(crate) mod asking;
+    pub(crate) mod operating;
+    pub(crate) mod running;
+}

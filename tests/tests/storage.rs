@@ -1,0 +1,41 @@
+//! Conformance of the crate `storage`: originals and trash on a real file system, and copies in
+//! the laboratory's S3 and STS server, which enforces who may do what and misbehaves to order.
+//! Sessions are also checked against moto, which other people wrote.
+
+#[cfg(test)]
+#[path = "s3_lab/client.rs"]
+#[expect(dead_code, reason = "the laboratory's own tests use the rest of it")]
+mod client;
+#[cfg(test)]
+#[path = "storage/damage.rs"]
+mod damage;
+#[cfg(test)]
+#[path = "storage/looking.rs"]
+mod looking;
+#[cfg(test)]
+#[path = "storage/moto.rs"]
+mod moto;
+#[cfg(test)]
+#[path = "storage/originals.rs"]
+mod originals;
+#[cfg(test)]
+#[path = "storage/parts.rs"]
+mod parts;
+#[cfg(test)]
+#[path = "storage/reaching.rs"]
+mod reaching;
+#[cfg(test)]
+#[path = "storage/sending.rs"]
+mod sending;
+#[cfg(test)]
+#[path = "storage/sessions.rs"]
+mod sessions;
+#[cfg(test)]
+#[path = "storage/setting.rs"]
+mod setting;
+#[cfg(test)]
+#[path = "storage/tap.rs"]
+mod tap;
+#[cfg(test)]
+#[path = "storage/trash.rs"]
+mod trash;
