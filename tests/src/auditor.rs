@@ -17,6 +17,10 @@ use crate::platform::REGION;
 /// How many objects one `curl` fetches before they are hashed and thrown away.
 const BATCH: usize = 200;
 
+/// SHA-256 of nothing: what a request without a body says of it, which S3 demands and `curl` adds
+/// by itself only in later versions.
+const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// A reader of buckets that is not ours.
 pub struct Auditor {
     endpoint: String,
@@ -63,7 +67,8 @@ impl Auditor {
             .dir
             .join(format!("{}.curl", uuid::Uuid::new_v4().simple()));
         let each = format!(
-            "user = \"{}\"\naws-sigv4 = \"aws:amz:{REGION}:s3\"\nfail\nsilent\nshow-error\n",
+            "user = \"{}\"\naws-sigv4 = \"aws:amz:{REGION}:s3\"\nfail\nsilent\nshow-error\n\
+             header = \"x-amz-content-sha256: {NO_BODY}\"\n",
             self.user
         );
         // Options belong to the transfer that they stand with.

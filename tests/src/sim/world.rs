@@ -26,6 +26,9 @@ use super::script::{Rule, Then};
 use super::staging::Files;
 use super::truth::Truth;
 
+/// No run takes more requests than this.
+const STEPS: u64 = 3_000_000;
+
 /// Something under way that arrives whatever becomes of its sender.
 pub(crate) type Flight = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -76,6 +79,8 @@ pub(crate) struct World {
     pub(crate) outages: BTreeMap<Port, Duration>,
     /// What is under way.
     pub(crate) flights: UnboundedSender<Flight>,
+    /// How many of them.
+    pub(crate) in_flight: u64,
     /// How requests ended, for the table of what was covered.
     pub(crate) coverage: BTreeMap<(Call, End, bool), u64>,
     began: Instant,
@@ -104,6 +109,7 @@ impl World {
             violations: Vec::new(),
             outages: BTreeMap::new(),
             flights,
+            in_flight: 0,
             coverage: BTreeMap::new(),
             began: Instant::now(),
             hash: 0xCBF2_9CE4_8422_2325,
@@ -185,6 +191,10 @@ impl World {
             return None;
         }
         self.steps = self.steps.saturating_add(1);
+        if self.steps > STEPS {
+            self.violate("I6 this goes round in circles".to_owned());
+            return None;
+        }
         let fate = self.fate(process, call);
         let done = (call, fate.end, fate.is_late());
         *self.coverage.entry(done).or_default() += 1;

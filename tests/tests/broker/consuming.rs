@@ -251,7 +251,7 @@ async fn at_the_stop_what_is_finished_is_acked_and_everything_else_goes_back() {
     }
     let (handler, mut questions) = asking();
     let mut hasty = settings(&lab, Queue::Transfer, 6);
-    hasty.drain = Duration::from_secs(2);
+    hasty.drain = Duration::from_secs(4);
     let consumer = running.consumer(hasty, handler, &publisher);
     let mut held = Vec::new();
     for _ in 0..6 {
@@ -260,8 +260,7 @@ async fn at_the_stop_what_is_finished_is_acked_and_everything_else_goes_back() {
     let first = held.remove(0);
     let stopping = running.stop(&consumer);
     let finishing = async {
-        // One finishes while the consumer drains, five never do.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // One finishes after the stop, five never do.
         first.answer(Settlement::Ack);
     };
     tokio::join!(stopping, finishing);

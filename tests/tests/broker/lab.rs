@@ -271,9 +271,8 @@ impl Questions {
 
     /// Whether nothing comes for a while.
     pub(crate) async fn quiet(&mut self) -> bool {
-        timeout(Duration::from_millis(500), self.0.recv())
-            .await
-            .is_err()
+        let waited = timeout(Duration::from_millis(500), self.0.recv()).await;
+        !matches!(waited, Ok(Some(_)))
     }
 }
 

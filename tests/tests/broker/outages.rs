@@ -13,6 +13,7 @@ use callferry_tests::servers::Rabbit;
 use recording::{Delivery, Handler, PublishFault, Publisher, Queue, Settlement};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::lab::{Running, SOON, asking, raw, settings, until_ready};
 
@@ -69,6 +70,7 @@ async fn nothing_confirmed_is_lost_when_the_broker_is_killed_under_load() {
     })
     .await
     .unwrap();
+    rabbit.remembers(Queue::Transfer.name()).await.unwrap();
     rabbit.kill9().unwrap();
     consumer
         .until("it notices", |state| !state.is_ready())
@@ -79,7 +81,8 @@ async fn nothing_confirmed_is_lost_when_the_broker_is_killed_under_load() {
     .await
     .unwrap();
     rabbit.restart().await.unwrap();
-    assert_eq!(load.join_all().await.len(), 8);
+    let all = timeout(2 * SOON, load.join_all()).await;
+    assert_eq!(all.unwrap().len(), 8);
     patience::until("everything confirmed was delivered", SOON, async || {
         Ok((collects.0.lock().await.len() == 3200).then_some(()))
     })
@@ -202,8 +205,12 @@ async fn a_broker_that_freezes_is_noticed_and_used_again_when_it_thaws() {
     let consumer = running.consumer(consumer, handler, &publisher);
     consumer.until_consuming().await;
     rabbit.freeze().unwrap();
-    let unknown = publisher.publish_raw(raw(Queue::Transfer, "frozen")).await;
-    assert_eq!(unknown, Err(PublishFault::Unconfirmed));
+    // It takes the kernel a moment to stop all its threads.
+    let unknown = patience::until("publishing fails", SOON, async || {
+        let sent = publisher.publish_raw(raw(Queue::Transfer, "frozen")).await;
+        Ok(sent.err())
+    });
+    assert_eq!(unknown.await.unwrap(), PublishFault::Unconfirmed);
     let lost = consumer
         .until("it notices", |state| !state.is_ready())
         .await;

@@ -94,7 +94,7 @@ async fn accounts_and_destinations_are_set_listed_and_shown() -> Result<()> {
 async fn the_topology_is_declared_checked_and_exported_and_publishing_needs_it() -> Result<()> {
     let scratch = Scratch::new("operating-topology")?;
     let mut platform = Platform::start(scratch.path()).await?;
-    let management = platform.rabbit.management_url();
+    let management = platform.rabbit.management().url_with_credentials()?;
     platform
         .fleet
         .set("CALLFERRY_AMQP_MANAGEMENT_URL", management);

@@ -52,5 +52,5 @@ async fn moto_lets_us_in_with_the_right_external_id_and_not_with_a_wrong_one() {
     it.destination.external_id = Some(EXTERNAL_ID.to_owned());
     it.stores = Stores::new(wrong, clocks()).unwrap();
     let fault = refused(it.send("rec", b"x").await);
-    assert_eq!(fault.reason, ParkReason::DestinationUnreachable);
+    assert_eq!(fault.reason, ParkReason::DestinationUnreachable, "{fault}");
 }

@@ -25,7 +25,17 @@ pub(crate) const ACCOUNTS: [(&str, &str); 3] =
 /// The longest that everything together may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    match demo() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&error);
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(async {
         tokio::select! {

@@ -25,6 +25,10 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
+pub(crate) fn failure(error: &anyhow::Error) {
+    println!("\nFAILED: {error:#}");
+}
+
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table

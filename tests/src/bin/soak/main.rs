@@ -9,6 +9,8 @@ mod killer;
 mod usage;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -66,18 +68,33 @@ struct Args {
     opaque_etags: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    tokio::runtime::Runtime::new()?.block_on(run(&args))
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into);
+    match ended.and_then(|runtime| runtime.block_on(run(&args))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let scratch = Scratch::beneath(&environment::local(), "soak")?;
+    let mut scratch = Scratch::beneath(&environment::local(), "soak")?;
+    let judged = judged(args, scratch.path()).await;
+    if judged.is_err() {
+        scratch.keep();
+    }
+    judged
+}
+
+async fn judged(args: &Args, dir: &Path) -> Result<()> {
     let options = LabOptions {
         opaque_etags: args.opaque_etags,
         ..LabOptions::default()
     };
-    let mut platform = Platform::start_with(scratch.path(), options, true).await?;
+    let mut platform = Platform::start_with(dir, options, true).await?;
     let accounts: Vec<String> = (1..=args.accounts)
         .map(|n| format!("account-{n}"))
         .collect();

@@ -164,7 +164,8 @@ impl Cluster {
             "pre-existing shared memory block",
             "lock file \"postmaster.pid\"",
         ];
-        let last = log.lines().rev().take(5).collect::<String>();
+        // The children that are still ending write their farewells after the refusal.
+        let last = log.lines().rev().take(60).collect::<String>();
         self.refusals += 1;
         if self.refusals > REFUSALS || !leftovers.iter().any(|sign| last.contains(sign)) {
             return Err(ended);

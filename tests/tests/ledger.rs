@@ -1,0 +1,22 @@
+//! The ledger on a real PostgreSQL: what its port promises, and what the database refuses even to
+//! statements that are not ours.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's own helper functions fail by panicking, as the test does"
+)]
+
+mod ledger {
+    pub(crate) mod accounts;
+    pub(crate) mod claims;
+    pub(crate) mod destinations;
+    pub(crate) mod driving;
+    pub(crate) mod outages;
+    pub(crate) mod outcomes;
+    pub(crate) mod quarantine;
+    pub(crate) mod refusals;
+    pub(crate) mod releases;
+    pub(crate) mod scale;
+    pub(crate) mod world;
+}
