@@ -12,12 +12,11 @@ help: ## list the targets
 
 build: ## build the service, optimised, into target/release/callferry
 	deploy/local/install.sh build
-	cargo build --release --locked --bin callferry
+	cargo build --release --locked -p service
 
 demo: ## the main job from end to end, on real servers, with real audio
 	deploy/local/install.sh demo
-	cargo build --release --locked --bin callferry
-	cargo build --release --locked -p callferry-tests --bin demo
+	cargo build --release --locked --bin callferry --bin demo
 	target/release/demo
 
 test: ## everything: lints, unit tests, conformance, simulation, end to end
@@ -31,9 +30,8 @@ deny: ## dependencies: who may use what, licences, sources
 
 bench: ## processor time, memory and rates against the budgets of the design
 	deploy/local/install.sh demo
-	cargo build --release --locked --bin callferry
-	cargo build --release --locked -p callferry-tests --bin bench
-	target/release/bench
+	cargo build --release --locked --bin callferry --bin soak
+	target/release/soak --recordings 2000 --opaque-etags
 
 sim: ## the simulation over SEEDS seeds from FIRST on
 	cargo build --locked -p callferry-tests --bin sim

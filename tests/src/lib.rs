@@ -13,3 +13,4 @@ pub mod proxy;
 pub mod s3;
 pub mod scratch;
 pub mod servers;
+pub mod sim;

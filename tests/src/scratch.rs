@@ -52,6 +52,29 @@ impl Scratch {
         }
     }
 
+    /// Removes what earlier runs of the same name left beneath `parent`, unless they still run.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn sweep(parent: &Path, name: &str) -> Result<()> {
+        let Ok(entries) = fs::read_dir(parent) else {
+            return Ok(());
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let file = path.file_name().and_then(|file| file.to_str());
+            let rest = file.and_then(|file| file.strip_prefix(name)?.strip_prefix('-'));
+            let pid = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+            if let Some(pid) = pid
+                && !Path::new(&format!("/proc/{pid}")).exists()
+            {
+                fs::remove_dir_all(&path)
+                    .with_context(|| format!("removing {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -33,5 +33,5 @@ mod weather;
 mod world;
 
 pub use mutant::Mutant;
-pub use run::{Options, Report, run};
+pub use run::{Options, Report, cells, run};
 pub use story::{Frozen, Slow, crash_at, slower_twin, steps_of_one};

@@ -67,9 +67,10 @@ impl Failure {
 
     /// Whether the connection is still as good as new: the server answered, and goes on.
     pub(crate) fn leaves_connection_usable(&self) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|state| !matches!(state.code().get(..2), Some("08" | "57" | "XX")))
+        self.state.as_ref().is_some_and(|state| {
+            *state == SqlState::QUERY_CANCELED
+                || !matches!(state.code().get(..2), Some("08" | "57" | "XX"))
+        })
     }
 }
 

@@ -57,26 +57,29 @@ const PARKED: &str = concat!(
     select ",
     view_columns!(),
     "from recordings r left join destinations d on d.revision = r.destination_revision
-     where ($1::text is null or r.account_id = $1)
+     where r.account_id between coalesce($1::text, '') and coalesce($1::text, '~')
        and r.state not in ('released', 'expired')
        and (r.state = 'parked' or (r.state = 'stored' and r.release_reason is not null))
-     order by r.account_id, r.recording_id limit $2"
+     order by r.account_id, r.path limit $2"
 );
 
 const HISTORY: &str = "-- name: recording_history
     select at, from_state, to_state as state, by_whom, why from recording_history
      where account_id = $1 and recording_id = $2 order by id";
 
+/// In the order of the index of open recordings, so that no other is looked at. (`~` sorts behind
+/// every account's id.)
 const RETRY: &str = "-- name: retry_parked
 with chosen as materialized (
-    select account_id, recording_id from recordings
-     where ($1::text is null or account_id = $1) and ($2::text is null or recording_id = $2)
+    select account_id, recording_id, path from recordings
+     where account_id between coalesce($1::text, '') and coalesce($1::text, '~')
+       and ($2::text is null or recording_id = $2)
        and state not in ('released', 'expired')
        and (state = 'parked'
             or (state = 'stored' and release_reason is not null
                 and coalesce(lease_until <= now(), true)))
-       and (account_id, recording_id) > ($3, $4)
-     order by account_id, recording_id limit $5 for update
+       and (account_id, path) > ($3, $4)
+     order by account_id, path limit $5 for update
 ), moved as (
     update recordings r set
         next_attempt_at = case when r.state = 'parked' then now() end,
@@ -88,7 +91,7 @@ with chosen as materialized (
       from chosen
      where r.account_id = chosen.account_id and r.recording_id = chosen.recording_id
 )
-select account_id, recording_id from chosen order by account_id, recording_id";
+select account_id, path from chosen order by account_id, path";
 
 /// A recording as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -298,7 +301,11 @@ impl Catalog {
     ) -> Result<Vec<RecordingView>, AdminFault> {
         let account = account.map(AccountId::as_str);
         let rows = self.pool.rows(PARKED, &[&account, &MOST_PARKED]).await?;
-        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
+        let mut views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        views.sort_by(|a, b| {
+            (&a.account_id, &a.recording_id).cmp(&(&b.account_id, &b.recording_id))
+        });
+        Ok(views)
     }
 
     /// Makes parked recordings, and refused releases, due now, also those that wait for a
@@ -324,7 +331,7 @@ impl Catalog {
             let Some(last) = rows.last() else {
                 return Ok(count);
             };
-            after = (get(last, "account_id")?, get(last, "recording_id")?);
+            after = (get(last, "account_id")?, get(last, "path")?);
         }
     }
 }

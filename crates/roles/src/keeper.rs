@@ -47,8 +47,8 @@ impl Keeper<'_> {
         work: impl Future<Output = T>,
     ) -> Result<T, LetGo> {
         let mut work = pin!(work);
-        let ends = Instant::now() + bounds.deadline;
-        let mut seen_bytes = 0;
+        let mut ends = Instant::now() + bounds.deadline;
+        let (mut seen_bytes, mut seen_waits) = (0, 0);
         let mut moved_at = Instant::now();
         loop {
             let next = Instant::now() + self.tuning.renew_every;
@@ -57,17 +57,22 @@ impl Keeper<'_> {
                 done = &mut work => return Ok(done),
                 () = tokio::time::sleep_until(next.min(ends)) => {}
             }
-            if Instant::now() >= ends {
-                return Err(LetGo::Deadline);
-            }
             if let Some(progress) = bounds.progress {
-                let bytes = progress.bytes();
-                if bytes != seen_bytes {
+                let (bytes, waits) = (progress.bytes(), progress.waited());
+                if waits != seen_waits {
+                    // Waiting for memory of our own is not the destination's time.
+                    seen_waits = waits;
+                    moved_at = Instant::now();
+                    ends += self.tuning.renew_every;
+                } else if bytes != seen_bytes {
                     seen_bytes = bytes;
                     moved_at = Instant::now();
                 } else if moved_at.elapsed() >= self.tuning.stall_max {
                     return Err(LetGo::Deadline);
                 }
+            }
+            if Instant::now() >= ends {
+                return Err(LetGo::Deadline);
             }
             let renewal = pin!(self.renew());
             // The work goes on while the ledger answers: a slow ledger must not stall a transfer.

@@ -1,11 +1,17 @@
 //! The process-wide byte budget: what is read from originals and not yet sent.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use recording::Progress;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Bytes in one permit, because a semaphore counts in `u32` at a time.
 const UNIT: u64 = 1024;
+/// How often a wait is told: more often than a lease is renewed.
+const TELL_EVERY: Duration = Duration::from_secs(3);
 
 /// Shared by all transfers of a process.
 #[derive(Debug, Clone)]
@@ -43,6 +49,17 @@ impl Budget {
         let permit = Arc::clone(&self.permits).acquire_many_owned(units).await;
         Share {
             _permit: permit.ok(),
+        }
+    }
+
+    /// The same, telling whoever keeps the lease meanwhile that it waits for memory of our own.
+    pub(crate) async fn take_telling(&self, bytes: u64, progress: &Progress) -> Share {
+        let mut taking = pin!(self.take(bytes));
+        loop {
+            match timeout(TELL_EVERY, &mut taking).await {
+                Ok(share) => return share,
+                Err(_) => progress.waits(),
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | `connector` | the two HTTP clients, TLS, which addresses may be reached |
 //! | `credentials` | our identity, sessions of customers' roles, what they are narrowed to |
 //! | `s3` | requests: their form, repeating them, what their answers mean |
-//! | `stores` | all of it together, as the ports [`recording::Writers`] and [`recording::Lookers`] |
+//! | `stores` | all of it, as the ports [`recording::Writers`] and [`recording::Lookers`] |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or

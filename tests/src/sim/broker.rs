@@ -160,7 +160,10 @@ impl Broker {
 
     /// The session of a process ended: everything it held comes back.
     pub(crate) fn cut(&mut self, process: usize) {
-        let held = self.unacked.iter().filter(|(_, one)| one.process == process);
+        let held = self
+            .unacked
+            .iter()
+            .filter(|(_, one)| one.process == process);
         let tags: Vec<u64> = held.map(|(tag, _)| *tag).collect();
         for tag in tags {
             self.give_back(tag);

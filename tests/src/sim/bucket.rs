@@ -38,8 +38,7 @@ pub(crate) struct Object {
 /// An upload in parts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Upload {
-    pub(crate) key: String,
-    pub(crate) metadata: BTreeMap<String, String>,
+    /// What arrived so far.
     pub(crate) parts: BTreeMap<usize, Vec<u8>>,
 }
 
@@ -139,7 +138,10 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
     };
     world.say(format_args!("  {bucket}/{key}: stored as {}", object.etag));
     if let Some(store) = world.buckets.get_mut(&bucket) {
-        store.once.entry(key.clone()).or_insert_with(|| object.clone());
+        store
+            .once
+            .entry(key.clone())
+            .or_insert_with(|| object.clone());
         store.objects.insert(key, object);
     }
     Answer::Yes

@@ -7,7 +7,7 @@ mod outcomes;
 mod port;
 mod quarantine;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub(crate) struct Row {
     pub(crate) driven: Option<(Duration, u32)>,
     /// Events it owes, and since when.
     pub(crate) owed: Vec<(Announcement, Duration)>,
+    /// Under which token the last outcome was written.
+    pub(crate) last_token: Option<Uuid>,
     /// Where it came from: every transition.
     pub(crate) history: Vec<(State, State, String)>,
 }
@@ -133,12 +135,12 @@ pub(crate) struct Rows {
     /// A quarantine row ends although its message was refused again, by a mutant.
     pub(crate) forgetful: bool,
     strict_expiry: bool,
-    remembers_store: bool,
+    remembers: bool,
     next_quarantine: i64,
 }
 
 impl Rows {
-    pub(crate) fn new(strict_expiry: bool, remembers_store: bool) -> Self {
+    pub(crate) fn new(strict_expiry: bool, remembers: bool) -> Self {
         Self {
             rows: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -150,9 +152,16 @@ impl Rows {
             unfenced: false,
             forgetful: false,
             strict_expiry,
-            remembers_store,
+            remembers,
             next_quarantine: 0,
         }
+    }
+
+    /// The row, if this very token brought it into this state before: the answer was lost, and
+    /// it is asked for again.
+    fn done_before(&self, key: &RecordingKey, token: Uuid, state: State) -> Option<&Row> {
+        let row = self.rows.get(key).filter(|_| self.remembers)?;
+        (row.last_token == Some(token) && row.state == state).then_some(row)
     }
 
     /// The row, if this token may write it.
@@ -250,8 +259,4 @@ impl Rows {
         }
     }
 
-    /// Accounts whose rows are touched by nobody but them.
-    pub(crate) fn account_names(&self) -> BTreeSet<AccountId> {
-        self.accounts.keys().cloned().collect()
-    }
 }

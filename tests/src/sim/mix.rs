@@ -52,8 +52,8 @@ pub(crate) struct Mix {
     pub(crate) keeps_versions: bool,
     /// Whether the ledger refuses a write under a lease that ran out although nobody took it.
     pub(crate) strict_expiry: bool,
-    /// Whether the ledger knows a store again that it was asked for before.
-    pub(crate) remembers_store: bool,
+    /// Whether the ledger knows an outcome again that it was asked to write before.
+    pub(crate) remembers: bool,
     /// Above this size an original is sent in parts.
     pub(crate) part_size: usize,
     /// Messages a process handles at a time.
@@ -101,7 +101,7 @@ impl Mix {
             reports_checksum: true,
             keeps_versions: false,
             strict_expiry: true,
-            remembers_store: false,
+            remembers: false,
             part_size: 1 << 20,
             prefetch: 4,
             delivery_limit: 1000,
@@ -135,7 +135,7 @@ impl Mix {
             reports_checksum: dice.below(4) != 0,
             keeps_versions: dice.coin(),
             strict_expiry: dice.coin(),
-            remembers_store: dice.coin(),
+            remembers: dice.coin(),
             part_size: dice.pick(&[8, 16, 1 << 20], 16),
             prefetch: dice.pick(&[1, 2, 5], 2),
             delivery_limit: dice.pick(&[3, 20, 1000], 20),

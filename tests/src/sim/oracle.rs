@@ -97,10 +97,16 @@ pub(crate) fn written(world: &mut World, write: &Write, exists: bool) {
     let subjects = world.truth.subjects.iter();
     let mut keys = subjects.map(|subject| &subject.key);
     let key = keys.find(|key| {
-        claimed == (Some(key.account_id.as_str()), Some(key.recording_id.as_str()))
+        claimed
+            == (
+                Some(key.account_id.as_str()),
+                Some(key.recording_id.as_str()),
+            )
     });
     let Some(key) = key.cloned() else {
-        world.violate(format!("I2 {bucket}/{name} names no recording: {claimed:?}"));
+        world.violate(format!(
+            "I2 {bucket}/{name} names no recording: {claimed:?}"
+        ));
         return;
     };
     if place_of(world, &key).as_ref() != Some(&write.place) {
@@ -128,11 +134,14 @@ pub(crate) fn recorded(world: &mut World, process: usize, stored: &Stored) {
     };
     let there = content_at(world, &place).is_some_and(is_it);
     let saw = world.truth.looks.get(&(process, place.clone()));
-    let taken_away = saw.into_iter().flatten().any(|seen| {
-        is_it(&seen.content) && world.truth.touched_since(&place, seen.seq)
-    });
+    let taken_away = saw
+        .into_iter()
+        .flatten()
+        .any(|seen| is_it(&seen.content) && world.truth.touched_since(&place, seen.seq));
     if !there && !taken_away {
-        world.violate(format!("I3 {key} is recorded as stored; {place:?} holds no such bytes"));
+        world.violate(format!(
+            "I3 {key} is recorded as stored; {place:?} holds no such bytes"
+        ));
         return;
     }
     world.truth.count("stored");
@@ -145,13 +154,22 @@ pub(crate) fn recorded(world: &mut World, process: usize, stored: &Stored) {
         arrived: 0,
     };
     let id = stored.acknowledgment_id();
-    world.truth.acknowledgments.entry(id).or_insert(acknowledgment);
+    world
+        .truth
+        .acknowledgments
+        .entry(id)
+        .or_insert(acknowledgment);
 }
 
 /// An acknowledgment is published, or has arrived in the queue.
 pub(crate) fn acknowledged(world: &mut World, body: &[u8], arrived: bool) {
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |at: &str| event.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let text = |at: &str| {
+        event
+            .pointer(at)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let id: Uuid = text("/id").parse().unwrap_or_default();
     let says = (
         text("/data/account_id"),
@@ -186,13 +204,15 @@ pub(crate) fn signs(world: &mut World, process: usize, account: &AccountId, key:
     let name = key.as_str().rsplit('/').next().unwrap_or_default();
     let id = name.strip_suffix(".wav").unwrap_or_default();
     let rows = &world.ledger.rows;
-    let row = rows.iter().find(|(key, _)| {
-        key.account_id == *account && key.recording_id.as_str() == id
-    });
+    let row = rows
+        .iter()
+        .find(|(key, _)| key.account_id == *account && key.recording_id.as_str() == id);
     let held = row.and_then(|(_, row)| row.lease);
     let mine = held.is_some_and(|held| held.process == process && held.ends_at > now);
     if !mine && !world.over {
-        world.violate(format!("I8 a write of {key} is signed without a live lease"));
+        world.violate(format!(
+            "I8 a write of {key} is signed without a live lease"
+        ));
     }
 }
 
@@ -202,7 +222,9 @@ pub(crate) fn touches(world: &mut World, key: &RecordingKey, token: Uuid) {
     let held = world.ledger.rows.get(key).and_then(|row| row.lease);
     let live = held.is_some_and(|held| held.token == token && held.ends_at > now);
     if !live && !world.over {
-        world.violate(format!("I8 the original of {key} is touched without a live lease"));
+        world.violate(format!(
+            "I8 the original of {key} is touched without a live lease"
+        ));
     }
 }
 
@@ -244,6 +266,8 @@ pub(crate) fn released(world: &mut World, key: &RecordingKey) {
     let copy = world.ledger.rows.get(key).and_then(|row| row.copy.clone());
     let inode = copy.map(|copy| u64::try_from(copy.identity.inode).unwrap_or_default());
     if inode.is_some_and(|inode| world.files.has_name(inode)) {
-        world.violate(format!("I6 {key} is released and its original is still there"));
+        world.violate(format!(
+            "I6 {key} is released and its original is still there"
+        ));
     }
 }

@@ -136,9 +136,7 @@ pub(crate) fn completed(subject: &Subject, path: &str, size: usize, sha: Option<
 fn announce(world: &mut World, body: &Bytes) {
     world.apply(|world| {
         let body = body.clone();
-        let number = world
-            .broker
-            .enqueue(Queue::Transfer, body, BTreeMap::new());
+        let number = world.broker.enqueue(Queue::Transfer, body, BTreeMap::new());
         world.say(format_args!("an event is published: #{number}"));
     });
 }
@@ -199,6 +197,9 @@ impl Producer {
             (subject, wait)
         };
         let body = self.event(&subject);
+        if self.oddity == Oddity::Reuses && !someone_has(&sim, &subject.path).await {
+            return;
+        }
         match self.oddity {
             Oddity::Late | Oddity::Reuses | Oddity::Shares => {}
             Oddity::Growing => {
@@ -269,12 +270,14 @@ impl Producer {
                 create(&mut sim.world(), &other, content);
                 announce(&mut sim.world(), &event);
             }
-            Oddity::Reuses => wait_and_create(sim, subject, |world, path| {
-                let mut inodes = world.files.inodes.values();
-                let ended = inodes.any(|file| file.ended == Some(EndedBy::Us));
-                ended && is_released(world, path)
-            })
-            .await,
+            Oddity::Reuses => {
+                wait_and_create(sim, subject, |world, path| {
+                    let mut inodes = world.files.inodes.values();
+                    let ended = inodes.any(|file| file.ended == Some(EndedBy::Us));
+                    ended && is_released(world, path)
+                })
+                .await
+            }
             Oddity::Shares => {
                 wait_and_create(sim, subject, |world, path| {
                     !world.files.paths.contains_key(path)
@@ -291,6 +294,24 @@ fn rewrite(sim: &Sim, path: &str, content: Vec<u8>) {
         let done = world.files.rewrite(path, content, now);
         world.say(format_args!("{path} is written to: {done}"));
     });
+}
+
+/// Waits until the path is somebody's: its producer cannot come before the one it comes after.
+/// `false`: the run ended before.
+async fn someone_has(sim: &Sim, path: &str) -> bool {
+    loop {
+        {
+            let world = sim.world();
+            let mut rows = world.ledger.rows.values();
+            if rows.any(|row| row.announced.original.path.as_str() == path) {
+                return true;
+            }
+            if world.over {
+                return false;
+            }
+        }
+        sleep(Duration::from_secs(3)).await;
+    }
 }
 
 /// Whether another recording at the path was released: its producer was told so.

@@ -221,6 +221,14 @@ async fn referee(sim: &Sim) {
     }
 }
 
+/// Every kind of request and every end it can have: what a long enough run must have covered.
+#[must_use]
+pub fn cells() -> Vec<String> {
+    let calls = Call::ALL.iter();
+    let all = calls.flat_map(|call| End::ALL.map(|end| cell(*call, end, false)));
+    all.collect()
+}
+
 fn cell(call: Call, end: End, late: bool) -> String {
     format!("{call:?} {end:?}{}", if late { " late" } else { "" })
 }
@@ -236,14 +244,19 @@ fn report(sim: &Sim, seed: u64, mix: String) -> Report {
             .map(|one| one.arrived)
             .sum();
         let history: Vec<_> = row.history.iter().map(|(_, to, _)| to.as_str()).collect();
-        format!("{key} {} {history:?} acknowledged {acknowledged}", row.state.as_str())
+        format!(
+            "{key} {} {history:?} acknowledged {acknowledged}",
+            row.state.as_str()
+        )
     });
     let rows = rows.collect();
     let lasted = world.now();
     let (hash, trace) = world.finish();
     let mut seen = std::mem::take(&mut world.truth.seen);
     for row in world.ledger.rows.values() {
-        *seen.entry(format!("ended {}", row.state.as_str())).or_default() += 1;
+        *seen
+            .entry(format!("ended {}", row.state.as_str()))
+            .or_default() += 1;
     }
     Report {
         seed,

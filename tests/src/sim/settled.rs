@@ -173,10 +173,10 @@ fn judge_one(world: &World, subject: &Subject) -> Option<String> {
     };
     let state = row.state.as_str();
     match for_person {
-        Some(reason) if explains(flaws, reason) => {
-            kept_from_going_on(world, row, subject, reason)
-        }
-        Some(reason) => Some(format!("I6 {key} is {state} ({reason}); its flaws: {flaws:?}")),
+        Some(reason) if explains(flaws, reason) => kept_from_going_on(world, row, subject, reason),
+        Some(reason) => Some(format!(
+            "I6 {key} is {state} ({reason}); its flaws: {flaws:?}"
+        )),
         None => Some(format!("I6 {key} is {state} and nobody knows why")),
     }
 }
@@ -193,8 +193,12 @@ fn kept_from_going_on(
     let inode = u64::try_from(copy.identity.inode).unwrap_or_default();
     let file = world.files.inodes.get(&inode)?;
     let original_is_gone = file.ended == Some(EndedBy::Us);
-    (only_deleted && !original_is_gone)
-        .then(|| format!("I6 {} asks a person ({reason}); its original is there", subject.key))
+    (only_deleted && !original_is_gone).then(|| {
+        format!(
+            "I6 {} asks a person ({reason}); its original is there",
+            subject.key
+        )
+    })
 }
 
 /// Whether a recording that is not released has the same path.

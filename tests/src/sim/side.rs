@@ -87,10 +87,7 @@ impl Side {
         effect: impl FnOnce(&mut World) -> T + Send + 'static,
     ) -> Result<T, Lost> {
         self.awake().await;
-        let drawn = self
-            .sim
-            .world()
-            .begin(self.process, self.life, call, about);
+        let drawn = self.sim.world().begin(self.process, self.life, call, about);
         let Some(fate) = drawn else {
             return pending().await;
         };

@@ -139,7 +139,9 @@ pub(crate) fn unmounted(world: &World) -> Option<StagingFault> {
     } else if world.mutated(Mutant::TrustedUnmount) {
         Some(StagingFault::Absent)
     } else {
-        Some(StagingFault::Unavailable("the marker is missing".to_owned()))
+        Some(StagingFault::Unavailable(
+            "the marker is missing".to_owned(),
+        ))
     }
 }
 

@@ -53,8 +53,6 @@ pub(crate) struct Subject {
 pub(crate) struct Grant {
     /// To which process.
     pub(crate) process: usize,
-    /// For which recording.
-    pub(crate) key: RecordingKey,
     /// When, in the order of all effects.
     pub(crate) seq: u64,
 }
@@ -126,13 +124,6 @@ impl Truth {
     /// The recording with this key.
     pub(crate) fn subject(&self, key: &RecordingKey) -> Option<&Subject> {
         self.subjects.iter().find(|subject| subject.key == *key)
-    }
-
-    /// Marks every recording with this key.
-    pub(crate) fn flaw(&mut self, key: &RecordingKey, flaw: Flaw) {
-        for subject in self.subjects.iter_mut().filter(|s| s.key == *key) {
-            subject.flaws.insert(flaw);
-        }
     }
 
     /// Marks the recording whose key's last part is in this object's name.

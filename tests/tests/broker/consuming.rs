@@ -11,7 +11,7 @@ use broker::{
     RawMessage, topology,
 };
 use callferry_tests::patience;
-use recording::{Delivery, Handler, Queue, Refusal, RefusalReason, Settlement};
+use recording::{Delivery, Handler, Probe, Queue, Refusal, RefusalReason, Settlement};
 use serde_json::json;
 
 use crate::lab::{Lab, Running, SOON, Switch, asking, raw, until_ready};
@@ -136,12 +136,13 @@ async fn when_the_outside_is_down_everything_goes_back_once_and_comes_when_the_p
     }
     let switch = Arc::new(Switch::on());
     switch.turn(false);
+    let probe: Arc<dyn Probe> = Arc::<Switch>::clone(&switch);
     let (handler, mut questions) = asking();
     let consumer = running.consumer_with_probe(
         settings(&lab, Queue::Cleanup, 5),
         handler,
         &publisher,
-        Arc::clone(&switch) as Arc<dyn recording::Probe>,
+        probe,
     );
     let mut held = Vec::new();
     for _ in 0..5 {

@@ -4,8 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test's own helper functions fail by panicking, as the test does"
 )]
 

@@ -44,7 +44,7 @@ async fn nothing_confirmed_is_lost_when_the_broker_is_killed_under_load() {
     let (publisher, stats) = running.publisher_and_stats(&settings).await;
     let collects = Arc::new(Collects::default());
     let consumer = ConsumerSettings::new(settings.clone(), Queue::Transfer);
-    let handler = Arc::clone(&collects) as Arc<dyn Handler>;
+    let handler: Arc<dyn Handler> = Arc::<Collects>::clone(&collects);
     let consumer = running.consumer(consumer, handler, &publisher);
     let confirmed = Arc::new(Mutex::new(BTreeSet::new()));
     let mut load = JoinSet::new();

@@ -163,10 +163,12 @@ async fn a_recording_is_published_parked_retried_stored_and_shown() -> Result<()
     };
     let parked = state("parked").await?;
     assert_eq!(parked["reason"], "no_destination", "{parked}");
-    let listed = platform
-        .json(&["parked", "list", "--account", "acme"])
-        .await?;
-    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    patience::until("both are parked", LONG, async || {
+        let list = ["parked", "list", "--account", "acme"];
+        let listed = platform.json(&list).await?;
+        Ok((listed.as_array().map(Vec::len) == Some(2)).then_some(()))
+    })
+    .await?;
     let table = platform.fleet.must(&["parked", "list"]).await?;
     assert!(table.stdout.contains("no_destination"), "{table:?}");
     let retried = platform

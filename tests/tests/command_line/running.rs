@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use callferry_tests::fleet::Fleet;
+use callferry_tests::fleet::{Fleet, Member};
 use callferry_tests::patience;
 use callferry_tests::platform::Platform;
 use callferry_tests::scratch::Scratch;
@@ -128,6 +128,10 @@ async fn a_process_lives_through_servers_that_are_down_and_stops_in_order() -> R
     member.stop(LONG).await?;
     let log = member.log_text()?;
     assert!(log.contains("stopped"), "{log}");
+    let url = platform.postgres.url("callferry");
+    let password = url.split([':', '@']).nth(2).unwrap_or_default();
+    assert!(!password.is_empty() && !log.contains(password), "{log}");
+    assert!(!log.contains("guest:guest"), "{log}");
 
     // Nothing is there and nothing ever was: it stops in order all the same.
     platform.postgres.stop().await?;
@@ -139,29 +143,22 @@ async fn a_process_lives_through_servers_that_are_down_and_stops_in_order() -> R
     early.stop(LONG).await
 }
 
-#[tokio::test]
-async fn a_second_signal_ends_a_process_at_once() -> Result<()> {
-    let scratch = Scratch::new("running-second-signal")?;
-    let mut platform = Platform::private(scratch.path()).await?;
-    platform.account("acme").await?;
+/// A process with a delivery in hand that cannot go on: the ledger is frozen.
+async fn stuck(platform: &mut Platform, name: &str, drain_s: &str) -> Result<Member> {
     let own = [
-        ("CALLFERRY_DRAIN_S", "600"),
+        ("CALLFERRY_DRAIN_S", drain_s),
         ("CALLFERRY_DRIVE_OUTAGE_S", "600"),
     ];
-    let mut member = platform.fleet.start_with("stuck", &["transfer"], &own)?;
+    let mut member = platform.fleet.start_with(name, &["transfer"], &own)?;
     member.ready(LONG).await?;
     platform.postgres.freeze()?;
     std::fs::create_dir_all(platform.staging.join("acme"))?;
     std::fs::write(platform.staging.join("acme/rec-1.wav"), "one")?;
-    platform
-        .fleet
-        .must(&["publish", "--account", "acme", "acme"])
-        .await?;
+    let publish = ["publish", "--account", "acme", "acme"];
+    platform.fleet.must(&publish).await?;
     patience::until("the delivery is in hand", LONG, async || {
-        let deliveries = member
-            .metric("callferry_broker_deliveries_total", "")
-            .await?;
-        Ok((deliveries > 0.0).then_some(()))
+        let deliveries = member.metric("callferry_broker_deliveries_total", "");
+        Ok((deliveries.await? > 0.0).then_some(()))
     })
     .await?;
     member.sigterm()?;
@@ -169,6 +166,15 @@ async fn a_second_signal_ends_a_process_at_once() -> Result<()> {
         Ok(member.log_text()?.contains("draining").then_some(()))
     })
     .await?;
+    Ok(member)
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_process_at_once() -> Result<()> {
+    let scratch = Scratch::new("running-second-signal")?;
+    let mut platform = Platform::private(scratch.path()).await?;
+    platform.account("acme").await?;
+    let mut member = stuck(&mut platform, "stuck", "600").await?;
     assert!(member.runs()?, "it waits for what is in hand");
     member.sigterm()?;
     let status = member.wait(LONG).await?;
@@ -176,4 +182,24 @@ async fn a_second_signal_ends_a_process_at_once() -> Result<()> {
     let log = member.log_text()?;
     assert!(log.contains("stopped at once"), "{log}");
     platform.postgres.thaw()
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_dropped_and_comes_again() -> Result<()> {
+    let scratch = Scratch::new("running-deadline")?;
+    let mut platform = Platform::private(scratch.path()).await?;
+    platform.account("acme").await?;
+    let mut member = stuck(&mut platform, "late", "2").await?;
+    let status = member.wait(LONG).await?;
+    let log = member.log_text()?;
+    assert_eq!(status.code(), Some(0), "{log}");
+    platform.postgres.thaw()?;
+    let mut next = platform.fleet.start_ready("next", &["all"]).await?;
+    patience::until("the recording is released", LONG, async || {
+        let show = ["recording", "show", "--account", "acme", "rec-1", "--json"];
+        let shown = platform.fleet.run(&show).await?.json().unwrap_or_default();
+        Ok((shown["state"] == "released").then_some(()))
+    })
+    .await?;
+    next.stop(LONG).await
 }

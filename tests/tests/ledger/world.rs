@@ -176,7 +176,7 @@ impl World {
             .show_recording(Some(&key.account_id), &key.recording_id)
             .await
             .unwrap();
-        let steps = shown[0].history.iter().map(|step| {
+        let steps = shown.first().unwrap().history.iter().map(|step| {
             let from = step.from.map_or("", recording::State::as_str);
             format!("{from}>{}", step.to.as_str())
         });

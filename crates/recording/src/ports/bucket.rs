@@ -14,18 +14,33 @@ use crate::{
 
 /// Bytes that moved, as the keeper of a lease sees them: no bytes, no renewal.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress {
+    bytes: Arc<AtomicU64>,
+    waits: Arc<AtomicU64>,
+}
 
 impl Progress {
     /// Notes `bytes` more.
     pub fn moved(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Bytes so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that sending still waits for its share of this process's own memory: no byte can
+    /// move, and nobody outside is to blame. Called every few seconds while it lasts.
+    pub fn waits(&self) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was noted.
+    #[must_use]
+    pub fn waited(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 }
 

@@ -17,8 +17,11 @@ pub(crate) enum DestinationCommand {
     /// Set the destination of an account, or the platform's own for accounts without one
     #[command(after_help = "\
 Examples:
-  callferry destination set acme s3 --bucket acme-calls --region eu-central-1 --role-arn arn:aws:iam::123456789012:role/callferry
-  callferry destination set default s3 --bucket our-calls --region eu-central-1 --expected-owner 123456789012")]
+  callferry destination set acme s3 --bucket acme-calls \\
+      --region eu-central-1 \\
+      --role-arn arn:aws:iam::123456789012:role/callferry
+  callferry destination set default s3 --bucket our-calls \\
+      --region eu-central-1 --expected-owner 123456789012")]
     Set(Box<SetArgs>),
     /// List every revision, oldest first
     #[command(after_help = "\
@@ -65,8 +68,13 @@ pub(crate) enum Kind {
     /// A bucket on S3, or on a server that is compatible with it
     #[command(after_help = "\
 Examples:
-  callferry destination set acme s3 --bucket acme-calls --region eu-central-1 --role-arn arn:aws:iam::123456789012:role/callferry --prefix calls --kms-key alias/recordings
-  callferry destination set beta s3 --bucket beta --region us-east-1 --role-arn arn:aws:iam::210987654321:role/x --endpoint https://s3.beta.example:9000")]
+  callferry destination set acme s3 --bucket acme-calls \\
+      --region eu-central-1 \\
+      --role-arn arn:aws:iam::123456789012:role/callferry --prefix calls \\
+      --kms-key alias/recordings
+  callferry destination set beta s3 --bucket beta --region us-east-1 \\
+      --role-arn arn:aws:iam::210987654321:role/x \\
+      --endpoint https://s3.beta.example:9000")]
     S3(s3::S3Args),
 }
 

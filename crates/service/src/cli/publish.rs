@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::Args;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use recording::{AccountId, Kind, Outgoing, PublishFault, Publisher};
+use recording::{AccountId, Kind, PublishFault, Publisher, StagingPath};
 use serde_json::json;
 
 use super::Context;
@@ -34,8 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[command(after_help = "\
 Examples:
   callferry publish --account acme acme/2026/11/22/rec-7f3a.wav
-  callferry publish --account acme --kind voicemail --sha256 /srv/recordings/acme/2026/11/22
-  callferry publish --account acme --media-type audio/wav --duration-ms 120000 acme/rec.raw --json")]
+  callferry publish --account acme --kind voicemail \\
+      --sha256 /srv/recordings/acme/2026/11/22
+  callferry publish --account acme --media-type audio/wav \\
+      --duration-ms 120000 acme/rec.raw --json")]
 pub(crate) struct PublishArgs {
     /// The account that the recordings belong to
     #[arg(long)]
@@ -71,9 +73,8 @@ pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> 
         return Err(Failure::failed("there is no file to announce").into());
     }
     let publishing = wiring::Publishing::start(&context.config, &wiring::clock(), PATIENCE).await?;
-    let outcome = send(planned, &args, publishing.publisher()).await;
+    let Sent { confirmed, failed } = send(planned, &args, publishing.publisher()).await;
     publishing.end().await;
-    let Sent { confirmed, failed } = outcome?;
     let recordings: Vec<_> = confirmed
         .iter()
         .map(|planned| {
@@ -87,55 +88,68 @@ pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> 
     context
         .output
         .answer(&answer, |_| format!("{count} announced and confirmed."))?;
-    match failed.first() {
-        None => Ok(()),
-        Some((planned, fault)) => {
-            let first = format!("{}: {fault}", planned.path);
-            let message = format!("{} not confirmed; the first is {first}", failed.len());
-            let hint = match fault {
-                PublishFault::Unroutable => "declare the queues first: callferry topology apply",
-                PublishFault::Refused | PublishFault::Unconfirmed | PublishFault::Disconnected => {
-                    "repeat the command: what is announced already is a duplicate"
-                }
-            };
-            Err(Failure::failed(message).hint(hint).into())
-        }
-    }
+    let Some((path, first)) = failed.first() else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} not announced, or not known to be; the first is {path}: {}",
+        failed.len(),
+        first.why
+    );
+    Err(Failure::failed(message).hint(first.hint).into())
 }
 
 /// What became of the events.
+#[derive(Default)]
 struct Sent {
     /// In a queue.
     confirmed: Vec<Planned>,
     /// Not known to be in one.
-    failed: Vec<(Planned, PublishFault)>,
+    failed: Vec<(StagingPath, Unsent)>,
 }
 
-async fn send(
-    planned: Vec<Planned>,
-    args: &PublishArgs,
-    publisher: &dyn Publisher,
-) -> Result<Sent> {
+/// Why an event is not known to be in a queue, and what helps.
+struct Unsent {
+    why: String,
+    hint: &'static str,
+}
+
+impl From<PublishFault> for Unsent {
+    fn from(fault: PublishFault) -> Self {
+        let hint = match fault {
+            PublishFault::Unroutable => "declare the queues first: callferry topology apply",
+            PublishFault::Refused | PublishFault::Unconfirmed | PublishFault::Disconnected => {
+                "repeat the command: what is announced already is a duplicate"
+            }
+        };
+        let why = fault.to_string();
+        Self { why, hint }
+    }
+}
+
+async fn send(planned: Vec<Planned>, args: &PublishArgs, publisher: &dyn Publisher) -> Sent {
     let bar = bar(planned.len());
     let each = planned.into_iter().map(async |planned| {
-        let event: Outgoing = event::completed(&planned, args).await?;
-        let done = publisher.publish(event).await;
+        let sent = match event::completed(&planned, args).await {
+            Ok(event) => publisher.publish(event).await.map_err(Unsent::from),
+            Err(error) => Err(Unsent {
+                why: format!("{error:#}"),
+                hint: "nothing was announced for it; repair it and repeat the command",
+            }),
+        };
         bar.inc(1);
-        anyhow::Ok((planned, done))
+        (planned, sent)
     });
     let mut sends = stream::iter(each).buffered(IN_FLIGHT);
-    let mut sent = Sent {
-        confirmed: Vec::new(),
-        failed: Vec::new(),
-    };
-    while let Some(result) = sends.next().await {
-        match result? {
-            (planned, Ok(())) => sent.confirmed.push(planned),
-            (planned, Err(fault)) => sent.failed.push((planned, fault)),
+    let mut all = Sent::default();
+    while let Some((planned, sent)) = sends.next().await {
+        match sent {
+            Ok(()) => all.confirmed.push(planned),
+            Err(unsent) => all.failed.push((planned.path, unsent)),
         }
     }
     bar.finish_and_clear();
-    Ok(sent)
+    all
 }
 
 /// A progress bar for a person at a terminal, on standard error.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use broker::{BrokerFault, BrokerStats, BrokerUrl, ManagementUrl, Publisher, Settings};
-use recording::{Class, Clock};
+use recording::Clock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -40,11 +40,15 @@ fn read<T: std::str::FromStr<Err = BrokerFault>>(secret: &SecretString) -> Resul
 
 /// What is wrong with the broker, with what to do about it.
 pub(crate) fn broker_failure(fault: BrokerFault) -> anyhow::Error {
-    let hint = match fault.class() {
-        Class::Transient | Class::Destination => {
+    let hint = match &fault {
+        BrokerFault::Unreachable(_) | BrokerFault::Silent(_) => {
             "see that RabbitMQ runs and that CALLFERRY_AMQP_URL is right"
         }
-        Class::Permanent => {
+        BrokerFault::Management(_) => {
+            "see that CALLFERRY_AMQP_MANAGEMENT_URL is right, with user and password, or unset it"
+        }
+        BrokerFault::Url(..) => "each kind of URL has its own key; `callferry config` shows them",
+        BrokerFault::Refused(_) => {
             "see the broker's answer; what is there with other arguments must be deleted first"
         }
     };

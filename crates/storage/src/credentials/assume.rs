@@ -200,16 +200,8 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refused {
         | "MalformedPolicyDocument"
         | "PackedPolicyTooLarge"
         | "RegionDisabledException" => ParkReason::RoleNotAssumable,
-        // Our own keys are unknown, wrong, or our clock is: nothing the customer could repair.
-        "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "MissingAuthenticationToken"
-        | "RequestExpired" => ParkReason::DestinationUnreachable,
-        _ if status == StatusCode::FORBIDDEN || status == StatusCode::NOT_FOUND => {
-            ParkReason::RoleNotAssumable
-        }
+        // Our own keys are unknown or wrong, our clock is, STS is broken, or somebody else answered
+        // in its place: nothing the customer could repair.
         _ => ParkReason::DestinationUnreachable,
     };
     Refused::Fault(Fault::new(reason, detail))
@@ -239,6 +231,7 @@ mod tests {
             (403, "SignatureDoesNotMatch", Some(DestinationUnreachable)),
             (400, "Throttling", Some(Throttled)),
             (503, "ServiceUnavailable", Some(DestinationUnreachable)),
+            (403, "", Some(DestinationUnreachable)),
             (500, "InternalFailure", Some(DestinationUnreachable)),
             (403, "ExpiredToken", None),
             (400, "ExpiredTokenException", None),

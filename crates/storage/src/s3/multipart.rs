@@ -202,7 +202,7 @@ async fn read(
     piece: Piece,
     mut hashing: Hashing,
 ) -> Result<(Ready, Hashing), SendFault> {
-    let share = budget.take(piece.len).await;
+    let share = budget.take_telling(piece.len, outbound.progress).await;
     let len = usize::try_from(piece.len).unwrap_or(usize::MAX);
     let bytes = outbound.original.read(piece.offset, len).await?;
     let hashed = bytes.clone();

@@ -22,7 +22,9 @@ impl Bucket {
         outbound: &Outbound<'_>,
         budget: &Budget,
     ) -> Result<SendOutcome, SendFault> {
-        let _share = budget.take(outbound.size_bytes).await;
+        let _share = budget
+            .take_telling(outbound.size_bytes, outbound.progress)
+            .await;
         let len = usize::try_from(outbound.size_bytes).unwrap_or(usize::MAX);
         let bytes = outbound.original.read(0, len).await?;
         outbound.original.still_same().await?;
@@ -35,6 +37,12 @@ impl Bucket {
         put_header(&mut ask.headers, "x-amz-meta-callferry-sha256", &sha256)?;
         let checksum = to_base64(digests.crc64nvme);
         put_header(&mut ask.headers, "x-amz-checksum-crc64nvme", &checksum)?;
+        // S3 needs only the checksum itself; some stores keep none unless it is announced as well.
+        put_header(
+            &mut ask.headers,
+            "x-amz-sdk-checksum-algorithm",
+            "CRC64NVME",
+        )?;
         ask.headers
             .insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         ask.body = bytes;

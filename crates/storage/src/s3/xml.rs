@@ -12,6 +12,15 @@ struct ErrorDocument {
     code: Option<String>,
     #[serde(rename = "Error")]
     inner: Option<InnerError>,
+    /// Older services, and emulators, wrap it once more.
+    #[serde(rename = "Errors")]
+    several: Option<InnerErrors>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InnerErrors {
+    #[serde(rename = "Error")]
+    inner: Option<InnerError>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,7 +116,9 @@ pub(crate) fn code(body: &[u8]) -> Option<String> {
         return None;
     }
     let document: ErrorDocument = parse(body)?;
-    let code = document.code.or(document.inner.and_then(|it| it.code));
+    let several = document.several.and_then(|it| it.inner);
+    let inner = document.inner.or(several).and_then(|it| it.code);
+    let code = document.code.or(inner);
     // A code is a word; anything else is somebody's prose and belongs in no log.
     code.filter(|code| {
         code.len() <= 64
@@ -130,6 +141,9 @@ mod tests {
             <Type>Sender</Type><Code>AccessDenied</Code></Error><RequestId>1</RequestId>
             </ErrorResponse>"#;
         assert_eq!(code(sts).as_deref(), Some("AccessDenied"));
+        let wrapped =
+            b"<ErrorResponse><Errors><Error><Code>No</Code></Error></Errors></ErrorResponse>";
+        assert_eq!(code(wrapped).as_deref(), Some("No"));
         for none in [&b""[..], b"<html>no</html>", b"not xml", b"<Error></Error>"] {
             assert_eq!(code(none), None);
         }

@@ -51,6 +51,7 @@ fn demo() -> Result<()> {
 
 async fn run() -> Result<()> {
     let began = Instant::now();
+    Scratch::sweep(&environment::local(), "demo")?;
     let mut scratch = Scratch::beneath(&environment::local(), "demo")?;
     scratch.keep();
     report::headline("Starting RabbitMQ, PostgreSQL and the S3+STS laboratory");

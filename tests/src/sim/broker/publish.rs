@@ -30,9 +30,7 @@ fn arrive(world: &mut World, event: Outgoing) {
     let body = Bytes::from(event.body);
     let twice = !world.calm && world.dice.chance(world.mix.duplicates);
     for _ in 0..=u8::from(twice) {
-        let number = world
-            .broker
-            .enqueue(queue, body.clone(), BTreeMap::new());
+        let number = world.broker.enqueue(queue, body.clone(), BTreeMap::new());
         world.say(format_args!("  {} #{number}", queue.name()));
     }
     if acknowledges {

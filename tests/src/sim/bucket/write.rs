@@ -1,8 +1,6 @@
 //! Sending originals, as the storage crate does it: one pass, one PUT up to the part size, in
 //! parts above it; the fence is asked right before a PUT or complete is signed.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording::{Destination, Digests, Outbound, SendFault, SendOutcome, Writers};
@@ -111,14 +109,13 @@ impl WritePort {
     async fn abort(&self, place: &Place, upload: &str) {
         let (bucket, id) = (place.0.clone(), upload.to_owned());
         // Unknown there is fine, and so is no answer: the next claim aborts it again.
-        let aborted = self
+        let Ok(_) | Err(_) = self
             .0
             .step(Call::AbortUpload, &place.1, move |world| {
                 let store = world.buckets.get_mut(&bucket);
                 store.and_then(|store| store.uploads.remove(&id)).is_some()
             })
             .await;
-        drop(aborted);
     }
 
     async fn in_parts(
@@ -128,7 +125,7 @@ impl WritePort {
         size: usize,
         part: usize,
     ) -> Result<SendOutcome, SendFault> {
-        let id = self.begin(&place, &outbound.metadata).await?;
+        let id = self.begin(&place).await?;
         if let Err(fault) = outbound.uploads.begun(&id).await {
             self.abort(&place, &id).await;
             return Err(fault);
@@ -169,12 +166,8 @@ impl WritePort {
         self.outcome(answer, found)
     }
 
-    async fn begin(
-        &self,
-        place: &Place,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<String, SendFault> {
-        let ((bucket, key), metadata) = (place.clone(), metadata.clone());
+    async fn begin(&self, place: &Place) -> Result<String, SendFault> {
+        let bucket = place.0.clone();
         let begun = self
             .0
             .step(Call::BeginUpload, &place.1, move |world| {
@@ -183,12 +176,7 @@ impl WritePort {
                 if store.denied_until > now {
                     return None;
                 }
-                let upload = Upload {
-                    key,
-                    metadata,
-                    parts: BTreeMap::new(),
-                };
-                store.uploads.insert(id.clone(), upload);
+                store.uploads.insert(id.clone(), Upload::default());
                 Some(id)
             })
             .await;

@@ -112,18 +112,16 @@ impl Rows {
         };
         match row.state {
             State::Stored | State::Released => {
-                return self
-                    .stored(&row)
-                    .map_or(Claimed::NoRow, Claimed::Beyond);
+                return self.stored(&row).map_or(Claimed::NoRow, Claimed::Beyond);
             }
             State::Expired => {
                 return Claimed::Beyond(recall(Record::Expired { key: key.clone() }));
             }
             State::Staged | State::Parked => {}
         }
-        let due = row.parked.is_none_or(|(_, next)| {
-            next.is_some_and(|at| at <= now) || row.driven.is_some()
-        });
+        let due = row
+            .parked
+            .is_none_or(|(_, next)| next.is_some_and(|at| at <= now) || row.driven.is_some());
         if row.is_held(now) || !due {
             return Claimed::Waits(row.state);
         }
@@ -191,7 +189,10 @@ fn differs(one: &Announced, other: &Announced) -> Option<&'static str> {
             "original.size_bytes",
             one.original.size_bytes == other.original.size_bytes,
         ),
-        ("original.sha256", one.original.sha256 == other.original.sha256),
+        (
+            "original.sha256",
+            one.original.sha256 == other.original.sha256,
+        ),
         ("started_at", one.started_at == other.started_at),
         ("completed_at", one.completed_at == other.completed_at),
         ("kind", one.kind == other.kind),
@@ -217,6 +218,7 @@ fn new_row(announced: Announced, destination: Option<i64>, now: Duration) -> Row
         release_rungs: 0,
         driven: None,
         owed: Vec::new(),
+        last_token: None,
         history: Vec::new(),
     }
 }

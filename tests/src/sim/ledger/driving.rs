@@ -35,7 +35,8 @@ fn needs(row: &Row, queue: Queue, now: Duration) -> bool {
         (Queue::Cleanup, State::Stored) => match row.refused {
             Some((_, next)) => next.is_some_and(|at| at <= now),
             None => copy.is_some_and(|copy| {
-                copy.acknowledged_at.is_some_and(|at| at + UNRELEASED <= now)
+                copy.acknowledged_at
+                    .is_some_and(|at| at + UNRELEASED <= now)
             }),
         },
         (Queue::Transfer | Queue::Cleanup | Queue::Quarantine, _) => false,

@@ -41,12 +41,8 @@ impl Rows {
     pub(crate) fn store(&mut self, lease: &Lease, stored: &Stored, moment: Moment) -> Advance<()> {
         let key = &stored.announced().key;
         let id = stored.acknowledgment_id();
-        let remembers = self.remembers_store;
-        let known = self.rows.get(key).is_some_and(|row| {
-            row.state == State::Stored
-                && row.copy.as_ref().is_some_and(|copy| copy.acknowledgment_id == id)
-        });
-        if known && remembers {
+        let known = self.done_before(key, lease.token, State::Stored);
+        if known.is_some() {
             return Advance::Done(());
         }
         let mut illegal = Vec::new();
@@ -63,6 +59,7 @@ impl Rows {
             acknowledged_at: None,
         });
         row.lease = None;
+        row.last_token = Some(lease.token);
         row.parked = None;
         row.upload = None;
         row.rungs = 0;
@@ -78,13 +75,21 @@ impl Rows {
         parking: &Parking,
         moment: Moment,
     ) -> Advance<Option<Announcement>> {
+        if let Some(row) = self.done_before(key, lease.token, State::Parked) {
+            return Advance::Done(row.owed.last().map(|(owed, _)| owed.clone()));
+        }
         let mut illegal = Vec::new();
         let Some(row) = self.fenced(key, lease.token, moment.now) else {
             return Advance::Overtaken;
         };
-        let next = parking.after.map(|after| moment.now + jitter(after, moment));
-        let same = row.parked.is_some_and(|(reason, _)| reason == parking.reason);
+        let next = parking
+            .after
+            .map(|after| moment.now + jitter(after, moment));
+        let same = row
+            .parked
+            .is_some_and(|(reason, _)| reason == parking.reason);
         row.lease = None;
+        row.last_token = Some(lease.token);
         row.rungs = row.rungs.saturating_add(1);
         let announcement = if same && row.state == State::Parked {
             None
@@ -118,12 +123,18 @@ impl Rows {
         how: &str,
         moment: Moment,
     ) -> Advance<Announcement> {
+        let before = self.done_before(key, lease.token, State::Released);
+        let owed = before.and_then(|row| row.owed.last());
+        if let Some((announcement, _)) = owed {
+            return Advance::Done(announcement.clone());
+        }
         let mut illegal = Vec::new();
         let Some(row) = self.fenced(key, lease.token, moment.now) else {
             return Advance::Overtaken;
         };
         Self::advance(&mut illegal, row, State::Released, how);
         row.lease = None;
+        row.last_token = Some(lease.token);
         row.refused = None;
         row.driven = None;
         let announcement = owe(row, moment, Happened::Released);
@@ -138,11 +149,17 @@ impl Rows {
         refusal: &ReleaseRefusal,
         moment: Moment,
     ) -> Advance<()> {
+        if self.done_before(key, lease.token, State::Stored).is_some() {
+            return Advance::Done(());
+        }
         let Some(row) = self.fenced(key, lease.token, moment.now) else {
             return Advance::Overtaken;
         };
-        let next = refusal.after.map(|after| moment.now + jitter(after, moment));
+        let next = refusal
+            .after
+            .map(|after| moment.now + jitter(after, moment));
         row.lease = None;
+        row.last_token = Some(lease.token);
         row.release_rungs = row.release_rungs.saturating_add(1);
         row.refused = Some((refusal.reason, next));
         Advance::Done(())
@@ -154,6 +171,9 @@ impl Rows {
         lease: &Lease,
         moment: Moment,
     ) -> Advance<Option<Announcement>> {
+        if let Some(row) = self.done_before(key, lease.token, State::Parked) {
+            return Advance::Done(row.owed.last().map(|(owed, _)| owed.clone()));
+        }
         let mut illegal = Vec::new();
         let Some(row) = self.fenced(key, lease.token, moment.now) else {
             return Advance::Overtaken;
@@ -161,6 +181,7 @@ impl Rows {
         let reason = ParkReason::CopyLost;
         Self::advance(&mut illegal, row, State::Parked, reason.as_str());
         row.lease = None;
+        row.last_token = Some(lease.token);
         row.copy = None;
         row.refused = None;
         row.release_rungs = 0;

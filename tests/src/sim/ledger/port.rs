@@ -50,11 +50,10 @@ impl LedgerPort {
     }
 }
 
-fn granted(world: &mut World, token: Uuid, who: &Claimant, key: &RecordingKey) {
+fn granted(world: &mut World, token: Uuid, who: &Claimant) {
     let seq = world.seq;
     let grant = Grant {
         process: who.process,
-        key: key.clone(),
         seq,
     };
     world.truth.grants.insert(token, grant);
@@ -63,7 +62,7 @@ fn granted(world: &mut World, token: Uuid, who: &Claimant, key: &RecordingKey) {
 fn note_claim(world: &mut World, claimed: &Claimed, who: &Claimant, key: &RecordingKey) {
     let what = match claimed {
         Claimed::Granted(claim) => {
-            granted(world, claim.lease.token, who, key);
+            granted(world, claim.lease.token, who);
             "granted"
         }
         Claimed::Waits(_) => "waits",
@@ -160,7 +159,10 @@ impl Ledger for LedgerPort {
         self.ask(Call::Park, key, move |world| {
             let moment = world.moment();
             let advance = world.ledger.park(&row, &held, &why, moment);
-            world.say(format_args!("  {} {} after {:?}", why.reason, why.detail, why.after));
+            world.say(format_args!(
+                "  {} {} after {:?}",
+                why.reason, why.detail, why.after
+            ));
             world.truth.count(format!("parked {}", why.reason));
             advance
         })
@@ -193,7 +195,7 @@ impl Ledger for LedgerPort {
                 .claim_release(&row, receipt.as_ref(), &who, moment);
             let what = match &claim {
                 ReleaseClaim::Granted(claim) => {
-                    granted(world, claim.lease.token, &who, &row);
+                    granted(world, claim.lease.token, &who);
                     "granted"
                 }
                 ReleaseClaim::Waits => "waits",
@@ -238,7 +240,10 @@ impl Ledger for LedgerPort {
         let (row, held, why) = (key.clone(), lease.clone(), refusal.clone());
         self.ask(Call::RefuseRelease, key, move |world| {
             let moment = world.moment();
-            world.say(format_args!("  {} {} after {:?}", why.reason, why.detail, why.after));
+            world.say(format_args!(
+                "  {} {} after {:?}",
+                why.reason, why.detail, why.after
+            ));
             world.truth.count(format!("release refused {}", why.reason));
             world.ledger.refuse_release(&row, &held, &why, moment)
         })

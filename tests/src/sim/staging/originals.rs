@@ -27,7 +27,11 @@ fn open(world: &mut World, path: &str) -> Result<(u64, Identity), StagingFault> 
     }
     let inode = world.files.paths.get(path).copied();
     let inode = inode.ok_or(StagingFault::Absent)?;
-    let plain = world.files.inodes.get(&inode).is_some_and(|file| file.plain);
+    let plain = world
+        .files
+        .inodes
+        .get(&inode)
+        .is_some_and(|file| file.plain);
     if plain {
         Ok((inode, world.files.identity(inode)))
     } else {

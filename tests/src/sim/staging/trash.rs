@@ -220,9 +220,7 @@ impl Trash for TrashPort {
             })
             .await;
         // Taken meanwhile: both files are kept, this one in the trash.
-        moved_back
-            .map(|_| Moved::NotTheSame)
-            .map_err(|_| broken())
+        moved_back.map(|_| Moved::NotTheSame).map_err(|_| broken())
     }
 
     async fn is_the_copied(
