@@ -42,6 +42,12 @@ pub fn binary() -> Option<PathBuf> {
     read("CALLFERRY_BINARY").map(PathBuf::from)
 }
 
+/// `SEEDS`: how many seeds of the simulation a test run tries, instead of the few it has time for.
+#[must_use]
+pub fn seeds() -> Option<u64> {
+    read_text("SEEDS")?.parse().ok()
+}
+
 /// `PATH`, for children that otherwise start with an empty environment.
 #[must_use]
 pub fn path() -> OsString {

@@ -103,8 +103,9 @@ impl Load {
 /// When `callferry status` refuses.
 pub async fn states(platform: &Platform) -> Result<BTreeMap<String, u64>> {
     let status = platform.json(&["status"]).await?;
-    let states = status["recordings"]
-        .as_object()
+    let states = status
+        .get("recordings")
+        .and_then(serde_json::Value::as_object)
         .context("status has no `recordings`")?;
     Ok(states
         .iter()
@@ -131,9 +132,10 @@ pub async fn until_released(platform: &Platform, n: u64, limit: Duration) -> Res
     Ok(began.elapsed())
 }
 
-/// Judges the outcome of loads that were all good: every object byte-identical by an independent
-/// client, one for each recording, in its own account's bucket; staging empty; an acknowledgment
-/// with the right digest for each. Returns what differs.
+/// Judges the outcome of loads that were all good, and returns what differs.
+///
+/// Every object must be byte-identical by an independent client, one for each recording, in its
+/// own account's bucket; staging empty; an acknowledgment with the right digest for each.
 ///
 /// # Errors
 /// When something cannot be looked at.

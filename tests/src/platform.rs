@@ -1,6 +1,7 @@
-//! A whole platform for the demo, the end-to-end tests and the bench: private RabbitMQ and
-//! PostgreSQL, the S3+STS laboratory, staging, accounts with buckets and roles of their own, and
-//! the real binary set up against all of it by its own command line.
+//! A whole platform for the demo, the end-to-end tests and the bench.
+//!
+//! Private `RabbitMQ` and PostgreSQL, the S3+STS laboratory, staging, accounts with buckets and
+//! roles of their own, and the real binary set up against all of it by its own command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -156,7 +157,8 @@ impl Platform {
     pub async fn plain_account(&mut self, name: &str) -> Result<String> {
         self.json(&["account", "create", name]).await?;
         let shown = self.json(&["account", "show", name]).await?;
-        let external_id = shown["external_id"].as_str().context("no external_id")?;
+        let external_id = shown.get("external_id").and_then(Value::as_str);
+        let external_id = external_id.context("no external_id")?;
         Ok(external_id.to_owned())
     }
 
@@ -241,7 +243,10 @@ impl Platform {
             .management()
             .call("POST", &path, Some(body))
             .await?;
-        anyhow::ensure!(answer["routed"] == true, "not routed: {answer}");
+        anyhow::ensure!(
+            answer.get("routed") == Some(&Value::Bool(true)),
+            "not routed: {answer}"
+        );
         Ok(())
     }
 

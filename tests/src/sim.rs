@@ -34,4 +34,4 @@ mod world;
 
 pub use mutant::Mutant;
 pub use run::{Options, Report, cells, run};
-pub use story::{Frozen, Slow, crash_at, slower_twin, steps_of_one};
+pub use story::{Frozen, Slow, crash_at, late_move, lost_take_over, slower_twin, steps_of_one};

@@ -7,7 +7,8 @@ with known as materialized (
     select account_id from accounts where account_id = $1::text
 ), offer as materialized (
     select destination_in_force($1::text, least($7::timestamptz, now())) as revision,
-           retention_end($1::text, $4::text, least($7::timestamptz, now()), $14::integer) as retain_until,
+           retention_end($1::text, $4::text, least($7::timestamptz, now()), $14::integer)
+               as retain_until,
            gen_random_uuid() as token,
            gen_random_uuid() as announcement
       from known
@@ -40,7 +41,8 @@ with known as materialized (
            case when homeless then announcement end,
            case when homeless then now() end,
            case when homeless then now() + make_interval(secs => $16::float8) end,
-           now() + make_interval(secs => case when homeless then ($15::float8[])[1] else $13::float8 end),
+           now() + make_interval(secs =>
+               case when homeless then ($15::float8[])[1] else $13::float8 end),
            'transfer'
       from (select *, revision is null as homeless from offer) o
      where exists (select from recordings where account_id = $1 and recording_id = $2)
@@ -89,11 +91,19 @@ with known as materialized (
                             as revision,
                         now() + make_interval(secs => $13::float8) as lease_ends,
                         now() + make_interval(secs =>
-                            ($15::float8[])[least(old.rungs + 1, cardinality($15::float8[]))]) as next_rung
+                            ($15::float8[])[least(old.rungs + 1, cardinality($15::float8[]))])
+                            as next_rung
                       ) judged) decided)
     returning *
 ), told as (
-    insert into recording_history (account_id, recording_id, to_state, by_whom, why)
-    select r.account_id, r.recording_id, r.state, 'transfer', coalesce(r.reason, 'announced')
+    insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
+    select r.account_id, r.recording_id, null, r.state, 'transfer',
+           coalesce(r.reason, 'announced')
       from r join offer on r.created_by = offer.token
+    union all
+    -- No transition, but part of the story: somebody died or froze here.
+    select r.account_id, r.recording_id, r.state, r.state, 'transfer',
+           'claimed again: a lease ran out without an outcome'
+      from r join offer on r.lease_token = offer.token and r.created_by <> offer.token
+     where r.unclean_claims > 0
 )

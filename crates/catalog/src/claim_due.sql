@@ -39,6 +39,13 @@ with held as materialized (
       from decided
      where old.account_id = $1::text and old.recording_id = $2::text and may
     returning old.*
+), told as (
+    -- No transition, but part of the story: somebody died or froze here.
+    insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
+    select account_id, recording_id, state, state, 'transfer',
+           'claimed again: a lease ran out without an outcome'
+      from moved
+     where lease_token is not null and unclean_claims > 0
 ), offer as (
     select token from decided
 ), r as (

@@ -44,17 +44,19 @@ impl Witness {
         let mut seen: BTreeMap<Id, u32> = BTreeMap::new();
         for payload in self.read(platform).await? {
             let event: Value = serde_json::from_str(&payload)?;
-            let id = event["id"]
-                .as_str()
+            let id = event
+                .get("id")
+                .and_then(Value::as_str)
                 .context("an acknowledgment without id")?
                 .to_owned();
             let earlier = payloads.insert(id.clone(), payload.clone());
             if earlier.is_some_and(|earlier| earlier != payload) {
                 differences.push(format!("acknowledgment {id} has two payloads"));
             }
-            let text = |field: &str| event["data"][field].as_str().unwrap_or_default().to_owned();
-            let key = (text("account_id"), text("recording_id"));
-            let sha256 = event["data"]["receipt"]["sha256"].as_str();
+            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+            let part = |pointer: &str| text(pointer).unwrap_or_default().to_owned();
+            let key = (part("/data/account_id"), part("/data/recording_id"));
+            let sha256 = text("/data/receipt/sha256");
             match produce.get(&key) {
                 Some(one) if sha256 == Some(one.sha256.as_str()) => {}
                 Some(_) => differences.push(format!("{key:?}: another digest acknowledged")),
@@ -75,10 +77,6 @@ impl Witness {
         Ok(differences)
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "only a witness that was made can be read"
-    )]
     async fn read(&self, platform: &Platform) -> Result<Vec<String>> {
         let vhost = platform.rabbit.vhost().replace('/', "%2F");
         let path = format!("/api/queues/{vhost}/{QUEUE}/get");
@@ -96,7 +94,8 @@ impl Witness {
                 return Ok(payloads);
             }
             for message in messages {
-                payloads.push(message["payload"].as_str().unwrap_or_default().to_owned());
+                let payload = message.get("payload").and_then(Value::as_str);
+                payloads.push(payload.unwrap_or_default().to_owned());
             }
         }
     }

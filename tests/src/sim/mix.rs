@@ -46,6 +46,8 @@ pub(crate) struct Mix {
     pub(crate) duplicates: u64,
     /// Recordings with something wrong about their file or event, per million.
     pub(crate) flaws: u64,
+    /// Whether recordings of an account use one path, one after the other.
+    pub(crate) one_path: bool,
     /// Whether buckets report a checksum of the whole object.
     pub(crate) reports_checksum: bool,
     /// Whether buckets keep versions.
@@ -98,6 +100,7 @@ impl Mix {
             loses: 0,
             duplicates: 0,
             flaws: 0,
+            one_path: false,
             reports_checksum: true,
             keeps_versions: false,
             strict_expiry: true,
@@ -132,6 +135,7 @@ impl Mix {
             loses: rate(dice),
             duplicates: rate(dice),
             flaws: dice.pick(&[0, 200_000, 600_000], 0),
+            one_path: dice.below(8) == 0,
             reports_checksum: dice.below(4) != 0,
             keeps_versions: dice.coin(),
             strict_expiry: dice.coin(),
@@ -157,7 +161,11 @@ impl Mix {
             Mutant::EarlyAck => self.kills = true,
             Mutant::CarelessTrash => self.flaws = 600_000,
             Mutant::TrustedUnmount => self.outages = true,
-            Mutant::ForgetfulQuarantine => self.flaws = 600_000,
+            Mutant::ForgetfulQuarantine => {
+                self.flaws = 0;
+                self.one_path = true;
+                self.latency = Duration::from_millis(900);
+            }
             Mutant::LyingConfirm => self.set_fails(Port::Broker, 120_000),
         }
     }

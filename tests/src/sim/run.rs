@@ -19,7 +19,7 @@ use super::script::Rule;
 use super::settled::{going_on, judge};
 use super::stage::{self, Later};
 use super::weather::blow;
-use super::world::{Flight, Sim, World};
+use super::world::{Flight, Sim, World, spared};
 
 /// How long everything may take to come to rest, in virtual time.
 const LIMIT: Duration = Duration::from_secs(40 * 3600);
@@ -225,8 +225,9 @@ async fn referee(sim: &Sim) {
 #[must_use]
 pub fn cells() -> Vec<String> {
     let calls = Call::ALL.iter();
-    let all = calls.flat_map(|call| End::ALL.map(|end| cell(*call, end, false)));
-    all.collect()
+    let all = calls.flat_map(|call| End::ALL.map(|end| (*call, end)));
+    let tried = all.filter(|(call, end)| !(spared(*call) && *end == End::FailsAfter));
+    tried.map(|(call, end)| cell(call, end, false)).collect()
 }
 
 fn cell(call: Call, end: End, late: bool) -> String {

@@ -11,6 +11,8 @@ use super::process::Role;
 pub(crate) enum Then {
     /// The request ends like this.
     Ends(End),
+    /// The caller is held up before the request is sent; the process goes on otherwise.
+    Held(Duration),
     /// The calling process freezes before anything of the request is done.
     FreezesBefore(Duration),
     /// The calling process freezes as soon as the request is sent; it is done meanwhile.
@@ -22,8 +24,8 @@ pub(crate) enum Then {
 pub(crate) enum When {
     /// At this request, counted over all processes from 1.
     Step(u64),
-    /// At the first such request of any process of this role.
-    First(Role, Call),
+    /// At the nth such request, from 1, of all processes of this role.
+    Nth(Role, Call, u64),
 }
 
 /// Once, when it is due.
@@ -31,7 +33,7 @@ pub(crate) enum When {
 pub(crate) struct Rule {
     when: When,
     then: Then,
-    done: bool,
+    seen: u64,
 }
 
 impl Rule {
@@ -39,7 +41,7 @@ impl Rule {
         Self {
             when,
             then,
-            done: false,
+            seen: 0,
         }
     }
 
@@ -47,12 +49,12 @@ impl Rule {
     pub(crate) fn due(&mut self, step: u64, role: Role, call: Call) -> Option<Then> {
         let now = match self.when {
             When::Step(at) => at == step,
-            When::First(at_role, at_call) => at_role == role && at_call == call,
+            When::Nth(at_role, at_call, nth) if at_role == role && at_call == call => {
+                self.seen = self.seen.saturating_add(1);
+                self.seen == nth
+            }
+            When::Nth(..) => false,
         };
-        if self.done || !now {
-            return None;
-        }
-        self.done = true;
-        Some(self.then)
+        now.then_some(self.then)
     }
 }

@@ -144,7 +144,9 @@ pub(crate) fn producers(world: &mut World, later: Later) -> Vec<Producer> {
         } else {
             world.dice.pick(&["acme", "acme", "beta"], "acme")
         };
-        let mut oddity = if odd && !stranger {
+        let mut oddity = if world.mix.one_path && !stranger {
+            Oddity::Reuses
+        } else if odd && !stranger {
             Oddity::drawn(&mut world.dice)
         } else {
             Oddity::Plain
@@ -171,7 +173,7 @@ pub(crate) fn producers(world: &mut World, later: Later) -> Vec<Producer> {
     producers
 }
 
-/// Two recordings at one path: the earlier one must be of the same account and plain.
+/// Recordings at one path: of the same account, and told apart by their bytes.
 fn share_path(
     world: &mut World,
     producers: &[Producer],
@@ -181,13 +183,21 @@ fn share_path(
     if !matches!(oddity, Oddity::Reuses | Oddity::Shares) {
         return oddity;
     }
-    let Some(before) = producers.last().filter(|p| p.oddity == Oddity::Plain) else {
-        return Oddity::Late;
+    let fits = |one: &&Producer| {
+        let subject = world.truth.subjects.get(one.index);
+        let same = subject.is_some_and(|first| first.key.account_id == new.key.account_id);
+        same && matches!(one.oddity, Oddity::Plain | Oddity::Reuses)
     };
+    let Some(before) = producers.iter().rfind(fits) else {
+        return Oddity::Plain;
+    };
+    if oddity == Oddity::Shares && before.oddity != Oddity::Plain {
+        return Oddity::Late;
+    }
     let Some(first) = world.truth.subjects.get_mut(before.index) else {
         return Oddity::Late;
     };
-    if first.key.account_id != new.key.account_id || first.content.is_empty() {
+    if first.content.is_empty() {
         return Oddity::Late;
     }
     if new.content.is_empty() {

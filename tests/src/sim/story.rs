@@ -68,7 +68,7 @@ pub fn slower_twin(slow: Slow, frozen: Frozen) -> std::io::Result<Report> {
         Frozen::Before => Then::FreezesBefore(hour),
         Frozen::After => Then::FreezesAfter(hour),
     };
-    let rule = Rule::new(When::First(Role::Transfer, slow.call()), then);
+    let rule = Rule::new(When::Nth(Role::Transfer, slow.call(), 1), then);
     tell(Told {
         script: vec![rule],
         trace: true,
@@ -99,4 +99,36 @@ pub fn crash_at(steps: &[(u64, Frozen)], trace: bool) -> std::io::Result<Report>
 /// There is no runtime to be had.
 pub fn steps_of_one() -> std::io::Result<Report> {
     crash_at(&[], true)
+}
+
+/// A cleanup freezes right before it moves the original into the trash, for `time`; its twin has
+/// looked into the empty trash by then and is held up at its second look.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn late_move(time: Duration) -> std::io::Result<Report> {
+    let nth = |call, nth, then| Rule::new(When::Nth(Role::Cleanup, call, nth), then);
+    tell(Told {
+        script: vec![
+            nth(Call::MoveIn, 1, Then::FreezesBefore(time)),
+            nth(Call::Look, 2, Then::Held(Duration::from_secs(40))),
+        ],
+        trace: true,
+    })
+}
+
+/// A cleanup dies with the original in the trash; its successor renames the entry, and the
+/// rename's answer is lost.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn lost_take_over() -> std::io::Result<Report> {
+    let nth = |call, end| Rule::new(When::Nth(Role::Cleanup, call, 1), Then::Ends(end));
+    tell(Told {
+        script: vec![
+            nth(Call::MoveIn, End::CrashesAfter),
+            nth(Call::TakeOver, End::FailsAfter),
+        ],
+        trace: true,
+    })
 }

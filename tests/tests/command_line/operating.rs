@@ -1,5 +1,10 @@
 //! What an operator does from an empty installation on, with and without a worker.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key that an answer lacks reads as null, and the comparison fails"
+)]
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -148,78 +153,53 @@ async fn a_recording_is_published_parked_retried_stored_and_shown() -> Result<()
         "{published}"
     );
 
-    let show = ["recording", "show", "--account", "acme", "rec-1"];
-    let state = async |wanted: &str| {
-        let what = format!("rec-1 is {wanted}");
-        patience::until(&what, LONG, async || {
-            let shown = platform
-                .fleet
-                .run(&[&show[..], &["--json"]].concat())
-                .await?;
-            let row = shown.json().unwrap_or_default();
-            Ok((row["state"] == wanted).then_some(row))
-        })
-        .await
-    };
-    let parked = state("parked").await?;
-    assert_eq!(parked["reason"], "no_destination", "{parked}");
-    patience::until("both are parked", LONG, async || {
-        let list = ["parked", "list", "--account", "acme"];
+    both_are_parked_and_one_is_retried(&platform).await?;
+    platform.destination("acme", &external_id).await?;
+    both_are_released_and_shown(&platform).await?;
+    let again = platform.json(&["publish", "--account", "acme", "acme"]);
+    assert!(again.await.is_err(), "the originals are gone");
+    member.stop(LONG).await
+}
+
+async fn both_are_parked_and_one_is_retried(platform: &Platform) -> Result<()> {
+    let list = ["parked", "list", "--account", "acme"];
+    let listed = patience::until("both are parked", LONG, async || {
         let listed = platform.json(&list).await?;
-        Ok((listed.as_array().map(Vec::len) == Some(2)).then_some(()))
-    })
-    .await?;
+        Ok((listed.as_array().map(Vec::len) == Some(2)).then_some(listed))
+    });
+    assert_eq!(listed.await?[0]["reason"], "no_destination");
     let table = platform.fleet.must(&["parked", "list"]).await?;
     assert!(table.stdout.contains("no_destination"), "{table:?}");
-    let retried = platform
-        .json(&["parked", "retry", "--account", "acme", "rec-1"])
-        .await?;
+    let retry = ["parked", "retry", "--account", "acme"];
+    let retried = platform.json(&[&retry[..], &["rec-1"]].concat()).await?;
     assert_eq!(retried["due"], 1, "{retried}");
+    let unknown = [&retry[..], &["rec-9"]].concat();
+    let unknown = platform.fleet.run(&unknown).await?;
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    Ok(())
+}
 
-    platform.destination("acme", &external_id).await?;
-    let stored = patience::until("rec-1 is released", LONG, async || {
-        let shown = platform.json(&show).await?;
-        Ok((shown["state"] == "released").then_some(shown))
-    });
-    let stored = stored.await?;
-    assert_eq!(
-        stored["location"]
-            .as_str()
-            .map(|at| at.starts_with("s3://acme-")),
-        Some(true)
-    );
-    assert_eq!(stored["receipt"]["size_bytes"], 3, "{stored}");
-    assert!(
-        stored["history"].as_array().is_some_and(|h| h.len() >= 3),
-        "{stored}"
-    );
-    let readable = platform.fleet.must(&show).await?;
-    assert!(readable.stdout.contains("receipt.sha256"), "{readable:?}");
-
-    let again = platform
-        .json(&["publish", "--account", "acme", "acme"])
-        .await;
-    assert!(
-        again.is_err(),
-        "the originals are gone: there is nothing to announce"
-    );
-    let list = [
-        "recording",
-        "list",
-        "--account",
-        "acme",
-        "--state",
-        "released",
-    ];
+async fn both_are_released_and_shown(platform: &Platform) -> Result<()> {
+    let list = ["recording", "list", "--account", "acme"];
+    let list = [&list[..], &["--state", "released"]].concat();
     patience::until("both are released", LONG, async || {
         let listed = platform.json(&list).await?;
         Ok((listed.as_array().map(Vec::len) == Some(2)).then_some(()))
     })
     .await?;
+    let show = ["recording", "show", "--account", "acme", "rec-1"];
+    let shown = platform.json(&show).await?;
+    let location = shown["location"].as_str().unwrap_or_default();
+    assert!(location.starts_with("s3://acme-"), "{shown}");
+    assert_eq!(shown["receipt"]["size_bytes"], 3, "{shown}");
+    let history = shown["history"].as_array().map_or(0, Vec::len);
+    assert!(history >= 3, "{shown}");
+    let readable = platform.fleet.must(&show).await?;
+    assert!(readable.stdout.contains("receipt.sha256"), "{readable:?}");
     let status = platform.fleet.must(&["status"]).await?;
     assert!(status.stdout.contains("released"), "{status:?}");
     platform.json(&["status"]).await?;
-    member.stop(LONG).await
+    Ok(())
 }
 
 #[tokio::test]
@@ -248,7 +228,9 @@ async fn a_quarantined_message_is_listed_shown_returned_and_dropped() -> Result<
     platform.json(&["quarantine", "requeue", &id]).await?;
     patience::until("it came back", LONG, async || {
         let listed = platform.json(&["quarantine", "list"]).await?;
-        let came_back = listed[0]["id"].is_number() && listed[0]["id"].to_string() != id;
+        // A row of its own, or the same one counted twice: it depends on who was faster.
+        let now = listed[0]["id"].as_i64().map(|now| now.to_string());
+        let came_back = now.is_some_and(|now| now != id);
         Ok((came_back || listed[0]["count"] == 2).then_some(()))
     })
     .await?;

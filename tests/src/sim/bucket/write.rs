@@ -109,7 +109,7 @@ impl WritePort {
     async fn abort(&self, place: &Place, upload: &str) {
         let (bucket, id) = (place.0.clone(), upload.to_owned());
         // Unknown there is fine, and so is no answer: the next claim aborts it again.
-        let Ok(_) | Err(_) = self
+        let (Ok(_) | Err(_)) = self
             .0
             .step(Call::AbortUpload, &place.1, move |world| {
                 let store = world.buckets.get_mut(&bucket);

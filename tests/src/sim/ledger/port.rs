@@ -159,11 +159,16 @@ impl Ledger for LedgerPort {
         self.ask(Call::Park, key, move |world| {
             let moment = world.moment();
             let advance = world.ledger.park(&row, &held, &why, moment);
+            let done = matches!(advance, Advance::Done(_));
+            let Parking {
+                reason,
+                detail,
+                after,
+            } = &why;
             world.say(format_args!(
-                "  {} {} after {:?}",
-                why.reason, why.detail, why.after
+                "  park {done}: {reason} {detail} after {after:?}"
             ));
-            world.truth.count(format!("parked {}", why.reason));
+            world.truth.count(format!("parked {reason}"));
             advance
         })
         .await

@@ -1,0 +1,196 @@
+//! The simulation as a test: seeds, told stories, determinism, and mutants. Longer runs and single
+//! seeds: `cargo run -p callferry-tests --bin sim -- --help`.
+
+use std::collections::BTreeMap;
+
+use callferry_tests::environment;
+use callferry_tests::sim::{
+    Frozen, Mutant, Options, Report, Slow, cells, crash_at, run, slower_twin, steps_of_one,
+};
+
+/// How many seeds a test run tries.
+const SEEDS: u64 = 300;
+/// Within how many seeds a mutant must be caught.
+const MUTANT_SEEDS: u64 = 400;
+/// How much of a trace is worth reading.
+const TAIL: usize = 150;
+
+fn seed(seed: u64) -> Report {
+    run(Options {
+        seed,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// A broken promise, with everything that a person needs to begin.
+#[track_caller]
+fn sound(report: &Report) {
+    assert!(report.violations.is_empty(), "{}", report.describe(TAIL));
+}
+
+#[test]
+fn no_seed_breaks_a_promise_and_together_they_try_everything() {
+    let mut covered: BTreeMap<String, u64> = BTreeMap::new();
+    let seeds = environment::seeds().unwrap_or(SEEDS);
+    for number in 1..=seeds {
+        let report = seed(number);
+        if !report.violations.is_empty() {
+            let traced = run(Options {
+                seed: number,
+                trace: true,
+                ..Options::default()
+            });
+            sound(&traced.unwrap());
+        }
+        for (cell, count) in report.coverage.into_iter().chain(report.seen) {
+            *covered.entry(cell).or_default() += count;
+        }
+    }
+    if seeds < SEEDS {
+        return;
+    }
+    let mut expected = cells();
+    let seen = [
+        "released deleted",
+        "released already gone",
+        "copy lost",
+        "customer deletes",
+        "customer overwrites",
+        "parked access_denied",
+        "parked still_growing",
+        "parked foreign_object",
+        "release refused original_replaced",
+        "quarantined conflict",
+        "quarantined path_in_use",
+        "quarantined account_unknown",
+        "quarantined receipt_unknown",
+        "quarantined delivery_limit",
+        "settled requeue",
+        "requeued",
+        "Unlink Works late",
+        "MoveIn Works late",
+        "Put Works late",
+        "Store Works late",
+    ];
+    expected.extend(seen.map(str::to_owned));
+    expected.retain(|cell| !covered.contains_key(cell));
+    assert!(expected.is_empty(), "never tried: {expected:?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_to_the_last_request() {
+    for number in 1..=25 {
+        let (one, other) = (seed(number), seed(number));
+        assert_eq!((one.hash, one.steps), (other.hash, other.steps), "{number}");
+    }
+    assert_ne!(seed(1).hash, seed(2).hash);
+}
+
+/// Where the trace says that the twin woke: everything after it is the twin's doing.
+fn after_waking(report: &Report) -> &[String] {
+    let hour = 3600 * 1000;
+    let woken = report.trace.iter().position(|line| {
+        let millis = line.split_whitespace().next();
+        millis.and_then(|text| text.parse::<u64>().ok()) >= Some(hour)
+    });
+    &report.trace[woken.unwrap_or(report.trace.len())..]
+}
+
+#[test]
+fn the_slower_twin_that_finds_the_original_already_released() {
+    for slow in Slow::ALL {
+        for frozen in [Frozen::Before, Frozen::After] {
+            let report = slower_twin(slow, frozen).unwrap();
+            sound(&report);
+            let told = format!("{slow:?} {frozen:?}\n{}", report.describe(TAIL));
+            let released = r#"acme/rec-0 released ["stored", "released"]"#;
+            assert!(report.rows[0].starts_with(released), "{told}");
+            // Its acknowledgment was under way when it froze: the same one arrives twice.
+            let published_late = slow == Slow::Publish && frozen == Frozen::Before;
+            let once = report.rows[0].ends_with("acknowledged 1");
+            assert!(once || slow == Slow::Publish, "{told}");
+            let woken = after_waking(&report);
+            assert!(!woken.is_empty(), "it never woke: {told}");
+            let does = |call: &str| woken.iter().any(|line| line.contains(call));
+            for call in [
+                "Publish recording.stored",
+                " Park ",
+                "stored as",
+                "inode",
+                "Done(())",
+            ] {
+                assert!(!does(call), "it does {call} after it woke: {told}");
+            }
+            assert_eq!(does("callferry.cleanup #"), published_late, "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_request_of_a_plain_recording_is_harmless() {
+    let steps = steps_of_one().unwrap();
+    sound(&steps);
+    let last = steps.steps;
+    assert!(last > 15, "the story is too short: {last}");
+    for step in 1..=last {
+        for side in [Frozen::Before, Frozen::After] {
+            released(&[(step, side)]);
+        }
+    }
+}
+
+#[test]
+fn two_crashes_at_any_two_requests_of_a_plain_recording_are_harmless() {
+    let last = steps_of_one().unwrap().steps;
+    for first in 1..=last {
+        for second in (first + 1)..=(last + 6) {
+            for sides in 0..4 {
+                let side = |bit| {
+                    if sides & bit == 0 {
+                        Frozen::Before
+                    } else {
+                        Frozen::After
+                    }
+                };
+                released(&[(first, side(1)), (second, side(2))]);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn released(crashes: &[(u64, Frozen)]) {
+    let report = crash_at(crashes, false).unwrap();
+    let good = report.rows.len() == 1 && report.rows[0].contains(" released ");
+    if !good || !report.violations.is_empty() {
+        let traced = crash_at(crashes, true).unwrap();
+        panic!("{crashes:?}: {:?}\n{}", traced.rows, traced.describe(TAIL));
+    }
+}
+
+/// The first seed that catches a mutant.
+fn catch(mutant: Mutant) -> Option<Report> {
+    (1..=MUTANT_SEEDS)
+        .map(|seed| {
+            let options = Options {
+                seed,
+                mutant: Some(mutant),
+                trace: false,
+            };
+            run(options).unwrap()
+        })
+        .find(|report| !report.violations.is_empty())
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        match catch(*mutant) {
+            Some(report) => println!("{mutant}: seed {} {:?}", report.seed, report.violations),
+            None => missed.push(mutant.to_string()),
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
