@@ -2,10 +2,12 @@
 //! seeds: `cargo run -p callferry-tests --bin sim -- --help`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use callferry_tests::environment;
 use callferry_tests::sim::{
-    Frozen, Mutant, Options, Report, Slow, cells, crash_at, run, slower_twin, steps_of_one,
+    Frozen, Mutant, Options, Report, Slow, cells, crash_at, late_move, lost_take_over, run,
+    slower_twin, steps_of_one,
 };
 
 /// How many seeds a test run tries.
@@ -115,7 +117,7 @@ fn the_slower_twin_that_finds_the_original_already_released() {
             let does = |call: &str| woken.iter().any(|line| line.contains(call));
             for call in [
                 "Publish recording.stored",
-                " Park ",
+                "park true",
                 "stored as",
                 "inode",
                 "Done(())",

@@ -4,7 +4,7 @@
 //! Each has a time at which it is judged next, so that a tick judges at most as many as it may
 //! return, however many wait.
 
-use recording::{LedgerFault, Queued, Requeue};
+use recording::{LedgerFault, Queued, RUNGS, Requeue};
 
 use crate::Catalog;
 use crate::catalog::{jitter, seconds};
@@ -37,14 +37,29 @@ with candidates as materialized (
 )
 select id, queue, body, content_type from judged where free order by check_at";
 
+// SUBTLE: the message may have been refused again, and kept in this very row, before its return is
+// noted here. The mark in `check_at` tells when it was handed out: what was last seen since then
+// came again, so its row stays, to be judged anew.
 const REQUEUED: &str = "-- name: requeued
-with gone as (
-    delete from quarantined_messages where id = $1 and reason <> 'delivery_limit'
+with judged as materialized (
+    select id, reason, coalesce(
+            last_seen >= check_at - make_interval(secs => $2::float8), true) as again
+      from quarantined_messages where id = $1 for update
+), gone as (
+    delete from quarantined_messages q using judged j
+     where q.id = j.id and not j.again and j.reason <> 'delivery_limit'
 ), remembered as (
     -- Its rung is remembered: if it comes again, it waits longer.
-    update quarantined_messages
+    update quarantined_messages q
        set ended_at = now(), returned = returned + 1, body = '', asked_at = null, check_at = null
-     where id = $1 and reason = 'delivery_limit'
+      from judged j where q.id = j.id and not j.again and j.reason = 'delivery_limit'
+), kept as (
+    update quarantined_messages q
+       set returned = returned + 1, asked_at = null,
+           check_at = case when j.reason in ('account_unknown', 'path_in_use', 'delivery_limit')
+                then now() + make_interval(secs =>
+                    ($3::float8[])[least(returned + 1, cardinality($3::float8[]))]) end
+      from judged j where q.id = j.id and j.again
 ), forgotten as (
     delete from quarantined_messages where id in (
         select id from quarantined_messages
@@ -78,7 +93,9 @@ impl Catalog {
 
     /// See [`recording::Ledger::requeued`].
     pub(crate) async fn end_quarantine(&self, id: i64) -> Result<(), LedgerFault> {
-        self.pool.rows(REQUEUED, &[&id]).await?;
+        let marked = seconds(self.settings.requeue_again_after);
+        let ladder: Vec<f64> = RUNGS.iter().map(|rung| seconds(*rung)).collect();
+        self.pool.rows(REQUEUED, &[&id, &marked, &ladder]).await?;
         Ok(())
     }
 }

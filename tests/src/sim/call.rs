@@ -63,6 +63,30 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether it is made only when something went wrong before: faults there are wanted more.
+    pub(crate) fn is_rare(self) -> bool {
+        matches!(
+            self,
+            Self::ClaimDue
+                | Self::UploadBegun
+                | Self::Park
+                | Self::GiveBack
+                | Self::RefuseRelease
+                | Self::CopyLost
+                | Self::Undrive
+                | Self::Requeued
+                | Self::LedgerProbe
+                | Self::StagingProbe
+                | Self::TakeOver
+                | Self::InPlace
+                | Self::PutBack
+                | Self::AbortUpload
+                | Self::ReadBack
+        )
+    }
+}
+
 /// How one request ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {

@@ -120,7 +120,7 @@ impl Mix {
             latency: Duration::from_millis(dice.pick(&[0, 5, 50, 900], 5)),
             fails: [rate(dice), rate(dice), rate(dice), rate(dice)],
             late: [rate(dice), rate(dice), rate(dice), rate(dice)],
-            crash: rate(dice) / 2,
+            crash: rate(dice) / 4,
             chaos: Duration::from_secs(dice.pick(&[120, 300, 600, 1500], 300)),
             weather: Duration::from_secs(dice.pick(&[10, 40, 120], 40)),
             outages: dice.coin(),
@@ -153,7 +153,13 @@ impl Mix {
     pub(crate) fn exercise(&mut self, mutant: Mutant) {
         match mutant {
             Mutant::NoFencing | Mutant::OpenFence => self.freezes = true,
-            Mutant::OverwritingBucket | Mutant::TrustedWrite => {
+            Mutant::OverwritingBucket => {
+                self.reports_checksum = false;
+                self.damages = self.damages.max(40_000);
+                self.freezes = true;
+                self.set_late(Port::Bucket, 200_000);
+            }
+            Mutant::TrustedWrite => {
                 self.reports_checksum = false;
                 self.damages = self.damages.max(40_000);
             }
@@ -171,7 +177,15 @@ impl Mix {
     }
 
     fn set_fails(&mut self, port: Port, ppm: u64) {
-        for (one, slot) in Port::ALL.into_iter().zip(&mut self.fails) {
+        Self::set(&mut self.fails, port, ppm);
+    }
+
+    fn set_late(&mut self, port: Port, ppm: u64) {
+        Self::set(&mut self.late, port, ppm);
+    }
+
+    fn set(rates: &mut [u64; 4], port: Port, ppm: u64) {
+        for (one, slot) in Port::ALL.into_iter().zip(rates) {
             if one == port {
                 *slot = ppm;
             }

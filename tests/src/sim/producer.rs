@@ -11,7 +11,6 @@ use tokio::time::sleep;
 use super::bucket::digests;
 use super::dice::Dice;
 use super::side::nap;
-use super::staging::EndedBy;
 use super::truth::{Flaw, Subject};
 use super::world::{Sim, World};
 
@@ -36,7 +35,7 @@ pub(crate) enum Oddity {
     Link,
     /// Another event has the same id, and another file.
     Conflict,
-    /// It takes over the path of the recording before it, once that one's file is gone.
+    /// It takes over the path of the recording before it, once the ledger took its event.
     Reuses,
     /// It takes over the path of the recording before it as soon as nothing is there.
     Shares,
@@ -270,13 +269,13 @@ impl Producer {
                 create(&mut sim.world(), &other, content);
                 announce(&mut sim.world(), &event);
             }
+            // Its own row says that the path is its own now.
             Oddity::Reuses => {
                 wait_and_create(sim, subject, |world, path| {
-                    let mut inodes = world.files.inodes.values();
-                    let ended = inodes.any(|file| file.ended == Some(EndedBy::Us));
-                    ended && is_released(world, path)
+                    let mine = world.ledger.rows.contains_key(&subject.key);
+                    mine && !world.files.paths.contains_key(path)
                 })
-                .await
+                .await;
             }
             Oddity::Shares => {
                 wait_and_create(sim, subject, |world, path| {
@@ -312,13 +311,6 @@ async fn someone_has(sim: &Sim, path: &str) -> bool {
         }
         sleep(Duration::from_secs(3)).await;
     }
-}
-
-/// Whether another recording at the path was released: its producer was told so.
-fn is_released(world: &World, path: &str) -> bool {
-    world.ledger.rows.values().any(|row| {
-        row.announced.original.path.as_str() == path && row.state == recording::State::Released
-    })
 }
 
 /// Waits for the path; a producer that waits has nothing else to do.

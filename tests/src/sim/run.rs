@@ -9,6 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::sleep;
 
+use super::bucket::customer_acts;
 use super::call::{Call, End};
 use super::dice::Dice;
 use super::mix::Mix;
@@ -85,6 +86,8 @@ impl Report {
 pub(crate) struct Told {
     /// What goes wrong.
     pub(crate) script: Vec<Rule>,
+    /// When the customer deletes a copy, if so.
+    pub(crate) deleted_at: Option<Duration>,
     /// Whether every request is written down.
     pub(crate) trace: bool,
 }
@@ -126,7 +129,19 @@ pub(crate) fn tell(told: Told) -> std::io::Result<Report> {
         stage::processes(&mut world);
         let producers = stage::one(&mut world);
         let sim = Sim::new(world);
-        play(&sim, arriving, producers, None).await;
+        let delete = async {
+            match told.deleted_at {
+                Some(at) => sleep(at).await,
+                None => std::future::pending().await,
+            }
+            sim.world().apply(|world| customer_acts(world, false));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            () = delete => {}
+            () = play(&sim, arriving, producers, None) => {}
+        }
         report(&sim, 0, described)
     })
 }

@@ -71,6 +71,7 @@ pub fn slower_twin(slow: Slow, frozen: Frozen) -> std::io::Result<Report> {
     let rule = Rule::new(When::Nth(Role::Transfer, slow.call(), 1), then);
     tell(Told {
         script: vec![rule],
+        deleted_at: None,
         trace: true,
     })
 }
@@ -89,6 +90,7 @@ pub fn crash_at(steps: &[(u64, Frozen)], trace: bool) -> std::io::Result<Report>
     };
     tell(Told {
         script: steps.iter().map(rule).collect(),
+        deleted_at: None,
         trace,
     })
 }
@@ -113,12 +115,13 @@ pub fn late_move(time: Duration) -> std::io::Result<Report> {
             nth(Call::MoveIn, 1, Then::FreezesBefore(time)),
             nth(Call::Look, 2, Then::Held(Duration::from_secs(40))),
         ],
+        deleted_at: None,
         trace: true,
     })
 }
 
-/// A cleanup dies with the original in the trash; its successor renames the entry, and the
-/// rename's answer is lost.
+/// A cleanup dies with the original in the trash, and the customer deletes the copy; the
+/// successor renames the entry, and the rename's answer is lost.
 ///
 /// # Errors
 /// There is no runtime to be had.
@@ -129,6 +132,7 @@ pub fn lost_take_over() -> std::io::Result<Report> {
             nth(Call::MoveIn, End::CrashesAfter),
             nth(Call::TakeOver, End::FailsAfter),
         ],
+        deleted_at: Some(Duration::from_secs(60)),
         trace: true,
     })
 }

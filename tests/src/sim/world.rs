@@ -238,21 +238,29 @@ impl World {
         if self.calm {
             return fate;
         }
-        let share = if call.is_idle() { 10 } else { 1 };
-        if self.dice.chance(self.mix.crash / 4 / share) {
+        let share = |ppm: u64| {
+            if call.is_idle() {
+                ppm / 10
+            } else if call.is_rare() {
+                ppm.saturating_mul(6).min(400_000)
+            } else {
+                ppm
+            }
+        };
+        if self.dice.chance(share(self.mix.crash)) {
             fate.end = if self.dice.coin() {
                 End::CrashesBefore
             } else {
                 End::CrashesAfter
             };
-        } else if self.dice.chance(self.mix.fails(call.port()) / share) {
+        } else if self.dice.chance(share(self.mix.fails(call.port()))) {
             fate.end = if self.dice.coin() || spared(call) {
                 End::FailsBefore
             } else {
                 End::FailsAfter
             };
         }
-        if self.dice.chance(self.mix.late(call.port()) / share) {
+        if self.dice.chance(share(self.mix.late(call.port()))) {
             self.delay(call, &mut fate);
         }
         fate

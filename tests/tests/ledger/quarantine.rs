@@ -171,3 +171,21 @@ async fn a_person_may_return_what_would_not_return_by_itself() {
     let none = world.catalog.requeue_quarantine(id + 1).await;
     assert!(matches!(none, Err(AdminFault::NotFound { .. })));
 }
+
+#[tokio::test]
+async fn a_message_that_is_refused_again_before_its_return_is_noted_is_not_lost() {
+    let world = World::new().await;
+    let one = entry(RefusalReason::Conflict, b"stubborn");
+    world.catalog.quarantine(&one).await.unwrap();
+    let id = world.catalog.list_quarantine(10).await.unwrap()[0].id;
+    world.catalog.requeue_quarantine(id).await.unwrap();
+    let handed_out = world.catalog.requeues(10).await.unwrap();
+    assert_eq!(handed_out.len(), 1);
+    // Transfer refuses it again, and the intake keeps it, before housekeeping hears the confirm.
+    world.catalog.quarantine(&one).await.unwrap();
+    world.catalog.requeued(id).await.unwrap();
+    let listed = world.catalog.list_quarantine(10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].count, listed[0].requeue_asked_at), (2, None));
+    assert!(world.catalog.requeues(10).await.unwrap().is_empty());
+}

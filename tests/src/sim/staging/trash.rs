@@ -118,6 +118,12 @@ impl TrashPort {
         compared.map_err(|_| broken())?
     }
 
+    /// The last thing before an entry is renamed: ground truth must agree with the fence.
+    fn shifts(&self, key: &RecordingKey, token: Uuid) {
+        let mut world = self.0.sim.world();
+        oracle::shifts(&mut world, key, token);
+    }
+
     /// The last thing before a file is moved or deleted: ground truth must agree with the fence.
     fn touches(&self, key: &RecordingKey, token: Uuid) {
         let mut world = self.0.sim.world();
@@ -162,7 +168,7 @@ impl Trash for TrashPort {
         entry: TrashEntry,
         token: Uuid,
     ) -> Result<Option<TrashEntry>, StagingFault> {
-        self.touches(&entry.key, token);
+        self.shifts(&entry.key, token);
         let about = entry.key.clone();
         let taken = self
             .0
@@ -250,7 +256,7 @@ impl Trash for TrashPort {
     }
 
     async fn put_back(&self, entry: &TrashEntry, path: &StagingPath) -> Result<bool, StagingFault> {
-        self.touches(&entry.key, entry.token);
+        self.shifts(&entry.key, entry.token);
         let (back, to) = (entry.clone(), path.to_string());
         let done = self
             .0
