@@ -15,6 +15,7 @@ mod broker;
 mod bucket;
 mod call;
 mod dice;
+mod known;
 mod ledger;
 mod mix;
 mod mutant;

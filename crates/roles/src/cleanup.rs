@@ -168,8 +168,10 @@ impl Cleanup {
                 Kept::Refused(fault) => fault,
                 Kept::CopyLost => return self.copy_lost(granted).await,
                 Kept::Overtaken => return Ok(self.overtaken()),
-                // The lease runs out by itself; the delivery comes back.
-                Kept::Outage(outage) => return Err(outage),
+                Kept::Outage(outage) => {
+                    self.give_back(granted).await;
+                    return Err(outage);
+                }
             };
             let after = match decide(&fault, tried, began.elapsed(), granted.rungs) {
                 Next::RetryHere(wait) => match keeper.pause(wait).await {
@@ -257,6 +259,18 @@ impl Cleanup {
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
+        }
+    }
+
+    /// Ends the lease without an outcome. One attempt: if it fails, the lease runs out by itself.
+    async fn give_back(&self, granted: &ReleaseGranted) {
+        let key = &granted.stored.announced().key;
+        match self.ports.ledger.give_back(key, &granted.lease).await {
+            Ok(Advance::Done(()) | Advance::Overtaken) => {}
+            Err(fault) => tracing::warn!(
+                recording.key = %key, error = %fault,
+                "a lease could not be given back; it runs out by itself"
+            ),
         }
     }
 

@@ -216,24 +216,23 @@ pub(crate) fn signs(world: &mut World, process: usize, account: &AccountId, key:
     }
 }
 
-/// Cleanup asks the fence once and then repeats `Trash::take_over` and `Trash::put_back` for as
-/// long as staging fails, past the end of its lease. Seed 68 showed it; to be set to `false` when
-/// each attempt asks.
-const REPEATED_MOVES_ASK_THE_FENCE_ONCE: bool = true;
-
 /// An entry of the trash is about to be renamed, or put back.
 pub(crate) fn shifts(world: &mut World, key: &RecordingKey, token: Uuid) {
-    if !REPEATED_MOVES_ASK_THE_FENCE_ONCE {
+    if world.known.moves_repeat_past_the_fence {
         touches(world, key, token);
     }
 }
 
-/// An original is about to be moved or deleted under a token.
-pub(crate) fn touches(world: &mut World, key: &RecordingKey, token: Uuid) {
+/// Whether a token's lease is live.
+pub(crate) fn is_live(world: &World, key: &RecordingKey, token: Uuid) -> bool {
     let now = world.now();
     let held = world.ledger.rows.get(key).and_then(|row| row.lease);
-    let live = held.is_some_and(|held| held.token == token && held.ends_at > now);
-    if !live && !world.over {
+    held.is_some_and(|held| held.token == token && held.ends_at > now)
+}
+
+/// An original is about to be moved or deleted under a token.
+pub(crate) fn touches(world: &mut World, key: &RecordingKey, token: Uuid) {
+    if !is_live(world, key, token) && !world.over {
         world.violate(format!(
             "I8 the original of {key} is touched without a live lease"
         ));

@@ -109,7 +109,10 @@ pub(crate) fn judge(world: &World) -> Vec<String> {
             .truth
             .subject(key)
             .is_some_and(|subject| subject.flaws.iter().any(|flaw| keeps_trash(*flaw)));
-        if !flawed {
+        // Whoever retries a refused release looks into the trash first.
+        let row = world.ledger.rows.get(key);
+        let found_by_a_person = row.is_some_and(|row| row.state == State::Stored);
+        if !flawed && !found_by_a_person {
             wrong.push(format!("I6 the trash keeps {key}~{token}"));
         }
     }

@@ -191,14 +191,17 @@ fn share_path(
     let Some(before) = producers.iter().rfind(fits) else {
         return Oddity::Plain;
     };
-    if oddity == Oddity::Shares && before.oddity != Oddity::Plain {
+    let taken = producers.iter().any(|one| one.oddity == Oddity::Reuses);
+    if oddity == Oddity::Shares && taken {
         return Oddity::Late;
     }
     let Some(first) = world.truth.subjects.get_mut(before.index) else {
         return Oddity::Late;
     };
-    if first.content.is_empty() {
-        return Oddity::Late;
+    // Whoever shares a path spoils it for those who take turns.
+    let turns = before.oddity == Oddity::Reuses || oddity == Oddity::Reuses;
+    if first.content.is_empty() || (turns && first.flaws.contains(&Flaw::SharedPath)) {
+        return Oddity::Plain;
     }
     if new.content.is_empty() {
         new.content.push(b'x');

@@ -17,6 +17,7 @@ use super::broker::Broker;
 use super::bucket::Bucket;
 use super::call::{Call, End, Fate, Port};
 use super::dice::Dice;
+use super::known::Known;
 use super::ledger::Rows;
 use super::mix::Mix;
 use super::mutant::Mutant;
@@ -28,12 +29,6 @@ use super::truth::Truth;
 
 /// No run takes more requests than this.
 const STEPS: u64 = 3_000_000;
-
-/// `Trash::take_over` that renames and then fails (its `fsync`, say) is repeated by cleanup with
-/// the entry's old name, finds nothing, and is taken for "somebody was faster" although the
-/// entry now carries this very lease's token: the original stays in the trash, unseen. Told by
-/// [`super::story::lost_take_over`]; to be set to `false` when cleanup survives it.
-const TAKE_OVER_IS_NEVER_UNKNOWN: bool = true;
 
 /// Something under way that arrives whatever becomes of its sender.
 pub(crate) type Flight = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -59,6 +54,8 @@ pub(crate) struct World {
     pub(crate) mutant: Option<Mutant>,
     /// What must go wrong, and when.
     pub(crate) script: Vec<Rule>,
+    /// Which known faults happen all the same.
+    pub(crate) known: Known,
     /// No more faults: what is left must come right by itself.
     pub(crate) calm: bool,
     /// The run is over: nothing happens any more.
@@ -104,6 +101,7 @@ impl World {
             mix,
             mutant: None,
             script: Vec::new(),
+            known: Known::SPARED,
             calm: false,
             over: false,
             seq: 0,
@@ -254,7 +252,7 @@ impl World {
                 End::CrashesAfter
             };
         } else if self.dice.chance(share(self.mix.fails(call.port()))) {
-            fate.end = if self.dice.coin() || spared(call) {
+            fate.end = if self.dice.coin() || !self.known.allows(call, End::FailsAfter) {
                 End::FailsBefore
             } else {
                 End::FailsAfter
@@ -292,11 +290,6 @@ impl World {
         self.over = true;
         (self.hash, self.trace.take().unwrap_or_default())
     }
-}
-
-/// A fault that is left out because the roles are known not to survive it.
-pub(crate) fn spared(call: Call) -> bool {
-    call == Call::TakeOver && TAKE_OVER_IS_NEVER_UNKNOWN
 }
 
 /// The wall clock at a virtual time.

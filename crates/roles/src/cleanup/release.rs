@@ -44,25 +44,55 @@ impl Cleanup {
     }
 
     /// What an earlier claim left in the trash, renamed to this lease's token.
+    ///
+    /// SUBTLE: a rename whose answer was lost leaves the entry under our own token, so every
+    /// repetition begins by looking, and asks the fence anew: staging may be down for longer than
+    /// the lease lasts.
     async fn left_in_trash(&self, granted: &ReleaseGranted) -> Result<Option<TrashEntry>, Kept> {
+        let left = self.patience.staging(|| self.take_over(granted)).await?;
+        left.map_err(staging_kept)?
+    }
+
+    /// One round of looking and renaming. The inner result is what the fence says.
+    async fn take_over(
+        &self,
+        granted: &ReleaseGranted,
+    ) -> Result<Result<Option<TrashEntry>, Kept>, StagingFault> {
         let key = &granted.stored.announced().key;
         let token = granted.lease.token;
-        let trash = &self.ports.trash;
-        let entries = self.staging(self.patience.staging(|| trash.find(key)).await?)?;
+        let mut entries = self.ports.trash.find(key).await?;
+        if let Some(ours) = entries.iter().position(|entry| entry.token == token) {
+            return Ok(Ok(Some(entries.swap_remove(ours))));
+        }
         for entry in entries {
-            if entry.token == token {
-                return Ok(Some(entry));
+            if granted.lease.fence.check().is_err() {
+                return Ok(Err(Kept::Overtaken));
             }
-            granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
-            let taken = self
-                .patience
-                .staging(|| trash.take_over(entry.clone(), token))
-                .await?;
-            if let Some(entry) = self.staging(taken)? {
-                return Ok(Some(entry));
+            if let Some(entry) = self.ports.trash.take_over(entry, token).await? {
+                return Ok(Ok(Some(entry)));
             }
         }
-        Ok(None)
+        Ok(Ok(None))
+    }
+
+    /// Whether the original lies in the trash after all. A predecessor that froze between its
+    /// fence and its rename may have moved it after this claim looked there: then this attempt
+    /// knows nothing and begins again.
+    async fn unless_moved_late(&self, granted: &ReleaseGranted) -> Result<(), Kept> {
+        let key = &granted.stored.announced().key;
+        let trash = &self.ports.trash;
+        let entries = self
+            .patience
+            .staging(|| trash.find(key))
+            .await?
+            .map_err(staging_kept)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        Err(refused(
+            ParkReason::Interrupted,
+            "the original was moved while it was looked for",
+        ))
     }
 
     async fn second_look(&self, granted: &ReleaseGranted) -> Result<Verified, Kept> {
@@ -112,9 +142,10 @@ impl Cleanup {
             .patience
             .staging(|| trash.in_place(path, identity))
             .await?;
-        if self.staging(intact)? {
+        if intact.map_err(staging_kept)? {
             return Ok(Kept::CopyLost);
         }
+        self.unless_moved_late(granted).await?;
         let detail = "nothing is at the key, and the original is not in its place";
         Ok(refused(ParkReason::OriginalReplaced, detail))
     }
@@ -130,7 +161,7 @@ impl Cleanup {
             .patience
             .staging(|| trash.is_the_copied(&entry, &permission))
             .await?;
-        if self.staging(same)? {
+        if same.map_err(staging_kept)? {
             return self.unlink(granted, entry, permission).await;
         }
         self.put_back(granted, &entry).await?;
@@ -150,7 +181,10 @@ impl Cleanup {
         // One attempt: after a failure the next claim looks into the trash first.
         match self.ports.trash.move_in(path, &permission).await {
             Ok(Moved::Moved(entry)) => self.unlink(granted, entry, permission).await,
-            Ok(Moved::Absent) => Ok(Gone::Already),
+            Ok(Moved::Absent) => {
+                self.unless_moved_late(granted).await?;
+                Ok(Gone::Already)
+            }
             Ok(Moved::NotTheSame) => Err(refused(
                 ParkReason::OriginalReplaced,
                 "the file at the path is not the one that was copied",
@@ -172,26 +206,30 @@ impl Cleanup {
         }
     }
 
+    /// Puts the original back where transfer and people look for it; the fence is asked before
+    /// every repetition. An entry that is no longer there was put back by an attempt whose answer
+    /// was lost, or taken by a successor.
     async fn put_back(&self, granted: &ReleaseGranted, entry: &TrashEntry) -> Result<(), Kept> {
         let path = &granted.stored.announced().original.path;
-        granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
         let trash = &self.ports.trash;
-        let back = self
-            .patience
-            .staging(|| trash.put_back(entry, path))
-            .await?;
-        if !self.staging(back)? {
-            tracing::error!(
-                recording.key = %entry.key,
-                "an original stays in the trash: another file has its path"
-            );
+        let round = async || {
+            if granted.lease.fence.check().is_err() {
+                return Ok(None);
+            }
+            trash.put_back(entry, path).await.map(Some)
+        };
+        match self.patience.staging(round).await? {
+            Ok(Some(true)) | Err(StagingFault::Absent) => Ok(()),
+            Ok(Some(false)) => {
+                tracing::error!(
+                    recording.key = %entry.key,
+                    "an original stays in the trash: another file has its path"
+                );
+                Ok(())
+            }
+            Ok(None) => Err(Kept::Overtaken),
+            Err(fault) => Err(staging_kept(fault)),
         }
-        Ok(())
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as one of the steps around it")]
-    fn staging<T>(&self, answer: Result<T, StagingFault>) -> Result<T, Kept> {
-        answer.map_err(staging_kept)
     }
 }
 
