@@ -1,7 +1,10 @@
 # Everything a person types here. Each target is the first command that works on a bare Debian or
-# Ubuntu machine with a Rust toolchain: what is missing is installed.
+# Ubuntu machine with a Rust toolchain, root or sudo: what is missing is installed.
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint deny bench sim
+
+# Below it are the programs that the targets run, whatever the caller's own settings say.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # How many seeds `make sim` tries, and from which on.
 SEEDS ?= 10000
@@ -23,16 +26,18 @@ test: ## everything: lints, unit tests, conformance, simulation, end to end
 	deploy/local/test.sh
 
 lint: ## formatting, clippy and documentation, warnings being errors
+	deploy/local/install.sh lint
 	deploy/local/lint.sh
 
 deny: ## dependencies: who may use what, licences, sources
 	deploy/local/deny.sh
 
-bench: ## processor time, memory and rates against the budgets of the design
+# The figures to hold against the budgets; the run itself compares nothing but copies.
+bench: ## measure processor time per recording, memory and rate of a fleet
 	deploy/local/install.sh demo
 	cargo build --release --locked --bin callferry --bin soak
 	target/release/soak --recordings 2000 --opaque-etags
 
 sim: ## the simulation over SEEDS seeds from FIRST on
 	cargo build --locked -p callferry-tests --bin sim
-	target/debug/sim --seeds $(SEEDS) --first $(FIRST)
+	target/debug/sim --seeds $(SEEDS) --from $(FIRST)

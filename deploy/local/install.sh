@@ -2,13 +2,15 @@
 # install.sh WHAT: gets what is missing on a Debian or Ubuntu machine, and nothing else.
 #
 #   build   a C compiler, for the cryptography
-#   test    build + RabbitMQ, PostgreSQL, moto (an S3 and STS emulator in Python)
-#   demo    build + RabbitMQ, PostgreSQL, real telephone audio
+#   lint    build + rustfmt and clippy, by rustup
+#   test    lint + RabbitMQ, PostgreSQL, curl, moto (an S3 and STS emulator in Python)
+#   demo    build + RabbitMQ, PostgreSQL, curl, real telephone audio
 #   moto    only moto, into .local/tools
 #   audio   only the audio, into .local/audio
 #
 # Quick when everything is there. Starts no service and makes no database cluster: tests and demo
-# start private servers of their own.
+# start private servers of their own. But Debian's packages enable their units, so that a machine
+# with systemd starts RabbitMQ at its next boot unless told otherwise (it is said when it happens).
 set -euo pipefail
 script=$(realpath "$0")
 cd "$(dirname "$script")/../.."
@@ -33,12 +35,14 @@ have_postgres() {
 
 have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
+apt_wait=(-o DPkg::Lock::Timeout=300) # a fresh machine may be busy with its own upgrades
 apt_updated=
 apt_update() {
   [ -n "$apt_updated" ] && return 0
   command -v apt-get >/dev/null || fail "no apt-get here; install by hand: $*"
   say "package lists"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >"$local_dir/apt.log" 2>&1 \
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q "${apt_wait[@]}" \
+    >"$local_dir/apt.log" 2>&1 \
     || { tail -5 "$local_dir/apt.log" >&2; fail "apt-get update failed, still missing: $*"; }
   apt_updated=yes
 }
@@ -63,11 +67,16 @@ apt_install() {
   say "apt-get install $*"
   hush /usr/sbin/policy-rc.d 755 $'#!/bin/sh\nexit 101'
   hush /etc/postgresql-common/createcluster.d/callferry.conf 644 'create_main_cluster = false'
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
-    apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" \
-    >>"$local_dir/apt.log" 2>&1 </dev/null \
+  # needrestart only lists: which services of this machine restart is not ours to decide.
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
+    apt-get install -q -y --no-install-recommends "${apt_wait[@]}" \
+    -o Dpkg::Options::=--force-confold "$@" >>"$local_dir/apt.log" 2>&1 </dev/null \
     || { tail -15 "$local_dir/apt.log" >&2; fail "apt-get install failed: $*"; }
   unhush
+  if [[ " $* " =~ \ (rabbitmq-server|postgresql)\  ]] && [ -d /run/systemd/system ]; then
+    say "note: not started now, but Debian enables the packages' units for the next boot;" \
+      "if that is not wanted: systemctl disable rabbitmq-server postgresql"
+  fi
 }
 
 missing=()
@@ -76,11 +85,22 @@ want_build() {
   command -v cc >/dev/null || missing+=(gcc)
   [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
 }
+want_lints() {
+  local tool absent=()
+  for tool in fmt clippy; do cargo "$tool" --version >/dev/null 2>&1 || absent+=("$tool"); done
+  [ ${#absent[@]} -gt 0 ] || return 0
+  if command -v rustup >/dev/null; then
+    say "rustup component add rustfmt clippy"
+    rustup component add rustfmt clippy && return 0
+  fi
+  say "WARNING: no cargo ${absent[*]} here and no rustup to get it: the lints WILL FAIL" >&2
+}
 want_servers() {
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
   have_postgres || missing+=(postgresql)
   command -v psql >/dev/null || missing+=(postgresql-client)
   command -v setpriv >/dev/null || missing+=(util-linux)
+  command -v curl >/dev/null || missing+=(curl) # the client that checks ours
 }
 
 get_moto() {
@@ -107,13 +127,15 @@ get_audio() {
 
 case ${1:-} in
 build) want_build; apt_install "${missing[@]}" ;;
+lint) want_build; apt_install "${missing[@]}"; want_lints ;;
 test)
   want_build; want_servers
   have_venv || missing+=(python3 python3-venv)
   apt_install "${missing[@]}"
+  want_lints
   get_moto || say "WARNING: moto could not be installed; its tests will be skipped" ;;
 demo) want_build; want_servers; apt_install "${missing[@]}"; get_audio ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,11s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,14s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

@@ -31,6 +31,14 @@ pub enum AdminFault {
         /// What the person can do.
         hint: String,
     },
+    /// The settings cannot be those of a ledger; nothing was tried.
+    #[error("{why}")]
+    Misconfigured {
+        /// Why.
+        why: String,
+        /// What the person can do.
+        hint: String,
+    },
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
@@ -43,7 +51,8 @@ impl AdminFault {
         match self {
             Self::NotFound { hint, .. }
             | Self::Exists { hint, .. }
-            | Self::Refused { hint, .. } => hint,
+            | Self::Refused { hint, .. }
+            | Self::Misconfigured { hint, .. } => hint,
             Self::Ledger(LedgerFault::Unavailable(_)) => {
                 "see that PostgreSQL runs and that CALLFERRY_DATABASE_URL is right"
             }

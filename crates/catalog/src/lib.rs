@@ -33,6 +33,6 @@ pub use admin::AdminFault;
 pub use catalog::Catalog;
 pub use destinations::DestinationView;
 pub use quarantine::{QuarantineMessageView, QuarantineView};
-pub use recordings::{HistoryView, RecordingView};
+pub use recordings::{HistoryView, MOST_PARKED, RecordingView};
 pub use settings::Settings;
 pub use status::{QuarantineCounts, StatusView};

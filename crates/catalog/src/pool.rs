@@ -5,13 +5,13 @@
 //! connection would wait for it, or find a transaction open. So a connection goes back to the
 //! pool only after its statement was answered; otherwise it is closed.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
-use recording::LedgerFault;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
@@ -45,13 +45,7 @@ pub(crate) struct Connector {
 impl Connector {
     /// Reads the settings.
     pub(crate) fn new(settings: &Settings) -> Result<Self, AdminFault> {
-        let mut config = Config::from_str(&settings.url).map_err(|error| {
-            let fault: LedgerFault = Failure::from(error).into();
-            AdminFault::refused(
-                format!("the database's URL cannot be used: {fault}"),
-                "it looks like postgres://user:password@host:5432/database?sslmode=require",
-            )
-        })?;
+        let mut config = read(&settings.url)?;
         // UTC, because nothing may depend on where the server stands.
         let limits = format!(
             "-c TimeZone=UTC -c statement_timeout={} -c lock_timeout={} \
@@ -80,6 +74,29 @@ impl Connector {
         };
         Ok(Self { config, tls })
     }
+}
+
+/// Reads the URL. What is wrong with it is told only where that cannot be a part of a password
+/// that was written without escapes.
+fn read(url: &str) -> Result<Config, AdminFault> {
+    let refuse = |why: &str| AdminFault::Misconfigured {
+        why: format!("`database_url` is not the URL of a database{why}"),
+        hint: "as in CALLFERRY_DATABASE_URL=postgres://user:password@host:5432/database; \
+               special characters in a password are written as %40 and so on"
+            .to_owned(),
+    };
+    let config = Config::from_str(url).map_err(|error| {
+        let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let options = url.split_once('?').map_or("", |(_, options)| options);
+        match error.source() {
+            Some(source) if is_url && !options.contains('@') => refuse(&format!(": {source}")),
+            _ => refuse(""),
+        }
+    })?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(refuse(": it names no host"));
+    }
+    Ok(config)
 }
 
 /// TLS that verifies, by the machine's certificates.
@@ -252,4 +269,28 @@ async fn patiently<T>(
     tokio::time::timeout(patience, statement)
         .await
         .unwrap_or_else(|_| Err(unavailable("no answer in time; the outcome is unknown")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_url_of_a_database_is_refused_without_repeating_a_password() {
+        for url in [
+            "http://canary@h/d",
+            "canary",
+            "postgres:///d",
+            "postgres://u:canary@h:port/d",
+            "postgres://u:12?canary@h/d",
+            "host=h password=x canary=y",
+        ] {
+            let fault = read(url).unwrap_err();
+            assert!(matches!(fault, AdminFault::Misconfigured { .. }), "{fault}");
+            assert!(!fault.to_string().contains("canary"), "{fault}");
+        }
+        let fault = read("postgres://u@h/d?sslmood=require").unwrap_err();
+        assert!(fault.to_string().contains("sslmood"), "{fault}");
+        assert!(read("postgres://u:p@h:5432/d?sslmode=require").is_ok());
+    }
 }

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::rows::{self, get, optional_word, recording_columns, unsigned};
 
 /// The most that one listing of parked recordings holds.
-const MOST_PARKED: i64 = 10_000;
+pub const MOST_PARKED: u32 = 10_000;
 /// How many recordings one statement makes due.
 const BATCH: i64 = 500;
 
@@ -106,6 +106,8 @@ pub struct RecordingView {
     pub reason: Option<ParkReason>,
     /// What was seen then.
     pub detail: Option<String>,
+    /// What the person who reads it can do about the reason.
+    pub hint: Option<&'static str>,
     /// When it is tried again; with a reason, null waits for a person.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// The interaction it belongs to.
@@ -182,12 +184,14 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
         (of_release.0, of_release.1, when.0, when.1)
     };
     let count = |column: &str| unsigned(i64::from(get::<i32>(row, column)?));
+    let reason: Option<ParkReason> = optional_word(row, reason)?;
     Ok(RecordingView {
         account_id: announced.key.account_id,
         recording_id: announced.key.recording_id,
         state,
-        reason: optional_word(row, reason)?,
+        reason,
         detail: get(row, detail)?,
+        hint: reason.map(ParkReason::hint),
         next_attempt_at: get(row, next)?,
         interaction_id: announced.interaction_id,
         kind: announced.kind,
@@ -291,16 +295,20 @@ impl Catalog {
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }
 
-    /// What is parked, and stored recordings whose release is refused; at most 10,000.
+    /// What is parked, and stored recordings whose release is refused; at most [`MOST_PARKED`].
     ///
     /// # Errors
-    /// When the database fails.
+    /// When there is no such account, or the database fails.
     pub async fn list_parked(
         &self,
         account: Option<&AccountId>,
     ) -> Result<Vec<RecordingView>, AdminFault> {
+        if let Some(account) = account {
+            self.show_account(account).await?;
+        }
         let account = account.map(AccountId::as_str);
-        let rows = self.pool.rows(PARKED, &[&account, &MOST_PARKED]).await?;
+        let most = i64::from(MOST_PARKED);
+        let rows = self.pool.rows(PARKED, &[&account, &most]).await?;
         let mut views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
         views.sort_by(|a, b| {
             (&a.account_id, &a.recording_id).cmp(&(&b.account_id, &b.recording_id))
@@ -312,12 +320,15 @@ impl Catalog {
     /// person. Returns how many.
     ///
     /// # Errors
-    /// When the database fails; what was made due before stays so.
+    /// When there is no such account, or the database fails; what was made due before stays so.
     pub async fn retry_parked(
         &self,
         account: Option<&AccountId>,
         recording: Option<&RecordingId>,
     ) -> Result<u64, AdminFault> {
+        if let Some(account) = account {
+            self.show_account(account).await?;
+        }
         let account = account.map(AccountId::as_str);
         let recording = recording.map(RecordingId::as_str);
         let mut after = (String::new(), String::new());

@@ -57,7 +57,7 @@ pub(crate) struct Global {
     /// The configuration file; without it `CALLFERRY_CONFIG`, without that defaults
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
-    /// Answer with one JSON document on standard output
+    /// Answer with one JSON document on standard output; `run` has no answer and logs in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -89,18 +89,19 @@ pub(crate) enum Command {
     /// Look at messages that are not believed, return them or drop them
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
-    /// Say how much is where
+    /// Say how much is where: by state and reason, due, waiting for a person, in quarantine
     Status(status::StatusArgs),
     /// Print the effective configuration, without secrets
     Config(configuration::ConfigArgs),
 }
 
 impl Command {
-    /// Sets logging up: a role tells its story as configured; a command tells only what went
-    /// wrong, readably, besides the `error:` it ends with.
-    pub(crate) fn log(&self, config: &Config) -> Result<()> {
+    /// Sets logging up: a role tells its story as configured, or in JSON where `--json` was said;
+    /// a command tells only what went wrong, readably, besides the `error:` it ends with.
+    pub(crate) fn log(&self, config: &Config, json: bool) -> Result<()> {
         let (format, filter) = if matches!(self, Self::Run(_)) {
-            (config.log_format, config.log_filter.as_str())
+            let format = if json { LogFormat::Json } else { config.log_format };
+            (format, config.log_filter.as_str())
         } else {
             (LogFormat::Text, "error")
         };
@@ -134,12 +135,11 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
-        if command.get_subcommands().next().is_none() {
-            found.push((path.to_owned(), command.clone()));
-        }
+    /// A command and every one inside it.
+    fn nodes(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        found.push((path.to_owned(), command.clone()));
         for inner in command.get_subcommands() {
-            leaves(inner, &format!("{path} {}", inner.get_name()), found);
+            nodes(inner, &format!("{path} {}", inner.get_name()), found);
         }
     }
 
@@ -147,8 +147,8 @@ mod tests {
     fn every_command_has_an_example_that_parses() {
         Cli::command().debug_assert();
         let mut found = Vec::new();
-        leaves(&Cli::command(), "callferry", &mut found);
-        assert!(found.len() > 20, "{}", found.len());
+        nodes(&Cli::command(), "callferry", &mut found);
+        assert!(found.len() > 27, "{}", found.len());
         for (path, command) in found {
             let help = command
                 .get_after_help()

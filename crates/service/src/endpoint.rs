@@ -24,7 +24,9 @@ pub(crate) fn plain_origin(name: &str, url: &Url, allow_http: bool) -> Result<St
         _ => return Err(refuse("must be https").hint(EXAMPLE).into()),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse("must not carry a user or password").into());
+        return Err(refuse("must not carry a user or password")
+            .hint(EXAMPLE)
+            .into());
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         let failure = refuse("must not have a path, query or fragment");

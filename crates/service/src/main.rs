@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<()> {
     let config = Config::load(cli.global.config.as_deref(), &environment())?;
-    cli.command.log(&config)?;
+    cli.command.log(&config, cli.global.json)?;
     wiring::install_crypto_provider()?;
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     if let Some(count) = config.worker_threads {

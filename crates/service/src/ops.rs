@@ -3,6 +3,7 @@
 
 mod readiness;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -34,9 +35,23 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| {
         Failure::failed(format!("the operations port {address}: {error}"))
-            .hint("another process has it; choose one with CALLFERRY_OPS_ADDR=127.0.0.1:0 or so")
+            .hint(help(error.kind()))
             .into()
     })
+}
+
+/// What helps where the port cannot be taken.
+fn help(kind: ErrorKind) -> &'static str {
+    if kind == ErrorKind::AddrInUse {
+        "another process has it; choose another with CALLFERRY_OPS_ADDR=127.0.0.1:9465 or so"
+    } else if kind == ErrorKind::AddrNotAvailable {
+        "CALLFERRY_OPS_ADDR must be an address of this machine: 127.0.0.1:9464, or \
+         0.0.0.0:9464 for every one it has"
+    } else if kind == ErrorKind::PermissionDenied {
+        "ports below 1024 are not for everybody; choose another with CALLFERRY_OPS_ADDR"
+    } else {
+        "choose another with CALLFERRY_OPS_ADDR, as in 127.0.0.1:9464"
+    }
 }
 
 /// Serves the pages until `stop` fires.
@@ -83,6 +98,19 @@ async fn metrics(State(pages): State<Pages>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_cannot_be_taken_is_refused_with_what_helps_just_there() {
+        let taken = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let twice = bind(taken.local_addr().unwrap()).await.unwrap_err();
+        let hint = crate::failure::hint(&twice).unwrap();
+        assert!(hint.contains("another process"), "{hint}");
+        // An address for documentation: no machine has it.
+        let foreign = bind(SocketAddr::from(([192, 0, 2, 1], 9464))).await;
+        let foreign = foreign.unwrap_err();
+        let hint = crate::failure::hint(&foreign).unwrap();
+        assert!(hint.contains("of this machine"), "{hint}");
+    }
 
     #[tokio::test]
     async fn readiness_and_metrics_say_which_part_is_missing() {

@@ -38,6 +38,21 @@ impl Output {
 }
 
 impl Output {
+    /// Writes many things of which at most `limit` were asked for, and tells a person where the
+    /// limit may have cut some off and which `options` show them.
+    pub(crate) fn part<T: Serialize>(
+        self,
+        things: &[T],
+        table: &Columns<'_>,
+        cut: (u32, &str),
+    ) -> Result<()> {
+        self.list(things, table.columns, table.nothing)?;
+        if let Some(told) = cut_off(things.len(), cut) {
+            tell(&told);
+        }
+        Ok(())
+    }
+
     /// Writes many things: as a JSON array, or as a table of these columns (dotted for what is
     /// inside), or `nothing` where there are none.
     pub(crate) fn list<T: Serialize>(
@@ -57,6 +72,20 @@ impl Output {
     }
 }
 
+/// How many things look as a table.
+#[derive(Debug)]
+pub(crate) struct Columns<'a> {
+    /// The fields, dotted for what is inside.
+    pub(crate) columns: &'a [&'a str],
+    /// What is said where there are none.
+    pub(crate) nothing: &'a str,
+}
+
+fn cut_off(count: usize, (limit, options): (u32, &str)) -> Option<String> {
+    let full = u32::try_from(count).map_or(true, |count| count >= limit);
+    full.then(|| format!("cut at {limit}; there may be more: {options}"))
+}
+
 fn tabular(things: &Value, columns: &[&str], nothing: &str) -> String {
     let mut rows = table(columns);
     for thing in things.as_array().into_iter().flatten() {
@@ -72,7 +101,7 @@ fn tabular(things: &Value, columns: &[&str], nothing: &str) -> String {
 }
 
 /// One thing as lines; what is inside it has a dotted name, a list of things becomes a table.
-fn listed(thing: &Value) -> String {
+pub(crate) fn listed(thing: &Value) -> String {
     let mut rows = Vec::new();
     let mut tables = String::new();
     flatten("", thing, &mut rows, &mut tables);
@@ -105,10 +134,15 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>, tables: 
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.chars().map(visible).collect(),
+        Value::String(text) => harmless(text),
         Value::Array(things) => things.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
+}
+
+/// Text that others wrote, as it may be shown at a terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(visible).collect()
 }
 
 /// A terminal obeys control characters; what others wrote (a path, a quarantined body) must not
@@ -208,6 +242,14 @@ mod tests {
         let (fields, table) = text.split_once("\nhistory\n").unwrap();
         assert!(fields.contains("state"), "{text}");
         assert!(table.contains("AT") && table.contains("stored"), "{text}");
+    }
+
+    #[test]
+    fn a_list_that_is_as_long_as_its_limit_says_that_there_may_be_more() {
+        let cut = (2, "--limit, --after");
+        assert_eq!(cut_off(1, cut), None);
+        let told = cut_off(2, cut).unwrap();
+        assert_eq!(told, "cut at 2; there may be more: --limit, --after");
     }
 
     #[test]

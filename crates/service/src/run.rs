@@ -46,10 +46,11 @@ const HURRY_BEFORE: Duration = Duration::from_secs(5);
 #[command(after_help = "\
 Examples:
   callferry run all
-  callferry run transfer
+  callferry run transfer --json
   callferry run cleanup housekeeping --config /etc/callferry/callferry.toml
 
-/metrics, /livez and /readyz are served on CALLFERRY_OPS_ADDR, 127.0.0.1:9464 by default.")]
+/metrics, /livez and /readyz are served on CALLFERRY_OPS_ADDR, 127.0.0.1:9464 by default.
+The log goes to standard error; with --json as one JSON object a line (log_format = 'json').")]
 pub(crate) struct RunArgs {
     /// transfer, cleanup, housekeeping or all
     #[arg(required = true, value_name = "ROLE")]
@@ -71,7 +72,9 @@ struct Stops {
 pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
     let roles = roles(&args.roles);
     let mut signals = Signals::listen()?;
-    let metrics = Metrics::new().map_err(|error| Failure::failed(error.to_string()))?;
+    let metrics = Metrics::new().map_err(|error| {
+        Failure::failed(error.to_string()).hint("this is a defect")
+    })?;
     let readiness = Arc::new(Readiness::default());
     let stops = Stops::default();
     let mut tasks = Tasks::default();
@@ -131,7 +134,9 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
         () = drain(&stops, &mut tasks, Duration::from_secs(config.drain_s)) => {}
         name = signals.next() => {
             tracing::warn!(signal = name, orphans = tasks.names().join(", "), "stopped at once");
-            return Err(Failure::failed("a second signal ended the process at once").into());
+            return Err(Failure::failed("a second signal ended the process at once")
+                .hint("what was in progress comes again; one signal lets it end in order")
+                .into());
         }
     }
     verdict

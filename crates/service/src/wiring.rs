@@ -27,7 +27,11 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 /// One provider of cryptography for everything; must run before anything opens a connection.
 pub(crate) fn install_crypto_provider() -> Result<()> {
     let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    installed.map_err(|_| Failure::failed("a provider of cryptography is installed already").into())
+    installed.map_err(|_| {
+        Failure::failed("a provider of cryptography is installed already")
+            .hint("this is a defect")
+            .into()
+    })
 }
 
 /// The roles' patience, as configured.

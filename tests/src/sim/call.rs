@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::dice::Dice;
+
 /// A neighbour whose requests fail together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Port {
@@ -111,6 +113,22 @@ impl End {
         Self::CrashesBefore,
         Self::CrashesAfter,
     ];
+}
+
+impl End {
+    /// Anything but well, with every kind of request: half of them the rare ones.
+    pub(crate) fn favourite(dice: &mut Dice) -> (Call, Self) {
+        let rare: Vec<Call> = Call::ALL.iter().copied().filter(|c| c.is_rare()).collect();
+        let calls = if dice.coin() { &rare } else { Call::ALL };
+        let ends = [
+            Self::FailsBefore,
+            Self::FailsAfter,
+            Self::CrashesBefore,
+            Self::CrashesAfter,
+        ];
+        let call = dice.pick(calls, Call::Store);
+        (call, dice.pick(&ends, Self::CrashesAfter))
+    }
 }
 
 /// What becomes of one request.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::call::Port;
+use super::call::{Call, End, Port};
 use super::dice::Dice;
 use super::mutant::Mutant;
 
@@ -18,6 +18,8 @@ pub(crate) struct Mix {
     pub(crate) late: [u64; 4],
     /// Requests at which the calling process dies, per million.
     pub(crate) crash: u64,
+    /// Ends of requests that this run is keen on: every other time, while it is stormy.
+    pub(crate) favourites: Vec<(Call, End)>,
     /// How long faults go on.
     pub(crate) chaos: Duration,
     /// How often, at most, something happens by itself.
@@ -86,6 +88,7 @@ impl Mix {
             fails: [0; 4],
             late: [0; 4],
             crash: 0,
+            favourites: Vec::new(),
             chaos: Duration::ZERO,
             weather: Duration::ZERO,
             outages: false,
@@ -121,6 +124,7 @@ impl Mix {
             fails: [rate(dice), rate(dice), rate(dice), rate(dice)],
             late: [rate(dice), rate(dice), rate(dice), rate(dice)],
             crash: rate(dice) / 4,
+            favourites: (0..4).map(|_| End::favourite(dice)).collect(),
             chaos: Duration::from_secs(dice.pick(&[120, 300, 600, 1500], 300)),
             weather: Duration::from_secs(dice.pick(&[10, 40, 120], 40)),
             outages: dice.coin(),

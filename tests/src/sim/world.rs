@@ -245,7 +245,9 @@ impl World {
                 ppm
             }
         };
-        if self.dice.chance(share(self.mix.crash)) {
+        if let Some(end) = self.favourite(call) {
+            fate.end = end;
+        } else if self.dice.chance(share(self.mix.crash)) {
             fate.end = if self.dice.coin() {
                 End::CrashesBefore
             } else {
@@ -262,6 +264,15 @@ impl World {
             self.delay(call, &mut fate);
         }
         fate
+    }
+
+    fn favourite(&mut self, call: Call) -> Option<End> {
+        let favourites = self.mix.favourites.iter();
+        let (_, end) = favourites.copied().find(|(one, _)| *one == call)?;
+        // One that never stops is an outage, and nothing after it is ever tried.
+        let share = if call.is_rare() { 500_000 } else { 30_000 };
+        let wanted = self.known.allows(call, end) && self.dice.chance(share);
+        wanted.then_some(end)
     }
 
     fn delay(&mut self, call: Call, fate: &mut Fate) {

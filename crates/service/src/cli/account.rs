@@ -10,6 +10,11 @@ use crate::wiring::admin_failure;
 
 /// What can be done with accounts.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  callferry account create acme --name 'Acme'
+  callferry account show acme --json
+  callferry account list")]
 pub(crate) enum AccountCommand {
     /// Create an account; its external id is minted here and never changes
     #[command(after_help = "\
@@ -69,7 +74,9 @@ async fn create(args: CreateArgs, context: &Context) -> Result<()> {
     if args.account.as_str() == "default" {
         let why = "an account cannot be called `default`: that word means the platform's own \
                    destination";
-        return Err(Failure::usage(why).into());
+        return Err(Failure::usage(why)
+            .hint("choose another id, as in: callferry account create acme")
+            .into());
     }
     let ledger = context.ledger().await?;
     let name = args.name.as_deref();

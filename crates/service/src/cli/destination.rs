@@ -13,6 +13,13 @@ use crate::wiring::admin_failure;
 
 /// What can be done with destinations.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  callferry destination set acme s3 --bucket acme-calls \\
+      --region eu-central-1 \\
+      --role-arn arn:aws:iam::123456789012:role/callferry
+  callferry destination show acme
+  callferry destination list --json")]
 pub(crate) enum DestinationCommand {
     /// Set the destination of an account, or the platform's own for accounts without one
     #[command(after_help = "\

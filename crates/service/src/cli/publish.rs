@@ -70,7 +70,9 @@ pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> 
         ));
     }
     if planned.is_empty() {
-        return Err(Failure::failed("there is no file to announce").into());
+        return Err(Failure::failed("there is no file to announce")
+            .hint("name plain files, or folders that hold some; hidden ones are left out")
+            .into());
     }
     let publishing = wiring::Publishing::start(&context.config, &wiring::clock(), PATIENCE).await?;
     let Sent { confirmed, failed } = send(planned, &args, publishing.publisher()).await;

@@ -6,7 +6,8 @@ use clap::Args;
 use super::Context;
 use crate::wiring::admin_failure;
 
-/// Say how much is where: recordings by state and reason, quarantine, destinations, accounts
+/// Say how much is where: recordings by state, what is parked or refused release by reason, what is
+/// due or waits for a person, the oldest that is not through, and quarantine by reason
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -12,6 +12,11 @@ use crate::wiring;
 
 /// What can be done with the topology.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  callferry topology apply
+  callferry topology check
+  callferry topology export > callferry-definitions.json")]
 pub(crate) enum TopologyCommand {
     /// Declare the exchange, the queues and the bindings; repeating changes nothing
     #[command(after_help = "\
@@ -25,7 +30,8 @@ Examples:
   callferry topology check
   callferry topology check --json
 
-With CALLFERRY_AMQP_MANAGEMENT_URL set, bindings and arguments are checked as well.")]
+With CALLFERRY_AMQP_MANAGEMENT_URL set, bindings and arguments are checked as well; without it the
+answer is not complete (`\"complete\": false`).")]
     Check,
     /// Print it as RabbitMQ definitions, for an operator who imports them
     #[command(after_help = "\
@@ -65,7 +71,8 @@ async fn check(context: &Context) -> Result<()> {
     let report = topology::check(&settings)
         .await
         .map_err(wiring::broker_failure)?;
-    let answer = json!({ "sound": report.is_sound(), "findings": report.findings });
+    let answer = json!({ "sound": report.is_sound(), "complete": is_complete(&report),
+                         "findings": report.findings });
     context.output.answer(&answer, |_| readable(&report))?;
     if report.is_sound() {
         return Ok(());
@@ -88,7 +95,22 @@ fn readable(report: &Report) -> String {
         };
         format!("{}: {how}\n", finding.what)
     };
-    report.findings.iter().map(line).collect()
+    let mut text: String = report.findings.iter().map(line).collect();
+    if !is_complete(report) {
+        text.push_str(
+            "Bindings and arguments were not checked: set CALLFERRY_AMQP_MANAGEMENT_URL.\n",
+        );
+    }
+    text
+}
+
+/// Whether everything was looked at.
+fn is_complete(report: &Report) -> bool {
+    let looked_at = |finding: &topology::Finding| match finding.condition {
+        Condition::Fine | Condition::Missing | Condition::Differs(_) => true,
+        Condition::NotChecked(_) => false,
+    };
+    report.findings.iter().all(looked_at)
 }
 
 fn export(context: &Context) -> Result<()> {
@@ -104,4 +126,27 @@ fn export(context: &Context) -> Result<()> {
     context
         .output
         .answer(&definitions, |definitions| format!("{definitions:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_looked_at_makes_a_check_incomplete_and_is_said() {
+        let finding = |condition| topology::Finding {
+            what: "binding".to_owned(),
+            condition,
+        };
+        let mut report = Report {
+            findings: vec![finding(Condition::Fine)],
+        };
+        assert!(is_complete(&report));
+        assert_eq!(readable(&report), "binding: fine\n");
+        let unseen = Condition::NotChecked("needs more".to_owned());
+        report.findings.push(finding(unseen));
+        assert!(report.is_sound() && !is_complete(&report));
+        let text = readable(&report);
+        assert!(text.contains("CALLFERRY_AMQP_MANAGEMENT_URL"), "{text}");
+    }
 }

@@ -126,7 +126,9 @@ where
         Ok(value) => Ok(value),
         Err(NotYet::Wrong(error)) => Err(error),
         // The policy has no limit, so this is the same as the arm above.
-        Err(NotYet::Down(why)) => Err(Failure::failed(why).into()),
+        Err(NotYet::Down(why)) => Err(Failure::failed(why)
+            .hint("start the process again once that part is there")
+            .into()),
     }
 }
 
@@ -138,7 +140,8 @@ async fn usable(ledger: &Catalog) -> Result<Uuid, NotYet> {
         AdminFault::Ledger(LedgerFault::Corrupt(_))
         | AdminFault::NotFound { .. }
         | AdminFault::Exists { .. }
-        | AdminFault::Refused { .. } => NotYet::Wrong(wiring::admin_failure(fault)),
+        | AdminFault::Refused { .. }
+        | AdminFault::Misconfigured { .. } => NotYet::Wrong(wiring::admin_failure(fault)),
     };
     if !ledger.schema_is_current().await.map_err(not_yet)? {
         return Err(NotYet::Wrong(wiring::old_schema()));

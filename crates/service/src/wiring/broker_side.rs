@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use broker::{BrokerFault, BrokerStats, BrokerUrl, ManagementUrl, Publisher, Settings};
 use recording::Clock;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::failure::Failure;
 
+/// What helps where a URL is not one of the broker.
+const URLS: &str = "as in CALLFERRY_AMQP_URL=amqp://user:password@host:5672/vhost and \
+                    CALLFERRY_AMQP_MANAGEMENT_URL=http://user:password@host:15672";
+
 /// How to reach the broker.
 pub(crate) fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Settings> {
     let url: BrokerUrl = read(config.amqp_url()?)?;
@@ -22,8 +26,10 @@ pub(crate) fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Settings
     let authorities_pem = match &config.extra_ca_file {
         None => None,
         Some(file) => Some(
-            std::fs::read_to_string(file)
-                .with_context(|| format!("`extra_ca_file` {}", file.display()))?,
+            std::fs::read_to_string(file).map_err(|error| {
+                Failure::usage(format!("`extra_ca_file` {}: {error}", file.display()))
+                    .hint("name a PEM file that can be read: CALLFERRY_EXTRA_CA_FILE, or unset it")
+            })?,
         ),
     };
     Ok(Settings {
@@ -35,7 +41,11 @@ pub(crate) fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Settings
 
 fn read<T: std::str::FromStr<Err = BrokerFault>>(secret: &SecretString) -> Result<T> {
     let read = secret.expose_secret().parse::<T>();
-    read.map_err(|fault| Failure::usage(fault.to_string()).into())
+    read.map_err(|fault| {
+        Failure::usage(fault.to_string())
+            .hint(URLS)
+            .into()
+    })
 }
 
 /// What is wrong with the broker, with what to do about it.
@@ -47,7 +57,7 @@ pub(crate) fn broker_failure(fault: BrokerFault) -> anyhow::Error {
         BrokerFault::Management(_) => {
             "see that CALLFERRY_AMQP_MANAGEMENT_URL is right, with user and password, or unset it"
         }
-        BrokerFault::Url(..) => "each kind of URL has its own key; `callferry config` shows them",
+        BrokerFault::Url(..) => URLS,
         BrokerFault::Refused(_) => {
             "see the broker's answer; what is there with other arguments must be deleted first"
         }

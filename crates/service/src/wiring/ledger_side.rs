@@ -13,8 +13,15 @@ use crate::failure::Failure;
 
 /// What is wrong with the ledger, with what to do about it.
 pub(crate) fn admin_failure(fault: AdminFault) -> anyhow::Error {
-    let hint = fault.hint().to_owned();
-    Failure::failed(fault.to_string()).hint(hint).into()
+    let (why, hint) = (fault.to_string(), fault.hint().to_owned());
+    let failure = match fault {
+        AdminFault::Misconfigured { .. } => Failure::usage(why),
+        AdminFault::NotFound { .. }
+        | AdminFault::Exists { .. }
+        | AdminFault::Refused { .. }
+        | AdminFault::Ledger(_) => Failure::failed(why),
+    };
+    failure.hint(hint).into()
 }
 
 /// The ledger; connections are made when they are first used.

@@ -30,7 +30,10 @@ pub(crate) fn buckets(config: &Config, clock: &Arc<dyn Clock>) -> Result<Buckets
         ..StoreSettings::default()
     };
     let stores = Stores::new(settings, Arc::clone(clock));
-    let stores = stores.map_err(|fault| Failure::failed(fault.to_string()))?;
+    let stores = stores.map_err(|fault| {
+        Failure::failed(fault.to_string())
+            .hint("see CALLFERRY_EXTRA_CA_FILE and CALLFERRY_STS_ENDPOINT: `callferry config`")
+    })?;
     Ok(Buckets {
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),

@@ -89,7 +89,9 @@ impl S3Args {
             if words::is_account(owner) {
                 return Ok(Some(owner.clone()));
             }
-            return Err(Failure::usage("--expected-owner must be 12 digits").into());
+            return Err(Failure::usage("--expected-owner must be 12 digits")
+                .hint("the id of an AWS account, without hyphens: --expected-owner 123456789012")
+                .into());
         }
         if role_owner.is_none() && !compatible {
             return Err(Failure::usage("who must own the bucket is not known")

@@ -37,7 +37,10 @@ pub(super) async fn completed(planned: &Planned, args: &PublishArgs) -> Result<O
         ..Delivery::default()
     };
     recording::parse(&delivery)
-        .map_err(|refusal| Failure::usage(format!("{}: {}", planned.path, refusal.detail)))?;
+        .map_err(|refusal| {
+        Failure::usage(format!("{}: {}", planned.path, refusal.detail))
+            .hint("our own reader would refuse the event; nothing was announced for this file")
+    })?;
     Ok(Outgoing {
         route: Route::Topic(ROUTING_KEY),
         message_id: message_id(planned, args),
@@ -59,7 +62,10 @@ fn event(planned: &Planned, args: &PublishArgs, sha256: Option<&str>) -> Result<
             .ok()
             .and_then(TimeDelta::try_milliseconds)
             .and_then(|duration| completed_at.checked_sub_signed(duration))
-            .ok_or_else(|| Failure::usage("--duration-ms is too long"))?,
+            .ok_or_else(|| {
+                Failure::usage("--duration-ms is too long")
+                    .hint("a length in milliseconds, as in 120000 for two minutes")
+            })?,
     };
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let media_type = args.media_type.as_deref();

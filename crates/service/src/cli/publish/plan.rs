@@ -29,8 +29,10 @@ pub(super) struct Planned {
 
 /// The files to announce, and what was found in a folder and is none.
 pub(super) fn plan(args: &PublishArgs, root: &Path) -> Result<(Vec<Planned>, Vec<PathBuf>)> {
-    let real_root =
-        fs::canonicalize(root).with_context(|| format!("the staging folder {}", root.display()))?;
+    let real_root = fs::canonicalize(root).map_err(|error| {
+        Failure::failed(format!("the staging folder {}: {error}", root.display()))
+            .hint("mount it, or see that CALLFERRY_STAGING_URL names the folder it is on here")
+    })?;
     let mut walk = Walk {
         account: &args.account,
         planned: BTreeMap::new(),
@@ -78,7 +80,9 @@ impl Walk<'_> {
         }
         if !metadata.is_file() {
             let message = format!("{} is not a plain file", file.display());
-            return Err(Failure::failed(message).into());
+            return Err(Failure::failed(message)
+                .hint("links and special files are never followed; name the file itself")
+                .into());
         }
         self.file(root, relative, &metadata)
     }
@@ -110,9 +114,14 @@ impl Walk<'_> {
         let refuse = |why: String| Failure::usage(format!("{}: {why}", relative.display()));
         let text = relative
             .to_str()
-            .ok_or_else(|| refuse("the path is not UTF-8".to_owned()))?;
+            .ok_or_else(|| refuse("the path is not UTF-8".to_owned()).hint("rename it"))?;
         let path = StagingPath::new(self.account, text)
-            .map_err(|unsafe_path| refuse(format!("the path {unsafe_path}")))?;
+            .map_err(|unsafe_path| {
+                refuse(format!("the path {unsafe_path}")).hint(format!(
+                    "an account's files lie in its own folder of staging, as in {0}/…/name.wav",
+                    self.account
+                ))
+            })?;
         let stem = relative.file_stem().and_then(|stem| stem.to_str());
         let id = stem.unwrap_or_default().parse::<RecordingId>();
         let id = id.map_err(|malformed| {
@@ -198,8 +207,14 @@ mod tests {
             (vec!["acme/../beta/x.wav"], "plain relative path"),
         ] {
             let paths: Vec<_> = paths.iter().map(Path::new).collect();
-            let error = plan(&args(&paths), root.path()).unwrap_err().to_string();
+            let error = plan(&args(&paths), root.path()).unwrap_err();
+            assert!(crate::failure::hint(&error).is_some(), "{paths:?}: {error}");
+            let error = error.to_string();
             assert!(error.contains(says), "{paths:?}: {error}");
         }
+        let absent = root.path().join("absent");
+        let error = plan(&args(&[Path::new("acme")]), &absent).unwrap_err();
+        let hint = crate::failure::hint(&error).unwrap_or_default();
+        assert!(hint.contains("CALLFERRY_STAGING_URL"), "{error}: {hint}");
     }
 }
