@@ -122,6 +122,8 @@ create table recordings (
             when 'stored' then due_at is not null
                 or (acknowledged_at is not null and release_reason is not null
                     and release_next_attempt_at is null)
+            -- Its original is gone, and yet its acknowledgment may still be owed.
+            when 'released' then due_at is null or acknowledged_at is null
             else due_at is null
         end
         and (due_at is null or due_queue is not null))

@@ -42,7 +42,7 @@ const CLAIM_DUE: &str = concat!(
 const LOOKS: u32 = 8;
 
 /// The ladder in seconds, jittered.
-fn ladder() -> Vec<f64> {
+pub(crate) fn ladder() -> Vec<f64> {
     let factor = jitter();
     RUNGS.iter().map(|rung| seconds(*rung) * factor).collect()
 }

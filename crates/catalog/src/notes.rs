@@ -23,8 +23,10 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 const ACKNOWLEDGED: &str = "-- name: note_acknowledged
     update recordings r set
         acknowledged_at = now(),
-        due_queue = case when r.state = 'stored' then 'cleanup' else r.due_queue end,
+        due_queue = case r.state when 'stored' then 'cleanup' when 'released' then null
+                    else r.due_queue end,
         due_at = case
+            when r.state = 'released' then null
             when r.state <> 'stored' or r.lease_until > now() then r.due_at
             when r.release_reason is not null then r.release_next_attempt_at
             else now() + make_interval(secs => $4::float8) end,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::Catalog;
 use crate::catalog::{jitter, plain, seconds};
+use crate::claim::ladder;
 use crate::failure::corrupt;
 use crate::rows::{self, get, recording_columns, unsigned};
 use crate::transfer::advanced;
@@ -53,7 +54,12 @@ with r as (
         released_at = now(),
         announcement_id = $5::uuid, announcement_at = now(), announced_at = null,
         announce_after = now() + make_interval(secs => $6::float8),
-        due_at = null, due_queue = null, driven_at = null, drive_count = 0, updated_at = now()
+        -- Cleanup may be faster than the confirm of the acknowledgment that it acts on, and that
+        -- confirm may never come: another queue refused it, say. Then it is still owed.
+        due_at = case when acknowledged_at is null
+                      then now() + make_interval(secs => $7::float8) end,
+        due_queue = case when acknowledged_at is null then 'transfer' end,
+        driven_at = null, drive_count = 0, updated_at = now()
      where account_id = $1 and recording_id = $2
        and lease_token = $3::uuid and lease_until > now() and state = 'stored'
     returning account_id, recording_id, path, state, announcement_id, announcement_at
@@ -109,13 +115,21 @@ with held as materialized (
     select account_id, recording_id, state, announced_reason, announcement_id, announcement_at,
            next_attempt_at, announce_after, stored_at, receipt_etag,
            coalesce(last_token = $3::uuid, false) as ours,
-           lease_token = $3::uuid and lease_until > now() and state = 'stored' as may
-      from recordings where account_id = $1 and recording_id = $2 for update
+           lease_token = $3::uuid and lease_until > now() and state = 'stored' as may,
+           -- Once is an accident, and due at once; whoever takes every copy away is met on the
+           -- ladder, or the whole file would be sent for ever at full speed.
+           make_interval(secs => case when losses = 0 then 0
+                else ($8::float8[])[least(losses, cardinality($8::float8[]))] end) as wait
+      from recordings,
+           (select count(*)::integer as losses from recording_history
+             where account_id = $1 and recording_id = $2
+               and from_state = 'stored' and to_state = 'parked') before
+     where account_id = $1 and recording_id = $2 for update of recordings
 ), moved as (
     update recordings old set
         state = 'parked', lease_token = null, lease_until = null, last_token = $3::uuid,
         unclean_claims = 0, resumed_at = null,
-        reason = $4, detail = $5, next_attempt_at = now(), rungs = 0, announced_reason = $4,
+        reason = $4, detail = $5, next_attempt_at = now() + wait, rungs = 0, announced_reason = $4,
         announcement_id = $6::uuid, announcement_at = now(), announced_at = null,
         announce_after = now() + make_interval(secs => $7::float8),
         -- An older receipt cannot release: it is no longer anybody's.
@@ -126,7 +140,7 @@ with held as materialized (
         acknowledgment_id = null, acknowledged_at = null,
         release_reason = null, release_detail = null, release_next_attempt_at = null,
         release_rungs = 0,
-        due_at = now(), due_queue = 'transfer', driven_at = null, drive_count = 0,
+        due_at = now() + wait, due_queue = 'transfer', driven_at = null, drive_count = 0,
         updated_at = now()
       from held
      where old.account_id = $1 and old.recording_id = $2 and held.may
@@ -232,6 +246,7 @@ impl Catalog {
                     &plain(how),
                     &Uuid::new_v4(),
                     &after,
+                    &seconds(self.settings.unacknowledged_after),
                 ],
             )
             .await?;
@@ -300,6 +315,7 @@ impl Catalog {
                     &plain(detail),
                     &Uuid::new_v4(),
                     &seconds(self.settings.announce_after),
+                    &ladder(),
                 ],
             )
             .await?;

@@ -4,10 +4,11 @@
 //! Each has a time at which it is judged next, so that a tick judges at most as many as it may
 //! return, however many wait.
 
-use recording::{LedgerFault, Queued, RUNGS, Requeue};
+use recording::{LedgerFault, Queued, Requeue};
 
 use crate::Catalog;
 use crate::catalog::{jitter, seconds};
+use crate::claim::ladder;
 use crate::drive::queue_from;
 use crate::rows::get;
 
@@ -94,8 +95,9 @@ impl Catalog {
     /// See [`recording::Ledger::requeued`].
     pub(crate) async fn end_quarantine(&self, id: i64) -> Result<(), LedgerFault> {
         let marked = seconds(self.settings.requeue_again_after);
-        let ladder: Vec<f64> = RUNGS.iter().map(|rung| seconds(*rung)).collect();
-        self.pool.rows(REQUEUED, &[&id, &marked, &ladder]).await?;
+        self.pool
+            .rows(REQUEUED, &[&id, &marked, &ladder()])
+            .await?;
         Ok(())
     }
 }

@@ -239,7 +239,9 @@ const PATIENCE_HERE: Duration = Duration::from_secs(20);
 /// failed (≥ 1) in `elapsed`, and the recording was parked `rungs` times in a row before.
 #[must_use]
 pub fn decide(fault: &Fault, tried: u32, elapsed: Duration, rungs: u32) -> Next {
-    let wish = fault.retry_after.unwrap_or(Duration::ZERO);
+    // A stranger's endpoint may wish for anything; it gets no more than the ladder's longest wait.
+    let longest = rung(u32::MAX);
+    let wish = fault.retry_after.unwrap_or(Duration::ZERO).min(longest);
     let climb = rung(rungs.saturating_add(1)).max(wish);
     match (fault.class(), fault.reason) {
         (Class::Permanent, _) => Next::ParkForPerson,
@@ -303,5 +305,11 @@ mod tests {
             decide(&asked, 1, now, 0),
             Next::Park(Duration::from_secs(90))
         );
+        let absurd = Fault {
+            retry_after: Some(Duration::MAX),
+            ..asked
+        };
+        let longest = Duration::from_secs(6 * 3600);
+        assert_eq!(decide(&absurd, 1, now, 0), Next::Park(longest));
     }
 }

@@ -100,7 +100,11 @@ impl Command {
     /// a command tells only what went wrong, readably, besides the `error:` it ends with.
     pub(crate) fn log(&self, config: &Config, json: bool) -> Result<()> {
         let (format, filter) = if matches!(self, Self::Run(_)) {
-            let format = if json { LogFormat::Json } else { config.log_format };
+            let format = if json {
+                LogFormat::Json
+            } else {
+                config.log_format
+            };
             (format, config.log_filter.as_str())
         } else {
             (LogFormat::Text, "error")

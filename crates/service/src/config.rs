@@ -6,6 +6,7 @@
 //! `callferry` injects some of its own.
 
 mod drive;
+mod examples;
 mod layers;
 mod ranges;
 mod shown;
@@ -57,8 +58,10 @@ pub(crate) struct Config {
     /// PEM file with certificate authorities to trust besides the system's.
     pub(crate) extra_ca_file: Option<PathBuf>,
     /// Where `/metrics`, `/livez` and `/readyz` are served.
+    #[serde(deserialize_with = "layers::address")]
     pub(crate) ops_addr: SocketAddr,
     /// Where playback and the API will be served. Accepted, unused until they exist.
+    #[serde(deserialize_with = "layers::address")]
     pub(crate) http_addr: SocketAddr,
     /// The key ring for secrets at rest. Accepted, unused until destinations have secrets.
     pub(crate) keyring_file: Option<PathBuf>,
@@ -183,12 +186,15 @@ impl Config {
         ] {
             if value < least {
                 let message = format!("`{key}` is {value}: at least {least}");
-                return Err(Failure::usage(message).into());
+                return Err(Failure::usage(message).hint(examples::hint(key)).into());
             }
         }
         self.sts_origin()?;
-        telemetry::check_filter(&self.log_filter)
-            .map_err(|fault| Failure::usage(format!("`log_filter`: {fault}")).into())
+        telemetry::check_filter(&self.log_filter).map_err(|fault| {
+            Failure::usage(format!("`log_filter`: {fault}"))
+                .hint(examples::hint("log_filter"))
+                .into()
+        })
     }
 }
 

@@ -38,21 +38,6 @@ impl Output {
 }
 
 impl Output {
-    /// Writes many things of which at most `limit` were asked for, and tells a person where the
-    /// limit may have cut some off and which `options` show them.
-    pub(crate) fn part<T: Serialize>(
-        self,
-        things: &[T],
-        table: &Columns<'_>,
-        cut: (u32, &str),
-    ) -> Result<()> {
-        self.list(things, table.columns, table.nothing)?;
-        if let Some(told) = cut_off(things.len(), cut) {
-            tell(&told);
-        }
-        Ok(())
-    }
-
     /// Writes many things: as a JSON array, or as a table of these columns (dotted for what is
     /// inside), or `nothing` where there are none.
     pub(crate) fn list<T: Serialize>(
@@ -70,20 +55,6 @@ impl Output {
         let thing = serde_json::to_value(thing).context("writing the answer as JSON")?;
         self.answer(&thing, listed)
     }
-}
-
-/// How many things look as a table.
-#[derive(Debug)]
-pub(crate) struct Columns<'a> {
-    /// The fields, dotted for what is inside.
-    pub(crate) columns: &'a [&'a str],
-    /// What is said where there are none.
-    pub(crate) nothing: &'a str,
-}
-
-fn cut_off(count: usize, (limit, options): (u32, &str)) -> Option<String> {
-    let full = u32::try_from(count).map_or(true, |count| count >= limit);
-    full.then(|| format!("cut at {limit}; there may be more: {options}"))
 }
 
 fn tabular(things: &Value, columns: &[&str], nothing: &str) -> String {
@@ -200,6 +171,19 @@ pub(crate) fn tell(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
+/// Tells a person that a listing of at most `limit` things may have been cut off there, and which
+/// `options` show more.
+pub(crate) fn tell_if_cut(count: usize, limit: u32, options: &str) {
+    if let Some(told) = cut_off(count, limit, options) {
+        tell(&told);
+    }
+}
+
+fn cut_off(count: usize, limit: u32, options: &str) -> Option<String> {
+    let full = u32::try_from(count).map_or(true, |count| count >= limit);
+    full.then(|| format!("cut at {limit}; there may be more: {options}"))
+}
+
 /// Reports an error the way every command does.
 pub(crate) fn report(error: &anyhow::Error) {
     tell(&format!("error: {error:#}"));
@@ -246,9 +230,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_as_long_as_its_limit_says_that_there_may_be_more() {
-        let cut = (2, "--limit, --after");
-        assert_eq!(cut_off(1, cut), None);
-        let told = cut_off(2, cut).unwrap();
+        assert_eq!(cut_off(1, 2, "--limit"), None);
+        let told = cut_off(2, 2, "--limit, --after").unwrap();
         assert_eq!(told, "cut at 2; there may be more: --limit, --after");
     }
 

@@ -72,9 +72,8 @@ struct Stops {
 pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
     let roles = roles(&args.roles);
     let mut signals = Signals::listen()?;
-    let metrics = Metrics::new().map_err(|error| {
-        Failure::failed(error.to_string()).hint("this is a defect")
-    })?;
+    let metrics = Metrics::new()
+        .map_err(|error| Failure::failed(error.to_string()).hint("this is a defect"))?;
     let readiness = Arc::new(Readiness::default());
     let stops = Stops::default();
     let mut tasks = Tasks::default();

@@ -54,12 +54,17 @@ impl Budget {
 
     /// The same, telling whoever keeps the lease meanwhile that it waits for memory of our own.
     pub(crate) async fn take_telling(&self, bytes: u64, progress: &Progress) -> Share {
-        let mut taking = pin!(self.take(bytes));
-        loop {
-            match timeout(TELL_EVERY, &mut taking).await {
-                Ok(share) => return share,
-                Err(_) => progress.waits(),
-            }
+        telling(progress, self.take(bytes)).await
+    }
+}
+
+/// Waits for something during which no byte can move, and tells whoever keeps the lease.
+pub(crate) async fn telling<T>(progress: &Progress, wait: impl Future<Output = T>) -> T {
+    let mut wait = pin!(wait);
+    loop {
+        match timeout(TELL_EVERY, &mut wait).await {
+            Ok(done) => return done,
+            Err(_) => progress.waits(),
         }
     }
 }

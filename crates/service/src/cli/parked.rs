@@ -1,18 +1,26 @@
 //! `callferry parked`: what cannot go on now, and refused releases.
 
 use anyhow::Result;
+use catalog::MOST_PARKED;
 use clap::{Args, Subcommand};
 use recording::{AccountId, RecordingId};
 use serde_json::json;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::output::tell_if_cut;
 use crate::wiring::admin_failure;
 
 /// What can be done with what is parked.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  callferry parked list
+  callferry parked retry --account acme rec-7f3a
+  callferry parked retry --all")]
 pub(crate) enum ParkedCommand {
-    /// List what is parked, and stored recordings whose release is refused
+    /// List what is parked, and stored recordings whose release is refused, with what would help;
+    /// what has no time of a next attempt waits for a person
     #[command(after_help = "\
 Examples:
   callferry parked list
@@ -54,18 +62,20 @@ pub(super) async fn execute(command: ParkedCommand, context: &Context) -> Result
         ParkedCommand::List(args) => {
             let ledger = context.ledger().await?;
             let listed = ledger.list_parked(args.account.as_ref()).await;
+            let listed = listed.map_err(admin_failure)?;
             let columns = [
                 "account_id",
                 "recording_id",
                 "state",
                 "reason",
                 "next_attempt_at",
+                "hint",
                 "detail",
             ];
             let nothing = "Nothing is parked, and no release is refused.";
-            context
-                .output
-                .list(&listed.map_err(admin_failure)?, &columns, nothing)
+            context.output.list(&listed, &columns, nothing)?;
+            tell_if_cut(listed.len(), MOST_PARKED, "--account");
+            Ok(())
         }
         ParkedCommand::Retry(args) => retry(args, context).await,
     }

@@ -1,17 +1,23 @@
 //! `callferry recording`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use catalog::RecordingView;
 use clap::{Args, Subcommand};
 use recording::{AccountId, RecordingId, State};
 
 use super::Context;
 use crate::failure::Failure;
+use crate::output::{harmless, listed, tell_if_cut};
 use crate::wiring::admin_failure;
 
 /// What can be asked about recordings.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  callferry recording show rec-7f3a
+  callferry recording list --account acme --state parked")]
 pub(crate) enum RecordingCommand {
-    /// Show one recording: state, reason, location, receipt, history
+    /// Show one recording: where it stands and what would help, location, receipt, history
     #[command(after_help = "\
 Examples:
   callferry recording show rec-7f3a
@@ -72,7 +78,9 @@ pub(super) async fn execute(command: RecordingCommand, context: &Context) -> Res
                 "next_attempt_at",
                 "location",
             ];
-            context.output.list(&listed, &columns, "No recordings.")
+            context.output.list(&listed, &columns, "No recordings.")?;
+            tell_if_cut(listed.len(), args.limit, "--limit, --after");
+            Ok(())
         }
     }
 }
@@ -82,12 +90,22 @@ async fn show(args: ShowArgs, context: &Context) -> Result<()> {
     let found = ledger.show_recording(args.account.as_ref(), &args.id).await;
     let found = found.map_err(admin_failure)?;
     match found.as_slice() {
-        [] => Err(
-            Failure::failed(format!("recording {} is not known", args.id))
-                .hint("its event may be on its way, or in quarantine: `callferry quarantine list`")
-                .into(),
-        ),
-        [one] => context.output.one(one),
+        [] => {
+            if let Some(account) = &args.account {
+                ledger.show_account(account).await.map_err(admin_failure)?;
+            }
+            let hint = "its event may be on its way, or in quarantine: `callferry quarantine list`";
+            Err(
+                Failure::failed(format!("recording {} is not known", args.id))
+                    .hint(hint)
+                    .into(),
+            )
+        }
+        [one] => {
+            let shown = serde_json::to_value(one).context("writing the answer as JSON")?;
+            let readable = |shown: &_| format!("{}\n{}", standing(one), listed(shown));
+            context.output.answer(&shown, readable)
+        }
         several => {
             let accounts = several.iter().map(|view| view.account_id.as_str());
             let accounts = accounts.collect::<Vec<_>>().join(", ");
@@ -97,4 +115,31 @@ async fn show(args: ShowArgs, context: &Context) -> Result<()> {
                 .into())
         }
     }
+}
+
+/// What a person wants to know first: where it stands, and if it cannot go on, why, what was seen,
+/// what would help and when it is tried again.
+fn standing(view: &RecordingView) -> String {
+    let (account, id) = (&view.account_id, &view.recording_id);
+    let Some(reason) = view.reason else {
+        return format!("{account}/{id} is {}.\n", view.state.as_str());
+    };
+    let what = if view.state == State::Parked {
+        "is parked"
+    } else {
+        "is stored, but its original is not released"
+    };
+    let next = match view.next_attempt_at {
+        Some(at) => format!("{} (by itself)", at.to_rfc3339()),
+        None => "none by itself: it waits for a person".to_owned(),
+    };
+    format!(
+        "{account}/{id} {what}: {reason}\n\
+         seen          {}\n\
+         hint          {}\n\
+         next attempt  {next}\n\
+         to try now    callferry parked retry --account {account} {id}\n",
+        harmless(view.detail.as_deref().unwrap_or("-")),
+        view.hint.unwrap_or("-"),
+    )
 }

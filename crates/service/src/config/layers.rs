@@ -6,16 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use super::Config;
+use super::{Config, examples};
 use crate::failure::Failure;
 
 /// What leads the name of every variable.
@@ -38,9 +39,10 @@ const TEXTS: [&str; 12] = [
     "log_format",
     "log_filter",
 ];
-/// Keys whose value is a number or `true`/`false`.
-const OTHERS: [&str; 19] = [
-    "allow_http",
+/// Keys whose value is `true` or `false`.
+const TRUTHS: [&str; 1] = ["allow_http"];
+/// Keys whose value is a number.
+const NUMBERS: [&str; 18] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -77,7 +79,8 @@ pub(crate) fn environment() -> Environment {
 /// The names of every variable that is read, for tests and the documentation.
 #[cfg(test)]
 pub(crate) fn names() -> impl Iterator<Item = String> {
-    TEXTS.iter().chain(&OTHERS).copied().map(variable)
+    let keys = TEXTS.iter().chain(&TRUTHS).chain(&NUMBERS);
+    keys.copied().map(variable)
 }
 
 fn variable(key: &str) -> String {
@@ -94,7 +97,10 @@ pub(super) fn merge(file: Option<&Path>, environment: &Environment) -> Result<Co
     }
     layers = layers.merge(Layer::of_environment(environment)?);
     let config = layers.extract::<Config>();
-    config.map_err(|error| Failure::usage(plain(&error)).into())
+    config.map_err(|error| {
+        let hint = examples::hint(&error.path.join("."));
+        Failure::usage(plain(&error)).hint(hint).into()
+    })
 }
 
 /// An error without the values it met: one of them may be a secret under a wrong key.
@@ -133,13 +139,18 @@ struct Layer {
 impl Layer {
     fn of_file(file: &Path) -> Result<Self> {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
-            .with_context(|| Failure::failed(format!("the configuration file {name}")))?;
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format!("the configuration file {name}: {error}")).hint(
+                "name one that can be read with --config or CALLFERRY_CONFIG, or none: each key \
+                 can be a CALLFERRY_… variable",
+            )
+        })?;
         let keys = toml::from_str::<Dict>(&text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count().saturating_add(1));
             // Only the message: the rendered error repeats the line, which may hold a secret.
             Failure::usage(format!("{name}, line {line}: {}", error.message()))
+                .hint("TOML: one `key = value` a line, text in quotes, `[drive]` before its keys")
         })?;
         Ok(Self { name, keys })
     }
@@ -152,14 +163,16 @@ impl Layer {
                 keys.insert(key.to_owned(), Value::from(value.as_str()));
             }
         }
-        for key in OTHERS {
-            let name = variable(key);
-            let Some(value) = environment.get(&name) else {
+        for key in TRUTHS {
+            let must = "must be `true` or `false`";
+            if let Some(value) = read::<bool>(environment, key, must)? {
+                keys.insert(key.to_owned(), value);
+            }
+        }
+        for key in NUMBERS {
+            let Some(value) = read::<u64>(environment, key, "must be a whole number")? else {
                 continue;
             };
-            let value = number_or_truth(value.trim()).ok_or_else(|| {
-                Failure::usage(format!("{name} must be a whole number, `true` or `false`"))
-            })?;
             match key.strip_prefix(DRIVE) {
                 Some(key) => drive.insert(key.to_owned(), value),
                 None => keys.insert(key.to_owned(), value),
@@ -173,11 +186,22 @@ impl Layer {
     }
 }
 
-fn number_or_truth(text: &str) -> Option<Value> {
-    let number = text.parse::<u64>().map(Value::from);
-    number
-        .or_else(|_| text.parse::<bool>().map(Value::from))
-        .ok()
+/// Reads the variable of a key, if it is set.
+fn read<T>(environment: &Environment, key: &str, must: &str) -> Result<Option<Value>>
+where
+    T: FromStr,
+    Value: From<T>,
+{
+    let name = variable(key);
+    let Some(text) = environment.get(&name) else {
+        return Ok(None);
+    };
+    let value = text.trim().parse::<T>();
+    let value = value.map_err(|_| {
+        let key = key.replacen(DRIVE, "drive.", 1);
+        Failure::usage(format!("{name} {must}")).hint(examples::hint(&key))
+    })?;
+    Ok(Some(Value::from(value)))
 }
 
 impl Provider for Layer {
@@ -198,6 +222,13 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(de::Error::custom)
+}
+
+/// Reads an address with its port. A name is not looked up: it may be several addresses.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let must = "must be an IP address and port, as in 127.0.0.1:9464";
+    text.parse().map_err(|_| de::Error::custom(must))
 }
 
 /// Reads a URL. Its own error repeats the text, which may be another key's secret.

@@ -11,7 +11,12 @@ fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    Config::load(Some(file.path()), &variables).map_err(|error| format!("{error:#}"))
+    Config::load(Some(file.path()), &variables).map_err(|error| {
+        assert_eq!(crate::failure::exit_code(&error), 2, "{error:#}");
+        let hint = crate::failure::hint(&error);
+        let hint = hint.unwrap_or_else(|| panic!("no hint: {error:#}"));
+        format!("{error:#}\n{hint}")
+    })
 }
 
 #[test]
@@ -58,8 +63,42 @@ fn a_key_that_is_unknown_or_has_an_impossible_value_is_refused_by_name() {
         let error = load(file, &[]).unwrap_err();
         assert!(error.contains(names), "{file}: {error}");
     }
-    let error = load("", &[("CALLFERRY_TICK_MS", "soon")]).unwrap_err();
-    assert!(error.contains("CALLFERRY_TICK_MS"), "{error}");
+    for (name, value, says) in [
+        ("CALLFERRY_TICK_MS", "soon", "must be a whole number"),
+        (
+            "CALLFERRY_DRIVE_GROWING_S",
+            "1h",
+            "CALLFERRY_DRIVE_GROWING_S: 60",
+        ),
+        ("CALLFERRY_ALLOW_HTTP", "yes", "must be `true` or `false`"),
+        (
+            "CALLFERRY_OPS_ADDR",
+            "localhost:9464",
+            "an IP address and port",
+        ),
+        (
+            "CALLFERRY_STAGING_URL",
+            "/srv/rec",
+            "file:///srv/recordings",
+        ),
+        ("CALLFERRY_PREFETCH", "0", "at least 1"),
+        ("CALLFERRY_PREFETCH", "70000", "`prefetch`"),
+        ("CALLFERRY_LOG_FILTER", "info,==", "info,broker=debug"),
+    ] {
+        let error = load("", &[(name, value)]).unwrap_err();
+        assert!(error.contains(says), "{name}={value}: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused_with_the_ways_to_name_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent.toml");
+    let error = Config::load(Some(&absent), &layers::Environment::new()).unwrap_err();
+    assert!(error.to_string().contains("absent.toml"), "{error}");
+    assert_eq!(crate::failure::exit_code(&error), 2);
+    let hint = crate::failure::hint(&error).unwrap();
+    assert!(hint.contains("CALLFERRY_CONFIG"), "{hint}");
 }
 
 #[test]

@@ -25,12 +25,10 @@ pub(crate) fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Settings
     let management = management.map(read::<ManagementUrl>).transpose()?;
     let authorities_pem = match &config.extra_ca_file {
         None => None,
-        Some(file) => Some(
-            std::fs::read_to_string(file).map_err(|error| {
-                Failure::usage(format!("`extra_ca_file` {}: {error}", file.display()))
-                    .hint("name a PEM file that can be read: CALLFERRY_EXTRA_CA_FILE, or unset it")
-            })?,
-        ),
+        Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format!("`extra_ca_file` {}: {error}", file.display()))
+                .hint("name a PEM file that can be read: CALLFERRY_EXTRA_CA_FILE, or unset it")
+        })?),
     };
     Ok(Settings {
         management,
@@ -41,11 +39,7 @@ pub(crate) fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Result<Settings
 
 fn read<T: std::str::FromStr<Err = BrokerFault>>(secret: &SecretString) -> Result<T> {
     let read = secret.expose_secret().parse::<T>();
-    read.map_err(|fault| {
-        Failure::usage(fault.to_string())
-            .hint(URLS)
-            .into()
-    })
+    read.map_err(|fault| Failure::usage(fault.to_string()).hint(URLS).into())
 }
 
 /// What is wrong with the broker, with what to do about it.

@@ -36,8 +36,7 @@ pub(super) async fn completed(planned: &Planned, args: &PublishArgs) -> Result<O
         body: body.clone().into(),
         ..Delivery::default()
     };
-    recording::parse(&delivery)
-        .map_err(|refusal| {
+    recording::parse(&delivery).map_err(|refusal| {
         Failure::usage(format!("{}: {}", planned.path, refusal.detail))
             .hint("our own reader would refuse the event; nothing was announced for this file")
     })?;

@@ -115,13 +115,12 @@ impl Walk<'_> {
         let text = relative
             .to_str()
             .ok_or_else(|| refuse("the path is not UTF-8".to_owned()).hint("rename it"))?;
-        let path = StagingPath::new(self.account, text)
-            .map_err(|unsafe_path| {
-                refuse(format!("the path {unsafe_path}")).hint(format!(
-                    "an account's files lie in its own folder of staging, as in {0}/…/name.wav",
-                    self.account
-                ))
-            })?;
+        let path = StagingPath::new(self.account, text).map_err(|unsafe_path| {
+            refuse(format!("the path {unsafe_path}")).hint(format!(
+                "an account's files lie in its own folder of staging, as in {0}/…/name.wav",
+                self.account
+            ))
+        })?;
         let stem = relative.file_stem().and_then(|stem| stem.to_str());
         let id = stem.unwrap_or_default().parse::<RecordingId>();
         let id = id.map_err(|malformed| {

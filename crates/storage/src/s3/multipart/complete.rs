@@ -9,6 +9,7 @@ use quick_xml::escape::escape;
 use recording::{Digests, Outbound, SendFault, SendOutcome};
 
 use super::Landed;
+use crate::budget::telling;
 use crate::deadline;
 use crate::digest::to_base64;
 use crate::s3::bucket::Bucket;
@@ -52,7 +53,10 @@ impl Bucket {
         ask.fence = Some(outbound.fence);
         ask.patience = deadline::COMPLETE;
         ask.repeat = Repeat::Answered;
-        let trouble = match self.exchange(&ask).await {
+        // A store may assemble a large object for minutes: its own deadline ends the wait, not the
+        // lack of bytes that move.
+        let exchanged = telling(outbound.progress, self.exchange(&ask)).await;
+        let trouble = match exchanged {
             Ok(answer) if names_result(&answer.body) => return Ok(Completed::Done(digests)),
             Ok(_) => {
                 let why = "complete upload: the answer cannot be understood".to_owned();

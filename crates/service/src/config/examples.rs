@@ -1,0 +1,33 @@
+//! What helps where a key has an impossible value: what it is for, and what it looks like.
+
+/// What helps with this key, which may have its table's name before it.
+pub(super) fn hint(key: &str) -> String {
+    let (variable, name) = (key.replace('.', "_"), key.rsplit('.').next());
+    let example = match name.unwrap_or_default() {
+        "amqp_url" => "amqp://user:password@host:5672/vhost",
+        "amqp_management_url" => "http://user:password@host:15672",
+        "database_url" => "postgres://user:password@host:5432/database",
+        "staging_url" => "file:///srv/recordings",
+        "sts_endpoint" => "https://sts.eu-central-1.amazonaws.com",
+        "allow_http" => "true, in laboratories only",
+        "allowed_private_ranges" => "10.0.0.0/8,192.168.1.7",
+        "extra_ca_file" => "/etc/callferry/authorities.pem",
+        "keyring_file" => "/etc/callferry/keyring",
+        "ops_addr" => "127.0.0.1:9464",
+        "http_addr" => "127.0.0.1:8080",
+        "log_format" => "auto, json or text",
+        "log_filter" => "info, or info,broker=debug",
+        "part_size_bytes" => "16777216; S3 takes no part below 5 MiB",
+        "byte_budget_bytes" => "134217728; it must hold two parts",
+        "prefetch" | "cleanup_prefetch" => "64: so many deliveries are worked on at once",
+        "lease_s" => "30; it must last longer than its renewal takes",
+        "tick_ms" => "1000",
+        "database_pool_size" => "16; one connection is for the probe",
+        "worker_threads" => "4, or unset it for one for each processor",
+        "drain_s" => "25",
+        name if key.starts_with("drive.") && !name.is_empty() => "60, a whole number of seconds",
+        _ => return "`callferry config` without this file shows every key".to_owned(),
+    };
+    let variable = variable.to_ascii_uppercase();
+    format!("as in CALLFERRY_{variable}: {example}")
+}
