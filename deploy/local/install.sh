@@ -93,7 +93,7 @@ want_lints() {
     say "rustup component add rustfmt clippy"
     rustup component add rustfmt clippy && return 0
   fi
-  say "WARNING: no cargo ${absent[*]} here and no rustup to get it: the lints WILL FAIL" >&2
+  say "WARNING: no cargo ${absent[*]} here, nor by rustup: the lints WILL FAIL" >&2
 }
 want_servers() {
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)

@@ -35,4 +35,7 @@ mod world;
 
 pub use mutant::Mutant;
 pub use run::{Options, Report, cells, run};
-pub use story::{Frozen, Slow, crash_at, late_move, lost_take_over, slower_twin, steps_of_one};
+pub use story::{
+    Frozen, Slow, crash_at, late_move, late_move_after_the_loss, lost_take_over, slower_twin,
+    steps_of_one, taken_path,
+};

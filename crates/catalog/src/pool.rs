@@ -270,27 +270,3 @@ async fn patiently<T>(
         .await
         .unwrap_or_else(|_| Err(unavailable("no answer in time; the outcome is unknown")))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_url_of_a_database_is_refused_without_repeating_a_password() {
-        for url in [
-            "http://canary@h/d",
-            "canary",
-            "postgres:///d",
-            "postgres://u:canary@h:port/d",
-            "postgres://u:12?canary@h/d",
-            "host=h password=x canary=y",
-        ] {
-            let fault = read(url).unwrap_err();
-            assert!(matches!(fault, AdminFault::Misconfigured { .. }), "{fault}");
-            assert!(!fault.to_string().contains("canary"), "{fault}");
-        }
-        let fault = read("postgres://u@h/d?sslmood=require").unwrap_err();
-        assert!(fault.to_string().contains("sslmood"), "{fault}");
-        assert!(read("postgres://u:p@h:5432/d?sslmode=require").is_ok());
-    }
-}

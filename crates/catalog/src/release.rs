@@ -2,7 +2,7 @@
 
 use recording::{
     Advance, Announcement, Lease, LedgerFault, ParkReason, Receipt, Recording, RecordingKey,
-    ReleaseClaim, ReleaseGranted, ReleaseRefusal, State,
+    ReleaseClaim, ReleaseGranted, ReleaseRefusal, StagingPath, State,
 };
 use uuid::Uuid;
 
@@ -217,7 +217,10 @@ impl Catalog {
         };
         let state = rows::state(&row)?;
         if state != State::Stored {
-            return Ok(ReleaseClaim::NotStored(state));
+            let path: String = get(&row, "path")?;
+            let path = StagingPath::new(&key.account_id, &path)
+                .map_err(|_| corrupt("a row's path is none of its account's"))?;
+            return Ok(ReleaseClaim::NotStored(state, path));
         }
         let known = rows::receipt(&row)?;
         if receipt.is_some_and(|receipt| *receipt != known) {

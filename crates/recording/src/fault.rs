@@ -97,6 +97,9 @@ reasons! {
     Interrupted "interrupted" Transient "it is tried again by itself",
     /// The original is not there yet, or is smaller than announced.
     StillGrowing "still_growing" Transient "the recorder should publish after the file is complete",
+    /// Staging answers, and yet this one original cannot be read, moved or deleted.
+    OriginalUnreadable "original_unreadable" Transient
+        "see the detail: permissions of the file or its folder, or the disk; it is tried again",
     /// The original changed while it was read.
     ChangedWhileRead "changed_while_read" Transient "the recorder must not write after publishing",
     /// The copy is provably gone while the original is intact: it is copied again.
@@ -197,6 +200,10 @@ pub enum StagingFault {
     /// What is at the path is not a plain file with one link, or lies behind a link.
     #[error("not a plain file: {0}")]
     NotAPlainFile(String),
+    /// Staging answers, and yet this one file cannot be read, moved or deleted: its permissions,
+    /// its folder's, or the disk beneath it.
+    #[error("the file cannot be handled: {0}")]
+    Unreadable(String),
     /// The file changed, or ended early, while it was read.
     #[error("the file changed while it was read")]
     Changed,

@@ -20,13 +20,12 @@
 mod release;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
     Advance, Clock, Delivery, Fault, Handler, Incoming, Ledger, Lookers, Next, ParkReason, Probe,
     Publisher, Receipt, RecordingKey, Refusal, RefusalReason, ReleaseClaim, ReleaseGranted,
-    ReleaseRefusal, Settlement, Trash, decide, parse,
+    ReleaseRefusal, Settlement, State, Trash, TrashEntry, decide, parse,
 };
 use telemetry::Metrics;
 use tokio::time::Instant;
@@ -140,7 +139,7 @@ impl Cleanup {
         let outcome = match claim {
             ReleaseClaim::Granted(granted) => return self.work(&granted).await,
             ReleaseClaim::Waits => "waits",
-            ReleaseClaim::NotStored(_) => "not_stored",
+            ReleaseClaim::NotStored(..) => "not_stored",
             // The ledger drives by key alone: without a row there is nothing to release.
             ReleaseClaim::NoRow if receipt.is_none() => "no_row",
             ReleaseClaim::OtherReceipt | ReleaseClaim::NoRow => {
@@ -168,10 +167,12 @@ impl Cleanup {
                 Kept::Refused(fault) => fault,
                 Kept::CopyLost => return self.copy_lost(granted).await,
                 Kept::Overtaken => return Ok(self.overtaken()),
-                Kept::Outage(outage) => {
+                Kept::Outage(outage @ Outage::Down(_)) => {
                     self.give_back(granted).await;
                     return Err(outage);
                 }
+                // The lease runs out by itself, so that the next attempt is not at once.
+                Kept::Outage(outage @ Outage::Refused(_)) => return Err(outage),
             };
             let after = match decide(&fault, tried, began.elapsed(), granted.rungs) {
                 Next::RetryHere(wait) => match keeper.pause(wait).await {
@@ -304,7 +305,7 @@ impl Cleanup {
 
     /// One pass over the trash.
     pub async fn sweep_trash(&self) {
-        let listed = self.ports.trash.list(self.tuning.trash_age_s, 100).await;
+        let listed = self.ports.trash.list(self.tuning.trash_age_s, 10_000).await;
         let entries = match listed {
             Ok(entries) => entries,
             Err(fault) => {
@@ -313,15 +314,54 @@ impl Cleanup {
             }
         };
         for entry in entries {
-            match self.drive(&entry.key, None).await {
-                Ok(Settlement::Ack | Settlement::Requeue(_) | Settlement::Quarantine(_)) => {}
-                Err(outage) => {
-                    tracing::warn!(error = %outage, "the trash is looked through later");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    return;
-                }
+            if let Err(outage) = self.sweep_one(&entry).await {
+                tracing::warn!(error = %outage, "the trash is looked through later");
+                return;
             }
         }
+    }
+
+    /// One entry of the trash: finished as the ledger's drive would be, or, where the ledger does
+    /// not call the recording stored, put back where transfer and people look for it.
+    async fn sweep_one(&self, entry: &TrashEntry) -> Result<(), Outage> {
+        let ledger = &self.ports.ledger;
+        let claim = self
+            .patience
+            .ledger(|| ledger.claim_release(&entry.key, None))
+            .await?;
+        let (state, path) = match claim {
+            ReleaseClaim::Granted(granted) => {
+                let settlement = self.work(&granted).await?;
+                tracing::debug!(recording.key = %entry.key, ?settlement, "trash entry handled");
+                return Ok(());
+            }
+            ReleaseClaim::NotStored(state, path) => (state, path),
+            ReleaseClaim::Waits => return Ok(()),
+            ReleaseClaim::OtherReceipt | ReleaseClaim::NoRow => {
+                tracing::error!(recording.key = %entry.key, "the trash holds what no row explains");
+                self.ports.metrics.ended("cleanup", "trash_unexplained");
+                return Ok(());
+            }
+        };
+        match state {
+            State::Staged | State::Parked => {}
+            State::Stored | State::Released | State::Expired => {
+                tracing::error!(
+                    recording.key = %entry.key, state = state.as_str(),
+                    "the trash holds an original that is not waiting to go"
+                );
+                self.ports.metrics.ended("cleanup", "trash_unexplained");
+                return Ok(());
+            }
+        }
+        let trash = &self.ports.trash;
+        let back = self
+            .patience
+            .staging(|| trash.put_back(entry, &path))
+            .await?;
+        tracing::warn!(recording.key = %entry.key, ?back, "an original is put back from the trash");
+        self.ports.metrics.ended("cleanup", "put_back");
+        Ok(())
     }
 }
 
@@ -331,7 +371,7 @@ impl Handler for Cleanup {
         let settlement = self
             .settle(&delivery)
             .await
-            .unwrap_or_else(|outage| Settlement::Requeue(outage.0));
+            .unwrap_or_else(Outage::settlement);
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
             self.ports.metrics.ended("cleanup", "refused_message");

@@ -110,7 +110,8 @@ impl Handler for Intake {
                 self.ports.metrics.ended("intake", entry.reason.as_str());
                 Settlement::Ack
             }
-            Err(outage) => Settlement::Requeue(outage.0),
+            // There is no quarantine for the quarantine.
+            Err(outage) => Settlement::Requeue(outage.to_string()),
         }
     }
 }

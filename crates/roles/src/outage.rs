@@ -3,15 +3,45 @@
 
 use std::future::Future;
 
-use recording::{LedgerFault, StagingFault};
+use recording::{LedgerFault, Refusal, RefusalReason, Settlement, StagingFault};
 use retry::{Policy, Verdict};
 
 use crate::Tuning;
 
-/// The ledger or staging stayed down for as long as a handler waits. The text says which.
+/// Why a handler cannot come to an outcome. The text says what was asked and what happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Outage(pub(crate) String);
+pub(crate) enum Outage {
+    /// The ledger or staging stayed down for as long as a handler waits.
+    #[error("{0}")]
+    Down(String),
+    /// The ledger answers, and cannot take this one message: a defect, not weather. It must not
+    /// stop the work on all others.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Outage {
+    /// What the broker is told. An outage gives everything back; a message that the ledger cannot
+    /// take goes to quarantine, from where it returns on the ladder.
+    pub(crate) fn settlement(self) -> Settlement {
+        match self {
+            Self::Down(why) => Settlement::Requeue(why),
+            Self::Refused(why) => {
+                let detail = format!("not handled, returned later: {why}");
+                Settlement::Quarantine(Refusal::new(RefusalReason::DeliveryLimit, detail))
+            }
+        }
+    }
+}
+
+impl From<LedgerFault> for Outage {
+    fn from(fault: LedgerFault) -> Self {
+        match &fault {
+            LedgerFault::Unavailable(_) => Self::Down(fault.to_string()),
+            LedgerFault::Corrupt(_) => Self::Refused(fault.to_string()),
+        }
+    }
+}
 
 /// Waits for the ledger and for staging.
 #[derive(Debug, Clone)]
@@ -45,7 +75,7 @@ impl Patience {
             .await
             .map_err(|fault| {
                 tracing::error!(error = %fault, "the ledger does not answer");
-                Outage(fault.to_string())
+                Outage::from(fault)
             })
     }
 
@@ -60,19 +90,21 @@ impl Patience {
     {
         let verdict = |fault: &StagingFault| match fault {
             StagingFault::Unavailable(_) => Verdict::Retry,
-            StagingFault::Absent | StagingFault::NotAPlainFile(_) | StagingFault::Changed => {
-                Verdict::GiveUp
-            }
+            StagingFault::Absent
+            | StagingFault::NotAPlainFile(_)
+            | StagingFault::Unreadable(_)
+            | StagingFault::Changed => Verdict::GiveUp,
         };
         match retry::run(&self.policy, ask, verdict).await {
             Ok(value) => Ok(Ok(value)),
             Err(StagingFault::Unavailable(why)) => {
                 tracing::error!(error = %why, "staging does not answer");
-                Err(Outage(format!("staging cannot be used: {why}")))
+                Err(Outage::Down(format!("staging cannot be used: {why}")))
             }
             Err(
                 fault @ (StagingFault::Absent
                 | StagingFault::NotAPlainFile(_)
+                | StagingFault::Unreadable(_)
                 | StagingFault::Changed),
             ) => Ok(Err(fault)),
         }

@@ -196,10 +196,12 @@ impl Transfer {
             let fault = match trouble {
                 Trouble::Fault(fault) => fault,
                 Trouble::Overtaken => return Ok(self.overtaken()),
-                Trouble::Outage(outage) => {
+                Trouble::Outage(outage @ Outage::Down(_)) => {
                     self.give_back(granted).await;
                     return Err(outage);
                 }
+                // The lease runs out by itself, so that the next attempt is not at once.
+                Trouble::Outage(outage @ Outage::Refused(_)) => return Err(outage),
             };
             match decide(&fault, tried, began.elapsed(), granted.rungs) {
                 Next::RetryHere(wait) => match keeper.pause(wait).await {
@@ -329,7 +331,7 @@ impl Handler for Transfer {
         let settlement = self
             .settle(&delivery)
             .await
-            .unwrap_or_else(|outage| Settlement::Requeue(outage.0));
+            .unwrap_or_else(Outage::settlement);
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
             self.ports.metrics.ended("transfer", "refused");

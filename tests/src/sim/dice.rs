@@ -1,5 +1,5 @@
 //! The one source of chance: everything that decides in a simulated run comes from here, so that
-//! a seed is a run. The generator is written out (SplitMix64), so that an upgraded library cannot
+//! a seed is a run. The generator is written out (`SplitMix64`), so that an upgraded library cannot
 //! change what a recorded seed means.
 
 use std::time::Duration;

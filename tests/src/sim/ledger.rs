@@ -93,6 +93,8 @@ pub(crate) struct Row {
     pub(crate) driven: Option<(Duration, u32)>,
     /// Events it owes, and since when.
     pub(crate) owed: Vec<(Announcement, Duration)>,
+    /// When it was released.
+    pub(crate) released_at: Option<Duration>,
     /// Under which token the last outcome was written.
     pub(crate) last_token: Option<Uuid>,
     /// Where it came from: every transition.

@@ -216,13 +216,6 @@ pub(crate) fn signs(world: &mut World, process: usize, account: &AccountId, key:
     }
 }
 
-/// An entry of the trash is about to be renamed, or put back.
-pub(crate) fn shifts(world: &mut World, key: &RecordingKey, token: Uuid) {
-    if world.known.moves_repeat_past_the_fence {
-        touches(world, key, token);
-    }
-}
-
 /// Whether a token's lease is live.
 pub(crate) fn is_live(world: &World, key: &RecordingKey, token: Uuid) -> bool {
     let now = world.now();

@@ -31,7 +31,7 @@ pub(crate) fn going_on(world: &World) -> Vec<String> {
         }
     }
     for (key, row) in &world.ledger.rows {
-        if let Some(why) = unfinished(row) {
+        if let Some(why) = unfinished(row).filter(|_| !is_known(world, row)) {
             going.push(format!("{key} {why}"));
         }
         if !row.owed.is_empty() {
@@ -62,8 +62,23 @@ fn unfinished(row: &Row) -> Option<String> {
             Some((reason, Some(at))) => Some(format!("is refused ({reason}) until {at:?}")),
             None => Some("is stored and not released".to_owned()),
         },
-        State::Released | State::Expired => None,
+        State::Released => {
+            let noted = row.copy.as_ref().and_then(|copy| copy.acknowledged_at);
+            let is_owed = noted.is_none();
+            is_owed.then(|| "is released, its acknowledgment is not confirmed".to_owned())
+        }
+        State::Expired => None,
     }
+}
+
+/// Whether a row is refused as interrupted because its path is taken, for ever.
+fn is_known(world: &World, row: &Row) -> bool {
+    let key = &row.announced.key;
+    let interrupted = row.refused.map(|(reason, _)| reason) == Some(ParkReason::Interrupted);
+    let path = row.announced.original.path.as_str();
+    let in_trash = world.files.trash.keys().any(|(one, _)| one == key);
+    let taken = in_trash && world.files.paths.contains_key(path);
+    !world.known.taken_paths_interrupt && interrupted && taken
 }
 
 /// Whether the world knows why a person is asked.

@@ -116,16 +116,19 @@ pub(crate) fn accounts(world: &mut World) -> Later {
     }
 }
 
-/// One recording, and nothing odd about it: for scripts.
-pub(crate) fn one(world: &mut World) -> Vec<Producer> {
+/// One recording: for scripts.
+pub(crate) fn one(world: &mut World, oddity: Oddity) -> Vec<Producer> {
     create_account(world, "acme");
     set_destination(world, Some("acme"), "bucket-acme");
     let mut dice = Dice::new(1);
-    world.truth.subjects.extend(subject(&mut dice, "acme", 0));
+    if let Some(mut new) = subject(&mut dice, "acme", 0) {
+        new.flaws.extend(oddity.flaw());
+        world.truth.subjects.push(new);
+    }
     world.truth.producing = 1;
     vec![Producer {
         index: 0,
-        oddity: Oddity::Plain,
+        oddity,
         start: Duration::ZERO,
         copies: 1,
         digest: true,

@@ -11,6 +11,7 @@ use recording::{Identity, RecordingKey, StagingFault};
 use uuid::Uuid;
 
 use super::mutant::Mutant;
+use super::side::Side;
 use super::world::World;
 
 pub(crate) use originals::OriginalsPort;
@@ -145,7 +146,16 @@ pub(crate) fn unmounted(world: &World) -> Option<StagingFault> {
     }
 }
 
-/// What a failed system call means.
-pub(crate) fn broken() -> StagingFault {
+/// What a failed system call means: staging is broken, or only this file is.
+pub(crate) fn broken(side: &Side) -> StagingFault {
+    if side.sim.world().dice.below(4) == 0 {
+        StagingFault::Unreadable("permission denied".to_owned())
+    } else {
+        stale()
+    }
+}
+
+/// Staging itself is broken.
+pub(crate) fn stale() -> StagingFault {
     StagingFault::Unavailable("an input/output error".to_owned())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::call::{Call, End};
 use super::process::Role;
+use super::producer::Oddity;
 use super::run::{Report, Told, tell};
 use super::script::{Rule, Then, When};
 
@@ -71,6 +72,7 @@ pub fn slower_twin(slow: Slow, frozen: Frozen) -> std::io::Result<Report> {
     let rule = Rule::new(When::Nth(Role::Transfer, slow.call(), 1), then);
     tell(Told {
         script: vec![rule],
+        oddity: Oddity::Plain,
         deleted_at: None,
         trace: true,
     })
@@ -90,6 +92,7 @@ pub fn crash_at(steps: &[(u64, Frozen)], trace: bool) -> std::io::Result<Report>
     };
     tell(Told {
         script: steps.iter().map(rule).collect(),
+        oddity: Oddity::Plain,
         deleted_at: None,
         trace,
     })
@@ -115,6 +118,7 @@ pub fn late_move(time: Duration) -> std::io::Result<Report> {
             nth(Call::MoveIn, 1, Then::FreezesBefore(time)),
             nth(Call::Look, 2, Then::Held(Duration::from_secs(40))),
         ],
+        oddity: Oddity::Plain,
         deleted_at: None,
         trace: true,
     })
@@ -132,6 +136,37 @@ pub fn lost_take_over() -> std::io::Result<Report> {
             nth(Call::MoveIn, End::CrashesAfter),
             nth(Call::TakeOver, End::FailsAfter),
         ],
+        oddity: Oddity::Plain,
+        deleted_at: Some(Duration::from_secs(60)),
+        trace: true,
+    })
+}
+
+/// A cleanup freezes right before it moves the original into the trash; the customer deletes the
+/// copy; the successor says that it is lost, and then the original is moved.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn late_move_after_the_loss() -> std::io::Result<Report> {
+    let frozen = Then::FreezesBefore(Duration::from_secs(306));
+    tell(Told {
+        script: vec![Rule::new(When::Nth(Role::Cleanup, Call::MoveIn, 1), frozen)],
+        oddity: Oddity::Plain,
+        deleted_at: Some(Duration::from_secs(60)),
+        trace: true,
+    })
+}
+
+/// A cleanup dies with the original in the trash, another file is put at its path, and the
+/// customer deletes the copy.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn taken_path() -> std::io::Result<Report> {
+    let dies = Then::Ends(End::CrashesAfter);
+    tell(Told {
+        script: vec![Rule::new(When::Nth(Role::Cleanup, Call::MoveIn, 1), dies)],
+        oddity: Oddity::Replaced,
         deleted_at: Some(Duration::from_secs(60)),
         trace: true,
     })

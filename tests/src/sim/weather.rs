@@ -25,7 +25,7 @@ enum Event {
     Deny,
     Revise,
     Forge,
-    BadEvent,
+    Nonsense,
 }
 
 fn possible(world: &World) -> Vec<Event> {
@@ -41,7 +41,7 @@ fn possible(world: &World) -> Vec<Event> {
         (mix.denials, Event::Deny),
         (true, Event::Revise),
         (true, Event::Forge),
-        (!world.truth.bad.is_empty(), Event::BadEvent),
+        (!world.truth.bad.is_empty(), Event::Nonsense),
     ];
     let on = events.into_iter().filter(|(on, _)| *on);
     on.map(|(_, event)| event).collect()
@@ -68,7 +68,7 @@ pub(crate) async fn blow(sim: Sim, later: Later) {
         let event = world.dice.pick(&events, Event::Forge);
         world.truth.count(format!("weather {event:?}"));
         world.apply(|world| happen(world, event));
-        if event == Event::BadEvent {
+        if event == Event::Nonsense {
             publish_bad(&mut world, &mut bad);
         }
     }
@@ -134,7 +134,7 @@ fn happen(world: &mut World, event: Event) {
         }
         Event::Forge => forge(world),
         // Published by the caller, who knows which are left.
-        Event::BadEvent => {}
+        Event::Nonsense => {}
     }
 }
 

@@ -254,7 +254,7 @@ impl World {
                 End::CrashesAfter
             };
         } else if self.dice.chance(share(self.mix.fails(call.port()))) {
-            fate.end = if self.dice.coin() || !self.known.allows(call, End::FailsAfter) {
+            fate.end = if self.dice.coin() {
                 End::FailsBefore
             } else {
                 End::FailsAfter
@@ -271,8 +271,7 @@ impl World {
         let (_, end) = favourites.copied().find(|(one, _)| *one == call)?;
         // One that never stops is an outage, and nothing after it is ever tried.
         let share = if call.is_rare() { 500_000 } else { 30_000 };
-        let wanted = self.known.allows(call, end) && self.dice.chance(share);
-        wanted.then_some(end)
+        self.dice.chance(share).then_some(end)
     }
 
     fn delay(&mut self, call: Call, fate: &mut Fate) {

@@ -18,7 +18,7 @@ async fn only_the_very_receipt_of_the_row_is_granted_its_release() {
     assert_eq!(none(catalog.claim_release(key, None).await), "NoRow");
     let grant = world.granted(&event).await;
     let answer = catalog.claim_release(key, None).await;
-    assert_eq!(none(answer), "NotStored(Staged)");
+    assert!(none(answer).starts_with("NotStored(Staged"));
     let stored = proven(&grant);
     catalog.store(&grant.lease, &stored).await.unwrap();
     let receipt = stored.receipt();
@@ -198,7 +198,7 @@ async fn a_lost_copy_is_parked_due_at_once_and_its_old_receipt_cannot_release_th
         other => panic!("{other:?}"),
     }
     let answer = world.catalog.claim_release(key, Some(old.receipt())).await;
-    assert_eq!(catalog_answer(answer), "NotStored(Parked)");
+    assert!(catalog_answer(answer).starts_with("NotStored(Parked"));
     assert_eq!(
         world.catalog.due(Queue::Transfer, 9).await.unwrap(),
         std::slice::from_ref(key)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Announced, Lease, LeaseLost, LedgerFault, ParkReason, Queue, Receipt, Recording, RecordingKey,
-    RefusalReason, Staged, State, Stored,
+    RefusalReason, Staged, StagingPath, State, Stored,
 };
 
 /// What a claim found.
@@ -115,8 +115,9 @@ pub enum ReleaseClaim {
     Granted(Box<ReleaseGranted>),
     /// Somebody else's live lease, or a refused release whose time has not come.
     Waits,
-    /// Not stored (any more, or again): the ledger drives it.
-    NotStored(State),
+    /// Not stored (any more, or again): the ledger drives it. The path is where its original
+    /// belongs, should something of it lie in the trash.
+    NotStored(State, StagingPath),
     /// Stored, but with another receipt than the message's.
     OtherReceipt,
     /// No such row.

@@ -235,7 +235,8 @@ impl Cleanup {
 
 fn staging_kept(fault: StagingFault) -> Kept {
     match fault {
-        StagingFault::Unavailable(why) => Kept::Outage(Outage(why)),
+        StagingFault::Unavailable(why) => Kept::Outage(Outage::Down(why)),
+        StagingFault::Unreadable(why) => refused(ParkReason::OriginalUnreadable, why),
         StagingFault::Absent => refused(
             ParkReason::Interrupted,
             "the file went away while it was handled",

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Transfer, Trouble};
 use crate::keeper::{Bounds, LetGo};
+use crate::outage::Outage;
 use crate::prove::{Copy, Sight, look};
 
 fn fault(reason: ParkReason, detail: impl Into<String>) -> Trouble {
@@ -163,16 +164,14 @@ impl Transfer {
             }
             Err(SendFault::Store(store)) => Err(Trouble::Fault(store)),
             Err(SendFault::Staging(StagingFault::Unavailable(why))) => {
-                Err(Trouble::Outage(crate::outage::Outage(why)))
+                Err(Trouble::Outage(Outage::Down(why)))
             }
             Err(SendFault::Staging(error)) => Err(unreadable(error)),
             Err(SendFault::DigestMismatch) => Err(fault(
                 ParkReason::DigestMismatch,
                 SendFault::DigestMismatch.to_string(),
             )),
-            Err(SendFault::Ledger(error)) => {
-                Err(Trouble::Outage(crate::outage::Outage(error.to_string())))
-            }
+            Err(SendFault::Ledger(error)) => Err(Trouble::Outage(Outage::from(error))),
             Err(SendFault::LeaseLost(_)) => Err(Trouble::Overtaken),
         }
     }
@@ -274,7 +273,8 @@ fn check_announced(granted: &Granted, digests: &Digests) -> Result<(), Trouble> 
 /// What an unreadable original means for its recording.
 fn unreadable(error: StagingFault) -> Trouble {
     match error {
-        StagingFault::Unavailable(why) => Trouble::Outage(crate::outage::Outage(why)),
+        StagingFault::Unavailable(why) => Trouble::Outage(Outage::Down(why)),
+        StagingFault::Unreadable(why) => fault(ParkReason::OriginalUnreadable, why),
         StagingFault::Absent => fault(ParkReason::StillGrowing, "the file went away"),
         StagingFault::NotAPlainFile(what) => fault(ParkReason::NotAPlainFile, what),
         StagingFault::Changed => fault(ParkReason::ChangedWhileRead, error.to_string()),

@@ -143,3 +143,67 @@ fn standing(view: &RecordingView) -> String {
         view.hint.unwrap_or("-"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recording::{Kind, ParkReason};
+
+    fn view(state: State, reason: Option<ParkReason>) -> RecordingView {
+        let at = "2026-11-22T10:00:00Z".parse().unwrap();
+        RecordingView {
+            account_id: "acme".parse().unwrap(),
+            recording_id: "rec-7f3a".parse().unwrap(),
+            state,
+            reason,
+            detail: reason.map(|_| "PutObject: 403 \u{1b}[2J".to_owned()),
+            hint: reason.map(ParkReason::hint),
+            next_attempt_at: reason.map(|_| at),
+            interaction_id: "call-1".parse().unwrap(),
+            kind: Kind::Call,
+            media_type: "audio/wav".to_owned(),
+            started_at: at,
+            completed_at: at,
+            duration_ms: None,
+            path: "acme/rec-7f3a.wav".to_owned(),
+            size_bytes: 3,
+            sha256: None,
+            attributes: std::collections::BTreeMap::new(),
+            destination_revision: None,
+            location: None,
+            receipt: None,
+            retain_until: None,
+            attempts: 1,
+            unclean_claims: 0,
+            leased_until: None,
+            known_since: at,
+            acknowledged_at: None,
+            released_at: None,
+            expired_at: None,
+            history: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_parked_is_shown_first_with_reason_detail_hint_and_next_attempt() {
+        let mut parked = view(State::Parked, Some(ParkReason::AccessDenied));
+        let text = standing(&parked);
+        let begin = "acme/rec-7f3a is parked: access_denied\n";
+        assert!(text.starts_with(begin), "{text}");
+        for says in [
+            "PutObject: 403",
+            "the role or bucket policy must allow",
+            "2026-11-22T10:00:00",
+            "callferry parked retry --account acme rec-7f3a",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+        parked.next_attempt_at = None;
+        assert!(standing(&parked).contains("waits for a person"));
+        let refused = view(State::Stored, Some(ParkReason::OriginalReplaced));
+        assert!(standing(&refused).contains("is not released: original_replaced"));
+        let stored = standing(&view(State::Stored, None));
+        assert_eq!(stored, "acme/rec-7f3a is stored.\n");
+    }
+}

@@ -56,3 +56,45 @@ pub(crate) fn old_schema() -> anyhow::Error {
         .hint("run `callferry migrate`")
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+
+    fn connect(url: &str) -> Result<Catalog> {
+        let config = Config {
+            database_url: Some(url.into()),
+            ..Config::default()
+        };
+        catalog(&config, &crate::wiring::clock())
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_of_a_database_is_asked_wrongly_and_no_password_is_repeated() {
+        for url in [
+            "http://canary@h/d",
+            "canary",
+            "postgres:///d",
+            "postgres://u:canary@h:port/d",
+            "postgres://u:p@x?canary=y@h/d",
+            "host=h password=x canary=y",
+        ] {
+            let Err(error) = connect(url) else {
+                panic!("{url} is taken");
+            };
+            assert_eq!(failure::exit_code(&error), 2, "{url}: {error:#}");
+            let hint = failure::hint(&error).unwrap_or_default();
+            assert!(hint.contains("CALLFERRY_DATABASE_URL"), "{url}: {hint}");
+            let said = format!("{error:#}");
+            assert!(
+                said.contains("`database_url` is not the URL"),
+                "{url}: {said}"
+            );
+            assert!(!said.contains("canary"), "{said}");
+        }
+        let error = connect("postgres://u@h/d?sslmood=require").unwrap_err();
+        assert!(format!("{error:#}").contains("sslmood"), "{error:#}");
+        assert!(connect("postgres://u:p@h:5432/d").is_ok());
+    }
+}

@@ -1,6 +1,7 @@
 //! One bucket as one account reaches it for one purpose: place, session, client.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -20,6 +21,8 @@ pub(crate) struct Bucket {
     pub(super) client: HttpClient,
     /// Repetitions of one request at most.
     pub(super) retries: u32,
+    /// Whether it is known that the store refuses a conditional PUT to a key that is taken.
+    pub(super) creates_only: AtomicBool,
 }
 
 impl Bucket {
@@ -29,11 +32,13 @@ impl Bucket {
         client: HttpClient,
         retries: u32,
     ) -> Self {
+        let creates_only = AtomicBool::new(place.is_aws);
         Self {
             place,
             session,
             client,
             retries,
+            creates_only,
         }
     }
 

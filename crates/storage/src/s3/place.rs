@@ -23,6 +23,8 @@ pub(crate) fn encode(value: &str) -> String {
 pub(crate) struct Place {
     /// URL of the bucket, without a slash at its end.
     bucket_url: String,
+    /// Whether it is AWS's own endpoint, which is known to honour conditions.
+    pub(super) is_aws: bool,
     /// Region for the signature.
     pub(super) region: String,
     /// Headers of every request.
@@ -49,6 +51,7 @@ impl Place {
         }
         Ok(Self {
             bucket_url: bucket_url(s3, allow_http)?,
+            is_aws: s3.endpoint.is_none(),
             region: s3.region.clone(),
             standing,
             creating,

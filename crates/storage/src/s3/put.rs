@@ -1,12 +1,14 @@
 //! Small originals: read once, hashed, sent in one PUT that creates or does nothing.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use recording::{Digests, Fault, Outbound, SendFault, SendOutcome};
+use recording::{Digests, Fault, Outbound, ParkReason, SendFault, SendOutcome};
 
 use super::bucket::Bucket;
 use super::classify::Meaning;
-use super::exchange::{Repeat, Trouble};
+use super::exchange::{Ask, Repeat, Trouble};
 use super::place::put as put_header;
 use crate::budget::Budget;
 use crate::deadline;
@@ -51,8 +53,34 @@ impl Bucket {
         ask.patience = deadline::moving(outbound.size_bytes, 1);
         ask.repeat = Repeat::Answered;
         match self.exchange(&ask).await {
-            Ok(_) => Ok(SendOutcome::Sent(digests)),
+            Ok(_) => {
+                self.prove_creates_only(&ask).await?;
+                Ok(SendOutcome::Sent(digests))
+            }
             Err(trouble) => unless_refused("put", trouble, digests),
+        }
+    }
+
+    /// Some stores that speak S3 ignore `If-None-Match`, and there a late writer would replace a
+    /// copy that is already proven. So the first object that a process puts through another
+    /// endpoint than AWS's is put once more: the same bytes to the same key, which a store that
+    /// honours the condition refuses, and which changes nothing in one that does not.
+    async fn prove_creates_only(&self, first: &Ask<'_>) -> Result<(), SendFault> {
+        if self.creates_only.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.exchange(first).await {
+            Ok(_) => {
+                let detail = "put: the store ignores If-None-Match, so copies could be overwritten";
+                Err(Fault::new(ParkReason::DestinationRefused, detail).into())
+            }
+            Err(Trouble::Refused(refusal)) if refusal.meaning() == Meaning::Taken => {
+                self.creates_only.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            // Not known yet: the next object is put twice again.
+            Err(Trouble::Refused(_) | Trouble::Never(_) | Trouble::Lost(_)) => Ok(()),
+            Err(Trouble::Fenced(lost)) => Err(lost.into()),
         }
     }
 

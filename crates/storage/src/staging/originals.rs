@@ -39,7 +39,8 @@ impl Originals for LocalStaging {
     async fn open(&self, path: &StagingPath) -> Result<Box<dyn Original>, StagingFault> {
         let root = Arc::clone(&self.root);
         let path = path.clone();
-        let original = blocking(move || open(&root, &path)).await?;
+        let original =
+            blocking(move || open(&root, &path).map_err(|fault| root.blame(fault))).await?;
         Ok(Box::new(original))
     }
 
@@ -49,7 +50,7 @@ impl Originals for LocalStaging {
     }
 }
 
-fn open(root: &Root, path: &StagingPath) -> Result<LocalOriginal, StagingFault> {
+fn open(root: &Arc<Root>, path: &StagingPath) -> Result<LocalOriginal, StagingFault> {
     let folder = root.account_folder(path)?;
     let file = beneath(&folder, path.below_account(), FILE).map_err(|e| root.fault(e))?;
     let stat = rustix::fs::fstat(&file).map_err(|errno| unavailable("fstat", errno))?;
@@ -62,12 +63,15 @@ fn open(root: &Root, path: &StagingPath) -> Result<LocalOriginal, StagingFault> 
         return Err(StagingFault::NotAPlainFile(what));
     }
     Ok(LocalOriginal {
+        root: Arc::clone(root),
         file: Arc::new(file),
         identity: identity(&stat),
     })
 }
 
 struct LocalOriginal {
+    /// Asked whose trouble a failure is.
+    root: Arc<Root>,
     file: Arc<OwnedFd>,
     identity: Identity,
 }
@@ -82,21 +86,21 @@ impl Original for LocalOriginal {
         if len == 0 {
             return Ok(Bytes::new());
         }
-        let file = Arc::clone(&self.file);
+        let (root, file) = (Arc::clone(&self.root), Arc::clone(&self.file));
         blocking(move || match read_exactly(&*file, offset, len) {
             Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
             Ok(None) => Err(StagingFault::Changed),
-            Err(errno) => Err(unavailable("the original cannot be read", errno)),
+            Err(errno) => Err(root.blame(unavailable("the original cannot be read", errno))),
         })
         .await
     }
 
     async fn digests(&self) -> Result<Digests, StagingFault> {
-        let file = Arc::clone(&self.file);
+        let (root, file) = (Arc::clone(&self.root), Arc::clone(&self.file));
         let size_bytes = self.identity.size_bytes;
         let digests = blocking(move || {
             hash(&*file, size_bytes)
-                .map_err(|errno| unavailable("the original cannot be read", errno))
+                .map_err(|errno| root.blame(unavailable("the original cannot be read", errno)))
         })
         .await?;
         self.still_same().await?;

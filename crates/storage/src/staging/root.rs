@@ -33,16 +33,14 @@ impl Root {
         }
     }
 
-    /// Opens the root by its path, anew.
+    /// Opens the root by its path, anew, and looks for the marker in this very descriptor: what
+    /// is looked up through it is then looked up in staging, and not in the empty folder that an
+    /// unmounted volume leaves behind.
     pub(super) fn enter(&self) -> Result<OwnedFd, StagingFault> {
-        open_root(&self.path).map_err(|errno| unavailable("the root cannot be opened", errno))
-    }
-
-    /// Looks for the marker in the root, reopened by path.
-    pub(super) fn probe(&self) -> Result<(), StagingFault> {
-        let root = self.enter()?;
+        let root = open_root(&self.path)
+            .map_err(|errno| unavailable("the root cannot be opened", errno))?;
         match marker::read_in(&root) {
-            Ok(Some(found)) if found == self.staging_id => Ok(()),
+            Ok(Some(found)) if found == self.staging_id => Ok(root),
             Ok(Some(found)) => Err(StagingFault::Unavailable(format!(
                 "the root's marker is another staging's ({found})"
             ))),
@@ -50,6 +48,26 @@ impl Root {
                 "the root has no staging marker: is it mounted?".to_owned(),
             )),
             Err(errno) => Err(unavailable("the marker cannot be read", errno)),
+        }
+    }
+
+    /// Looks for the marker in the root, reopened by path.
+    pub(super) fn probe(&self) -> Result<(), StagingFault> {
+        self.enter().map(drop)
+    }
+
+    /// Whose trouble a failure at one path is: staging's only if staging itself does not answer.
+    /// One file's permissions, folder or bad sector must not stop the work on all others.
+    pub(super) fn blame(&self, fault: StagingFault) -> StagingFault {
+        match fault {
+            StagingFault::Unavailable(why) => match self.probe() {
+                Ok(()) => StagingFault::Unreadable(why),
+                Err(outage) => outage,
+            },
+            fault @ (StagingFault::Absent
+            | StagingFault::NotAPlainFile(_)
+            | StagingFault::Unreadable(_)
+            | StagingFault::Changed) => fault,
         }
     }
 

@@ -38,6 +38,15 @@ impl LocalTrash {
         })
     }
 
+    /// Work on one recording: its failure is staging's only if staging itself does not answer.
+    async fn on_one<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Root) -> Result<T, StagingFault> + Send + 'static,
+    ) -> Result<T, StagingFault> {
+        self.on_root(move |root| work(root).map_err(|fault| root.blame(fault)))
+            .await
+    }
+
     async fn on_root<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Root) -> Result<T, StagingFault> + Send + 'static,
@@ -71,7 +80,7 @@ impl Copied {
 impl Trash for LocalTrash {
     async fn find(&self, key: &RecordingKey) -> Result<Vec<TrashEntry>, StagingFault> {
         let key = key.clone();
-        self.on_root(move |root| entries::find(root, &key)).await
+        self.on_one(move |root| entries::find(root, &key)).await
     }
 
     async fn list(&self, older_than_s: u64, limit: usize) -> Result<Vec<TrashEntry>, StagingFault> {
@@ -84,7 +93,7 @@ impl Trash for LocalTrash {
         entry: TrashEntry,
         token: Uuid,
     ) -> Result<Option<TrashEntry>, StagingFault> {
-        self.on_root(move |root| moves::take_over(root, entry, token))
+        self.on_one(move |root| moves::take_over(root, entry, token))
             .await
     }
 
@@ -95,7 +104,7 @@ impl Trash for LocalTrash {
     ) -> Result<Moved, StagingFault> {
         let path = path.clone();
         let copied = Copied::of(permission);
-        self.on_root(move |root| moves::move_in(root, &path, &copied))
+        self.on_one(move |root| moves::move_in(root, &path, &copied))
             .await
     }
 
@@ -106,27 +115,27 @@ impl Trash for LocalTrash {
     ) -> Result<bool, StagingFault> {
         let entry = entry.clone();
         let copied = Copied::of(permission);
-        self.on_root(move |root| entries::is_the_copied(root, &entry, &copied))
+        self.on_one(move |root| entries::is_the_copied(root, &entry, &copied))
             .await
     }
 
     async fn in_place(&self, path: &StagingPath, identity: Identity) -> Result<bool, StagingFault> {
         let path = path.clone();
-        self.on_root(move |root| moves::in_place(root, &path, identity))
+        self.on_one(move |root| moves::in_place(root, &path, identity))
             .await
     }
 
     async fn put_back(&self, entry: &TrashEntry, path: &StagingPath) -> Result<bool, StagingFault> {
         let entry = entry.clone();
         let path = path.clone();
-        self.on_root(move |root| moves::put_back(root, &entry, &path))
+        self.on_one(move |root| moves::put_back(root, &entry, &path))
             .await
     }
 
     async fn unlink(&self, entry: TrashEntry, permission: Releasable) -> Result<(), StagingFault> {
         let copied = Copied::of(&permission);
         let done = self
-            .on_root(move |root| entries::unlink(root, &entry, &copied))
+            .on_one(move |root| entries::unlink(root, &entry, &copied))
             .await;
         // One look permits one deletion: the permission ends here, whatever came of it.
         drop(permission);

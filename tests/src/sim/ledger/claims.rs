@@ -155,7 +155,7 @@ impl Rows {
             return ReleaseClaim::NoRow;
         };
         if row.state != State::Stored {
-            return ReleaseClaim::NotStored(row.state);
+            return ReleaseClaim::NotStored(row.state, row.announced.original.path.clone());
         }
         let rows_own = row.copy.as_ref().map(|copy| &copy.receipt);
         if receipt.is_some() && receipt != rows_own {
@@ -218,6 +218,7 @@ fn new_row(announced: Announced, destination: Option<i64>, now: Duration) -> Row
         release_rungs: 0,
         driven: None,
         owed: Vec::new(),
+        released_at: None,
         last_token: None,
         history: Vec::new(),
     }

@@ -32,6 +32,11 @@ fn needs(row: &Row, queue: Queue, now: Duration) -> bool {
         (Queue::Transfer, State::Stored) => copy.is_some_and(|copy| {
             copy.acknowledged_at.is_none() && copy.stored_at + UNACKNOWLEDGED <= now
         }),
+        // Cleanup may be faster than the confirm of what it acts on.
+        (Queue::Transfer, State::Released) => copy.is_some_and(|copy| {
+            let since = row.released_at.unwrap_or(copy.stored_at);
+            copy.acknowledged_at.is_none() && since + UNACKNOWLEDGED <= now
+        }),
         (Queue::Cleanup, State::Stored) => match row.refused {
             Some((_, next)) => next.is_some_and(|at| at <= now),
             None => copy.is_some_and(|copy| {

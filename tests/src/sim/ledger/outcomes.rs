@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recording::{
     Advance, Announcement, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking, RecordingKey,
-    ReleaseRefusal, State, Stored,
+    ReleaseRefusal, State, Stored, rung,
 };
 
 use super::{CopyRow, Rows};
@@ -133,6 +133,7 @@ impl Rows {
             return Advance::Overtaken;
         };
         Self::advance(&mut illegal, row, State::Released, how);
+        row.released_at = Some(moment.now);
         row.lease = None;
         row.last_token = Some(lease.token);
         row.refused = None;
@@ -179,6 +180,14 @@ impl Rows {
             return Advance::Overtaken;
         };
         let reason = ParkReason::CopyLost;
+        // Once is an accident, and due at once; whoever takes every copy away meets the ladder.
+        let is_loss = |one: &&(State, State, String)| one.0 == State::Stored;
+        let losses = row.history.iter().filter(is_loss).count();
+        let wait = match u32::try_from(losses).unwrap_or(u32::MAX) {
+            0 => Duration::ZERO,
+            again => jitter(rung(again), moment),
+        };
+        let next = moment.now + wait;
         Self::advance(&mut illegal, row, State::Parked, reason.as_str());
         row.lease = None;
         row.last_token = Some(lease.token);
@@ -186,8 +195,8 @@ impl Rows {
         row.refused = None;
         row.release_rungs = 0;
         row.driven = None;
-        row.parked = Some((reason, Some(moment.now)));
-        let at = Some(wall_at(moment.now));
+        row.parked = Some((reason, Some(next)));
+        let at = Some(wall_at(next));
         let announcement = owe(row, moment, Happened::Parked(reason, at));
         self.illegal.append(&mut illegal);
         Advance::Done(Some(announcement))

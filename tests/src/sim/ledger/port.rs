@@ -204,7 +204,7 @@ impl Ledger for LedgerPort {
                     "granted"
                 }
                 ReleaseClaim::Waits => "waits",
-                ReleaseClaim::NotStored(_) => "not_stored",
+                ReleaseClaim::NotStored(..) => "not_stored",
                 ReleaseClaim::OtherReceipt => "other_receipt",
                 ReleaseClaim::NoRow => "no_row",
             };

@@ -7,7 +7,7 @@ use recording::{Digests, Identity, Original, Originals, StagingFault, StagingPat
 use crate::sim::bucket::digests;
 use crate::sim::call::Call;
 use crate::sim::side::Side;
-use crate::sim::staging::{broken, unmounted};
+use crate::sim::staging::{broken, stale, unmounted};
 use crate::sim::world::World;
 
 /// One process's originals.
@@ -48,7 +48,7 @@ impl Originals for OriginalsPort {
             .0
             .step(Call::Open, &about, move |world| open(world, &path))
             .await;
-        let (inode, identity) = opened.map_err(|_| broken())??;
+        let (inode, identity) = opened.map_err(|_| broken(&self.0))??;
         Ok(Box::new(OpenFile {
             side: self.0.clone(),
             inode,
@@ -67,7 +67,7 @@ pub(crate) async fn probe(side: &Side) -> Result<(), StagingFault> {
     let probed = side
         .step(Call::StagingProbe, &"", |world| unmounted(world))
         .await;
-    match probed.map_err(|_| broken())? {
+    match probed.map_err(|_| stale())? {
         Some(fault) => Err(fault),
         None => Ok(()),
     }
@@ -86,7 +86,7 @@ impl Original for OpenFile {
             .side
             .step(Call::Read, &self.path, move |world| {
                 if world.files.unmounted_until > world.now() {
-                    return Err(broken());
+                    return Err(stale());
                 }
                 let content = world.files.content(inode);
                 let bytes = content.get(from..from.saturating_add(len));
@@ -95,7 +95,7 @@ impl Original for OpenFile {
                     .ok_or(StagingFault::Changed)
             })
             .await;
-        read.map_err(|_| broken())?
+        read.map_err(|_| broken(&self.side))?
     }
 
     async fn digests(&self) -> Result<Digests, StagingFault> {
@@ -117,7 +117,7 @@ impl Original for OpenFile {
                 world.files.identity(inode) == identity
             })
             .await;
-        if same.map_err(|_| broken())? {
+        if same.map_err(|_| broken(&self.side))? {
             Ok(())
         } else {
             Err(StagingFault::Changed)

@@ -8,7 +8,7 @@ use recording::{
 use uuid::Uuid;
 
 use super::originals::probe;
-use super::{Discarded, broken, unmounted};
+use super::{Discarded, broken, stale, unmounted};
 use crate::sim::bucket::digests;
 use crate::sim::call::Call;
 use crate::sim::mutant::Mutant;
@@ -65,11 +65,12 @@ fn move_in(world: &mut World, path: &str, entry: &TrashEntry) -> Result<Shift, S
             StagingFault::Absent => Ok(Shift::Missing),
             StagingFault::Unavailable(_)
             | StagingFault::NotAPlainFile(_)
+            | StagingFault::Unreadable(_)
             | StagingFault::Changed => Err(fault),
         };
     }
     if !world.known.moves_come_late && !oracle::is_live(world, &entry.key, entry.token) {
-        return Err(broken());
+        return Err(stale());
     }
     let name = (entry.key.clone(), entry.token);
     if world.files.trash.contains_key(&name) {
@@ -112,19 +113,13 @@ impl TrashPort {
             .0
             .step(Call::Compare, &entry.key, move |world| {
                 if world.files.unmounted_until > world.now() {
-                    return Err(broken());
+                    return Err(stale());
                 }
                 let inode = world.files.trash.get(&name).map(|one| one.inode);
                 Ok(inode.map(|inode| copied.is(world, inode)))
             })
             .await;
-        compared.map_err(|_| broken())?
-    }
-
-    /// The last thing before an entry is renamed: ground truth must agree with the fence.
-    fn shifts(&self, key: &RecordingKey, token: Uuid) {
-        let mut world = self.0.sim.world();
-        oracle::shifts(&mut world, key, token);
+        compared.map_err(|_| broken(&self.0))?
     }
 
     /// The last thing before a file is moved or deleted: ground truth must agree with the fence.
@@ -146,7 +141,7 @@ impl Trash for TrashPort {
                 None => Ok(entries(world, |key, _| *key == wanted)),
             })
             .await;
-        found.map_err(|_| broken())?
+        found.map_err(|_| broken(&self.0))?
     }
 
     async fn list(&self, older_than_s: u64, limit: usize) -> Result<Vec<TrashEntry>, StagingFault> {
@@ -163,7 +158,7 @@ impl Trash for TrashPort {
                 Ok(old)
             })
             .await;
-        listed.map_err(|_| broken())?
+        listed.map_err(|_| stale())?
     }
 
     async fn take_over(
@@ -171,13 +166,13 @@ impl Trash for TrashPort {
         entry: TrashEntry,
         token: Uuid,
     ) -> Result<Option<TrashEntry>, StagingFault> {
-        self.shifts(&entry.key, token);
+        self.touches(&entry.key, token);
         let about = entry.key.clone();
         let taken = self
             .0
             .step(Call::TakeOver, &about, move |world| {
                 if world.files.unmounted_until > world.now() {
-                    return Err(broken());
+                    return Err(stale());
                 }
                 let since = world.now();
                 let old = world.files.trash.remove(&(entry.key.clone(), entry.token));
@@ -192,7 +187,7 @@ impl Trash for TrashPort {
                 }))
             })
             .await;
-        taken.map_err(|_| broken())?
+        taken.map_err(|_| broken(&self.0))?
     }
 
     async fn move_in(
@@ -212,11 +207,11 @@ impl Trash for TrashPort {
                 move_in(world, &from, &to)
             })
             .await;
-        match shifted.map_err(|_| broken())?? {
+        match shifted.map_err(|_| broken(&self.0))?? {
             Shift::Done => {}
             Shift::Missing => return Ok(Moved::Absent),
             Shift::NotPlain => return Ok(Moved::NotTheSame),
-            Shift::Taken => return Err(broken()),
+            Shift::Taken => return Err(stale()),
         }
         if self.compare(&entry, Copied::new(permission)).await? == Some(true) {
             return Ok(Moved::Moved(entry));
@@ -229,7 +224,9 @@ impl Trash for TrashPort {
             })
             .await;
         // Taken meanwhile: both files are kept, this one in the trash.
-        moved_back.map(|_| Moved::NotTheSame).map_err(|_| broken())
+        moved_back
+            .map(|_| Moved::NotTheSame)
+            .map_err(|_| broken(&self.0))
     }
 
     async fn is_the_copied(
@@ -255,11 +252,10 @@ impl Trash for TrashPort {
                 Ok(inode.is_some_and(|inode| world.files.identity(*inode) == identity))
             })
             .await;
-        there.map_err(|_| broken())?
+        there.map_err(|_| broken(&self.0))?
     }
 
     async fn put_back(&self, entry: &TrashEntry, path: &StagingPath) -> Result<bool, StagingFault> {
-        self.shifts(&entry.key, entry.token);
         let (back, to) = (entry.clone(), path.to_string());
         let done = self
             .0
@@ -270,12 +266,12 @@ impl Trash for TrashPort {
                 }
             })
             .await;
-        done.map_err(|_| broken())?
+        done.map_err(|_| broken(&self.0))?
     }
 
     async fn unlink(&self, entry: TrashEntry, permission: Releasable) -> Result<(), StagingFault> {
         if (&entry.key, entry.token) != (permission.key(), permission.token()) {
-            return Err(broken());
+            return Err(stale());
         }
         self.touches(&entry.key, entry.token);
         let about = entry.key.clone();
@@ -290,7 +286,7 @@ impl Trash for TrashPort {
                 Ok(())
             })
             .await;
-        gone.map_err(|_| broken())?
+        gone.map_err(|_| broken(&self.0))?
     }
 
     async fn probe(&self) -> Result<(), StagingFault> {

@@ -27,7 +27,11 @@ pub(super) fn move_in(
         Ok(parent) => parent,
         Err(StagingFault::Absent) => return Ok(Moved::Absent),
         Err(StagingFault::NotAPlainFile(_)) => return Ok(Moved::NotTheSame),
-        Err(fault @ (StagingFault::Unavailable(_) | StagingFault::Changed)) => return Err(fault),
+        Err(
+            fault @ (StagingFault::Unavailable(_)
+            | StagingFault::Unreadable(_)
+            | StagingFault::Changed),
+        ) => return Err(fault),
     };
     let from = Spot {
         folder: &parent,
@@ -77,7 +81,11 @@ pub(super) fn in_place(
     let parent = match parent_of(root, path) {
         Ok(parent) => parent,
         Err(StagingFault::Absent | StagingFault::NotAPlainFile(_)) => return Ok(false),
-        Err(fault @ (StagingFault::Unavailable(_) | StagingFault::Changed)) => return Err(fault),
+        Err(
+            fault @ (StagingFault::Unavailable(_)
+            | StagingFault::Unreadable(_)
+            | StagingFault::Changed),
+        ) => return Err(fault),
     };
     match rustix::fs::statat(&parent, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(is_regular(&stat) && identity(&stat) == copied),
@@ -90,6 +98,7 @@ fn absent(root: &Root) -> Result<Moved, StagingFault> {
     match root.absent() {
         StagingFault::Absent => Ok(Moved::Absent),
         fault @ (StagingFault::Unavailable(_)
+        | StagingFault::Unreadable(_)
         | StagingFault::NotAPlainFile(_)
         | StagingFault::Changed) => Err(fault),
     }
