@@ -1,6 +1,12 @@
 //! End to end: the real binary as separate processes on real servers. Each test has a platform of
 //! its own and compares with what it staged, never with what the service says of itself.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test fails by panicking, and JSON is read by its names"
+)]
+
 mod main_job {
     pub(crate) mod damage;
     pub(crate) mod destinations;

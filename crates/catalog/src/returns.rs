@@ -95,9 +95,7 @@ impl Catalog {
     /// See [`recording::Ledger::requeued`].
     pub(crate) async fn end_quarantine(&self, id: i64) -> Result<(), LedgerFault> {
         let marked = seconds(self.settings.requeue_again_after);
-        self.pool
-            .rows(REQUEUED, &[&id, &marked, &ladder()])
-            .await?;
+        self.pool.rows(REQUEUED, &[&id, &marked, &ladder()]).await?;
         Ok(())
     }
 }

@@ -168,7 +168,7 @@ impl Cleanup {
                 Kept::CopyLost => return self.copy_lost(granted).await,
                 Kept::Overtaken => return Ok(self.overtaken()),
                 Kept::Outage(outage @ Outage::Down(_)) => {
-                    self.give_back(granted).await;
+                    self.keeper(granted).give_back().await;
                     return Err(outage);
                 }
                 // The lease runs out by itself, so that the next attempt is not at once.
@@ -260,18 +260,6 @@ impl Cleanup {
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
-        }
-    }
-
-    /// Ends the lease without an outcome. One attempt: if it fails, the lease runs out by itself.
-    async fn give_back(&self, granted: &ReleaseGranted) {
-        let key = &granted.stored.announced().key;
-        match self.ports.ledger.give_back(key, &granted.lease).await {
-            Ok(Advance::Done(()) | Advance::Overtaken) => {}
-            Err(fault) => tracing::warn!(
-                recording.key = %key, error = %fault,
-                "a lease could not be given back; it runs out by itself"
-            ),
         }
     }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use recording::{Lease, LeaseLost, Ledger, Progress, RecordingKey};
+use recording::{Advance, Lease, LeaseLost, Ledger, Progress, RecordingKey};
 use tokio::time::Instant;
 
 use crate::Tuning;
@@ -97,6 +97,17 @@ impl Keeper<'_> {
                 tracing::warn!(error = %fault, recording.key = %self.key, "lease not renewed");
                 self.lease.fence.check()
             }
+        }
+    }
+
+    /// Ends the lease without an outcome. One attempt: if it fails, the lease runs out by itself.
+    pub(crate) async fn give_back(&self) {
+        match self.ledger.give_back(self.key, self.lease).await {
+            Ok(Advance::Done(()) | Advance::Overtaken) => {}
+            Err(fault) => tracing::warn!(
+                recording.key = %self.key, error = %fault,
+                "a lease could not be given back; it runs out by itself"
+            ),
         }
     }
 

@@ -174,7 +174,7 @@ impl Transfer {
         tokio::select! {
             biased;
             () = self.ports.hurry.cancelled() => {
-                self.give_back(&granted).await;
+                self.keeper(&granted).give_back().await;
                 Ok(Settlement::Requeue("the process is shutting down".to_owned()))
             }
             settlement = self.attempts(&granted, began) => settlement,
@@ -197,7 +197,7 @@ impl Transfer {
                 Trouble::Fault(fault) => fault,
                 Trouble::Overtaken => return Ok(self.overtaken()),
                 Trouble::Outage(outage @ Outage::Down(_)) => {
-                    self.give_back(granted).await;
+                    self.keeper(granted).give_back().await;
                     return Err(outage);
                 }
                 // The lease runs out by itself, so that the next attempt is not at once.
@@ -289,18 +289,6 @@ impl Transfer {
         self.ports.metrics.lease_lost();
         self.ports.metrics.ended("transfer", "overtaken");
         Settlement::Ack
-    }
-
-    /// Ends the lease without an outcome. One attempt: if it fails, the lease runs out by itself.
-    async fn give_back(&self, granted: &Granted) {
-        let key = &granted.staged.announced().key;
-        match self.ports.ledger.give_back(key, &granted.lease).await {
-            Ok(Advance::Done(()) | Advance::Overtaken) => {}
-            Err(fault) => tracing::warn!(
-                recording.key = %key, error = %fault,
-                "a lease could not be given back; it runs out by itself"
-            ),
-        }
     }
 
     async fn tell(&self, announcement: Option<Announcement>) {

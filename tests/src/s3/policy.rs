@@ -337,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_prefix_condition_needs_the_prefix() {
-        let json = r#"{"Statement":{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::b",
+        let json = r#"{"Statement":{"Effect":"Allow","Action":"s3:ListBucket",
+            "Resource":"arn:aws:s3:::b",
             "Condition":{"StringLike":{"s3:prefix":["p/*","q"]}}}}"#;
         let policy = Policy::parse(json).unwrap();
         let bucket = "arn:aws:s3:::b";

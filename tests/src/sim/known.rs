@@ -5,12 +5,6 @@
 /// Which known faults happen all the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
-    /// A cleanup freezes between its fence and its `rename`. Its successor finds no copy and the
-    /// original in its place, says that the copy is lost, and only then the late `rename` takes
-    /// the original into the trash. The row is parked, the timer handles stored rows only, and
-    /// transfer finds no original: a person is asked for a file that lies in the trash. Told by
-    /// `late_move_after_the_loss`.
-    pub(crate) moves_come_late: bool,
     /// An original that lies in the trash cannot be put back, because another file has its path,
     /// and the copy is gone. Cleanup takes its *own* entry for one that a predecessor moved late
     /// and refuses as `interrupted`, for ever, where a person should be asked. Told by
@@ -21,13 +15,11 @@ pub(crate) struct Known {
 impl Known {
     /// None of them.
     pub(crate) const SPARED: Self = Self {
-        moves_come_late: false,
         taken_paths_interrupt: false,
     };
 
     /// All of them.
     pub(crate) const ALL: Self = Self {
-        moves_come_late: true,
         taken_paths_interrupt: true,
     };
 }

@@ -191,6 +191,7 @@ fn judge_one(world: &World, subject: &Subject) -> Option<String> {
     };
     let state = row.state.as_str();
     match for_person {
+        Some(ParkReason::Interrupted) if is_known(world, row) => None,
         Some(reason) if explains(flaws, reason) => kept_from_going_on(world, row, subject, reason),
         Some(reason) => Some(format!(
             "I6 {key} is {state} ({reason}); its flaws: {flaws:?}"

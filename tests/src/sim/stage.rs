@@ -7,7 +7,7 @@ use recording::{AccountId, Destination, DestinationOwner, RefusalReason, S3Bucke
 use super::bucket::Bucket;
 use super::dice::Dice;
 use super::process::{Process, Role};
-use super::producer::{Oddity, Producer, subject};
+use super::producer::{Oddity, Producer, completed, subject};
 use super::truth::Flaw;
 use super::world::World;
 
@@ -218,13 +218,18 @@ fn share_path(
 
 /// Messages that nobody should believe, with what they are refused for.
 pub(crate) fn bad_events(world: &mut World) {
-    let path = r#"{"specversion":"1.0","id":"e","source":"s","type":"callferry.recording.completed.v1","data":{"recording_id":"bad","account_id":"acme","interaction_id":"c","kind":"call","media_type":"audio/wav","started_at":"2026-11-22T09:58:00Z","completed_at":"2026-11-22T09:59:00Z","original":{"path":"beta/2026/11/22/rec-0.wav","size_bytes":3}}}"#;
+    let mut dice = Dice::new(2);
+    let stranger = subject(&mut dice, "acme", 99);
+    let elsewhere = "beta/2026/11/22/rec-0.wav";
+    let path = stranger.map(|one| completed(&one, elsewhere, 3, None));
+    let path = path.unwrap_or_default();
+    let path = String::from_utf8_lossy(&path);
     let rows = [
         ("{", RefusalReason::NotJson),
         ("[]", RefusalReason::WrongField),
         (r#"{"specversion":"1.0"}"#, RefusalReason::MissingField),
         (r#"{"a":1,"a":2}"#, RefusalReason::DuplicateKey),
-        (path, RefusalReason::UnsafePath),
+        (&path, RefusalReason::UnsafePath),
     ];
     for (text, reason) in rows {
         if world.dice.below(3) == 0 {

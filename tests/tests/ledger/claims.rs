@@ -302,7 +302,10 @@ async fn stored_and_released_recordings_answer_a_claim_as_they_were_proven() {
         }
     }
     world
-        .force(&event.key, "state = 'expired', expired_at = now()")
+        .force(
+            &event.key,
+            "state = 'expired', expired_at = now(), due_at = null, due_queue = null",
+        )
         .await;
     assert!(matches!(
         world.catalog.claim(&event).await.unwrap(),

@@ -37,7 +37,8 @@ async fn one_in_each_state(world: &World) -> Vec<(&'static str, RecordingKey)> {
             released.unwrap();
         }
         if state == "expired" {
-            world.force(&key, "state = 'expired'").await;
+            let expired = "state = 'expired', due_at = null, due_queue = null";
+            world.force(&key, expired).await;
         }
         rows.push((state, key));
     }

@@ -73,13 +73,13 @@ async fn parked_and_repaired(
 async fn a_wrong_external_id_parks_and_drains_by_itself_after_the_repair() -> Result<()> {
     let break_it = |platform: &Platform, arn: &str| {
         platform.lab.change_role(arn, |role| {
-            role.external_id = Some("somebody-else's".into())
+            role.external_id = Some("somebody-else's".into());
         });
     };
     let repair = |platform: &Platform, arn: &str, external_id: &str| {
         let external_id = Some(external_id.to_owned());
         platform.lab.change_role(arn, |role: &mut Role| {
-            role.external_id = external_id.clone()
+            role.external_id.clone_from(&external_id);
         });
     };
     parked_and_repaired("external-id", "role_not_assumable", break_it, repair, false).await

@@ -17,14 +17,18 @@ async fn every_recording_arrives_byte_identical_is_acknowledged_and_leaves_stagi
         .set("CALLFERRY_PART_SIZE_BYTES", (5 << 20).to_string());
     let sizes = [0, 1, 480_000, 5 << 20, (5 << 20) + 1, 23 << 20];
     for (number, size) in sizes.into_iter().enumerate() {
-        let load = Setting::load(if size == 480_000 { 40 } else { 2 }, size, number as u64);
+        let load = Setting::load(
+            if size == 480_000 { 40 } else { 2 },
+            size,
+            u64::try_from(number)?,
+        );
         produce.extend(load.stage(&setting.platform)?);
     }
     setting
         .start(&["transfer", "transfer", "cleanup", "housekeeping"])
         .await?;
     Setting::load(0, 0, 0).publish(&setting.platform).await?;
-    load::until_released(&setting.platform, produce.len() as u64, LONG).await?;
+    load::until_released(&setting.platform, u64::try_from(produce.len())?, LONG).await?;
     setting.stop().await?;
     let differences = load::differences(&setting.platform, &produce, Some(&witness)).await?;
     assert_eq!(differences, Vec::<String>::new());
@@ -39,7 +43,7 @@ async fn publishing_again_changes_nothing_and_one_process_can_do_it_all() -> Res
     load.publish(&setting.platform).await?;
     load.publish(&setting.platform).await?;
     setting.start(&["all"]).await?;
-    load::until_released(&setting.platform, produce.len() as u64, LONG).await?;
+    load::until_released(&setting.platform, u64::try_from(produce.len())?, LONG).await?;
     let row = setting
         .shown("acme", "rec-7-00000")
         .await?

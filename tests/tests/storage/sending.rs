@@ -3,10 +3,10 @@
 use recording::{ParkReason, SendFault, Sha256};
 
 use super::setting::{BUCKET, Setting, Wish, noise, refused, sent, unclear};
-use callferry_tests::s3::{Fault, FaultRule, Operation};
+use callferry_tests::s3::{Fault, FaultRule, Operation, Quirks};
 
 #[tokio::test]
-async fn a_small_original_arrives_byte_for_byte_in_one_request() {
+async fn a_small_original_arrives_byte_for_byte_in_one_put() {
     let it = Setting::start().await;
     for (recording, size) in [("empty", 0), ("one", 1), ("usual", 480_000)] {
         let bytes = noise(size, 3);
@@ -24,7 +24,8 @@ async fn a_small_original_arrives_byte_for_byte_in_one_request() {
         );
         assert_eq!(object.metadata["callferry-recording"], recording);
     }
-    assert_eq!(it.lab.count(Operation::PutObject), 3);
+    // The very first is put once more, to see that the store refuses it.
+    assert_eq!(it.lab.count(Operation::PutObject), 4);
     assert_eq!(it.lab.count(Operation::HeadObject), 3);
     assert_eq!(
         it.lab.count(Operation::AssumeRole),
@@ -39,6 +40,20 @@ async fn what_is_at_the_key_is_never_overwritten() {
     let it = Setting::start().await;
     sent(it.send("rec", b"first").await);
     unclear(it.send("rec", b"second").await);
+    assert_eq!(it.stored("rec").unwrap(), b"first");
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_the_condition_is_refused_before_it_can_overwrite_anything() {
+    let it = Setting::start().await;
+    let quirks = Quirks {
+        ignores_conditions: true,
+        ..Quirks::default()
+    };
+    it.lab.set_quirks(BUCKET, quirks);
+    let fault = refused(it.send("rec", b"first").await);
+    assert_eq!(fault.reason, ParkReason::DestinationRefused);
+    assert!(fault.detail.contains("If-None-Match"), "{fault}");
     assert_eq!(it.stored("rec").unwrap(), b"first");
 }
 

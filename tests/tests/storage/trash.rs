@@ -128,6 +128,10 @@ fn is_down<T>(found: &Result<T, StagingFault>) -> bool {
     matches!(found, Err(StagingFault::Unavailable(_)))
 }
 
+fn is_refused<T>(found: &Result<T, StagingFault>) -> bool {
+    matches!(found, Err(StagingFault::Unreadable(_)))
+}
+
 #[tokio::test]
 async fn an_original_goes_by_way_of_the_trash() {
     let it = Case::new().await;
@@ -164,12 +168,14 @@ async fn an_original_goes_by_way_of_the_trash() {
 async fn only_the_permission_for_this_entry_deletes_it() {
     let it = Case::new().await;
     let entry = it.moved(1).await;
-    assert!(is_down(
+    assert!(is_refused(
         &it.trash.unlink(entry.clone(), it.permission(2)).await
     ));
     let mut foreign = entry.clone();
     foreign.key.recording_id = "other".parse().unwrap();
-    assert!(is_down(&it.trash.unlink(foreign, it.permission(1)).await));
+    assert!(is_refused(
+        &it.trash.unlink(foreign, it.permission(1)).await
+    ));
     assert_eq!(read(&it.in_trash(1)), BYTES);
     // Somebody with the run of the file system swapped what lies in the trash.
     std::fs::write(it.in_trash(1), b"RIFF another call..").unwrap();
@@ -177,7 +183,7 @@ async fn only_the_permission_for_this_entry_deletes_it() {
         it.trash.is_the_copied(&entry, &it.permission(1)).await,
         Ok(false)
     );
-    assert!(is_down(&it.trash.unlink(entry, it.permission(1)).await));
+    assert!(is_refused(&it.trash.unlink(entry, it.permission(1)).await));
     assert!(it.in_trash(1).exists());
 }
 

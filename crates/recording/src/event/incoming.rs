@@ -277,13 +277,13 @@ fn attributes(data: &Object) -> Result<BTreeMap<String, String>, Refusal> {
 
 fn stored(data: &Object) -> Result<StoredAnnouncement, Refusal> {
     let receipt = data.get("receipt").ok_or_else(|| missing("receipt"))?;
-    // A year that the ledger cannot keep must not get as far as the ledger.
-    if let Some(stored_at) = receipt.get("stored_at").and_then(Value::as_str) {
-        instant("receipt.stored_at", stored_at)?;
-    }
     // Serde's own text would repeat the body.
     let receipt: Receipt = serde_json::from_value(receipt.clone())
         .map_err(|_| wrong("receipt", "must be a receipt as this service writes it"))?;
+    // A year that the ledger cannot keep must not get as far as the ledger.
+    if !(1..=9999).contains(&receipt.stored_at.year()) {
+        return Err(wrong("receipt", "stored_at must be in the years 1 to 9999"));
+    }
     Ok(StoredAnnouncement {
         key: key(data)?,
         receipt,

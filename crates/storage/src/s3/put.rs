@@ -54,6 +54,7 @@ impl Bucket {
         ask.repeat = Repeat::Answered;
         match self.exchange(&ask).await {
             Ok(_) => {
+                ask.progress = None;
                 self.prove_creates_only(&ask).await?;
                 Ok(SendOutcome::Sent(digests))
             }

@@ -43,11 +43,20 @@ fn event(account: &str, id: &str, path: &str, size: usize, sha256: Option<&str>)
         }
     });
     if let Some(sha256) = sha256 {
-        event["data"]["original"]["sha256"] = json!(sha256);
+        let original = event
+            .pointer_mut("/data/original")
+            .and_then(Value::as_object_mut);
+        if let Some(original) = original {
+            original.insert("sha256".to_owned(), json!(sha256));
+        }
     }
     event
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of oddities, one paragraph each"
+)]
 pub(crate) async fn stage_and_publish(
     platform: &Platform,
     staged: &[Staged],
@@ -178,7 +187,9 @@ async fn is_settled(platform: &Platform, end: End) -> Result<bool> {
     match end {
         End::Quarantine(reason) => {
             let listed = platform.json(&["quarantine", "list"]).await?;
-            Ok(rows(&listed).iter().any(|row| row["reason"] == reason))
+            Ok(rows(&listed)
+                .iter()
+                .any(|row| text(row, "/reason") == Some(reason)))
         }
         End::Parked(id, reason) => {
             let args = ["recording", "show", "--account", "acme", id, "--json"];
@@ -187,14 +198,13 @@ async fn is_settled(platform: &Platform, end: End) -> Result<bool> {
                 return Ok(false);
             }
             let shown = shown.json()?;
-            let row = if shown.is_array() {
-                shown[0].clone()
-            } else {
-                shown
-            };
-            Ok(row["state"] == "parked" && row["reason"] == reason)
+            Ok(text(&shown, "/state") == Some("parked") && text(&shown, "/reason") == Some(reason))
         }
     }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
 }
 
 /// The rows of a listing, whether it is an array or an object that holds one.

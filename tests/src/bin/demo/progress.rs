@@ -54,7 +54,11 @@ pub(crate) async fn follow(platform: &Platform, staged: usize, limit: Duration) 
     let mut last = (0, 0, 0);
     loop {
         let status = platform.json(&["status"]).await?;
-        let count = |state: &str| status["recordings"][state].as_u64().unwrap_or(0);
+        let recordings = status.get("recordings");
+        let count = |state: &str| {
+            let n = recordings.and_then(|states| states.get(state)?.as_u64());
+            n.unwrap_or(0)
+        };
         let released = count("released");
         let stored = released + count("stored");
         let known = stored + count("staged");

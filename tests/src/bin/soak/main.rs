@@ -27,8 +27,10 @@ use crate::usage::Usage;
 
 /// Many recordings through a fleet of real processes.
 #[derive(Clone, Debug, Parser)]
-#[command(after_help = "Examples:\n  soak --recordings 2000\n  \
-    soak --recordings 2000 --latency-ms 700 --prefetch 16 --kill-every-s 2 --kills 30 --break-servers")]
+#[command(
+    after_help = "Examples:\n  soak --recordings 2000\n  soak --recordings 2000 --latency-ms 700 \
+    --prefetch 16 --kill-every-s 2 --kills 30 --break-servers"
+)]
 struct Args {
     /// Recordings over all accounts.
     #[arg(long, default_value_t = 2000)]
@@ -263,14 +265,9 @@ async fn report_kills(platform: &Platform, kills: &Kills) -> Result<()> {
     let shown = platform
         .json(&["recording", "show", "--account", account, recording])
         .await?;
-    let shown = if shown.is_array() {
-        shown[0].clone()
-    } else {
-        shown
-    };
-    for row in shown["history"].as_array().into_iter().flatten() {
-        let text = |field: &str| row[field].as_str().unwrap_or("-").to_owned();
-        let Value::Object(_) = row else { continue };
+    let history = shown.get("history").and_then(Value::as_array);
+    for row in history.into_iter().flatten() {
+        let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or("-");
         let (at, from, to, by) = (text("at"), text("from"), text("to"), text("by"));
         println!("  {at}  {from} → {to}  by {by}: {}", text("why"));
     }

@@ -69,9 +69,6 @@ fn move_in(world: &mut World, path: &str, entry: &TrashEntry) -> Result<Shift, S
             | StagingFault::Changed => Err(fault),
         };
     }
-    if !world.known.moves_come_late && !oracle::is_live(world, &entry.key, entry.token) {
-        return Err(stale());
-    }
     let name = (entry.key.clone(), entry.token);
     if world.files.trash.contains_key(&name) {
         return Ok(Shift::Taken);

@@ -1,3 +1,5 @@
+//! Sessions: one renewal for many askers, stale ones served, denials remembered.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The table of refusals.
+
 use recording::{Class, ParkReason};
 
 use super::{Meaning, Refusal};
