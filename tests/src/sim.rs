@@ -15,7 +15,6 @@ mod broker;
 mod bucket;
 mod call;
 mod dice;
-mod known;
 mod ledger;
 mod mix;
 mod mutant;

@@ -202,23 +202,9 @@ fn an_original_that_is_moved_after_its_copy_was_called_lost_is_put_back() {
     sound(&late_move_after_the_loss().unwrap());
 }
 
-/// A fault that the roles are known not to survive, so that drawn runs leave it out.
-#[track_caller]
-fn known(report: &Report, promise: &str) {
-    let text = report.describe(TAIL);
-    let broken = report.violations.iter().any(|one| one.contains(promise));
-    assert!(
-        broken,
-        "mended? then assert that it is sound, and delete it in sim/known.rs:\n{text}"
-    );
-}
-
 #[test]
-fn known_an_original_whose_path_is_taken_is_refused_for_ever() {
-    known(
-        &taken_path().unwrap(),
-        "this never ends: acme/rec-0 is refused (interrupted)",
-    );
+fn an_original_that_cannot_be_put_back_waits_for_a_person() {
+    sound(&taken_path().unwrap());
 }
 
 /// The first seed that catches a mutant.

@@ -29,9 +29,6 @@ struct Arguments {
     /// Remove one rule of the protocol.
     #[arg(long)]
     mutant: Option<Mutant>,
-    /// Let faults happen too that the roles are known not to survive.
-    #[arg(long)]
-    known: bool,
     /// Go on after a broken promise, and list all broken seeds at the end.
     #[arg(long)]
     keep_going: bool,
@@ -74,7 +71,6 @@ fn one(arguments: &Arguments, seed: u64, out: &mut impl Write) -> Result<ExitCod
         seed,
         mutant: arguments.mutant,
         trace: arguments.trace,
-        known: arguments.known,
     })?;
     write!(out, "{}", report.describe(usize::MAX))?;
     for row in &report.rows {
@@ -102,7 +98,6 @@ fn many(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode> {
             seed,
             mutant: arguments.mutant,
             trace: false,
-            known: arguments.known,
         };
         let report = run(options)?;
         done += 1;

@@ -12,7 +12,6 @@ use tokio::time::sleep;
 use super::bucket::customer_acts;
 use super::call::{Call, End};
 use super::dice::Dice;
-use super::known::Known;
 use super::mix::Mix;
 use super::mutant::Mutant;
 use super::process::supervise;
@@ -37,8 +36,6 @@ pub struct Options {
     pub mutant: Option<Mutant>,
     /// Whether every request is written down.
     pub trace: bool,
-    /// Whether faults that the roles are known not to survive happen too.
-    pub known: bool,
 }
 
 /// What came of it.
@@ -112,9 +109,6 @@ pub fn run(options: Options) -> std::io::Result<Report> {
         let (flights, arriving) = unbounded_channel();
         let mut world = World::new(dice, mix, flights, options.trace);
         world.mutate(options.mutant);
-        if options.known {
-            world.known = Known::ALL;
-        }
         stage::processes(&mut world);
         let later = stage::accounts(&mut world);
         let producers = stage::producers(&mut world, later);
@@ -133,7 +127,6 @@ pub(crate) fn tell(told: Told) -> std::io::Result<Report> {
         let (flights, arriving) = unbounded_channel();
         let mut world = World::new(Dice::new(0), mix, flights, told.trace);
         world.script = told.script;
-        world.known = Known::ALL;
         world.calm = true;
         stage::processes(&mut world);
         let producers = stage::one(&mut world, told.oddity);

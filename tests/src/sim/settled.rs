@@ -31,7 +31,7 @@ pub(crate) fn going_on(world: &World) -> Vec<String> {
         }
     }
     for (key, row) in &world.ledger.rows {
-        if let Some(why) = unfinished(row).filter(|_| !is_known(world, row)) {
+        if let Some(why) = unfinished(row) {
             going.push(format!("{key} {why}"));
         }
         if !row.owed.is_empty() {
@@ -69,16 +69,6 @@ fn unfinished(row: &Row) -> Option<String> {
         }
         State::Expired => None,
     }
-}
-
-/// Whether a row is refused as interrupted because its path is taken, for ever.
-fn is_known(world: &World, row: &Row) -> bool {
-    let key = &row.announced.key;
-    let interrupted = row.refused.map(|(reason, _)| reason) == Some(ParkReason::Interrupted);
-    let path = row.announced.original.path.as_str();
-    let in_trash = world.files.trash.keys().any(|(one, _)| one == key);
-    let taken = in_trash && world.files.paths.contains_key(path);
-    !world.known.taken_paths_interrupt && interrupted && taken
 }
 
 /// Whether the world knows why a person is asked.
@@ -191,7 +181,6 @@ fn judge_one(world: &World, subject: &Subject) -> Option<String> {
     };
     let state = row.state.as_str();
     match for_person {
-        Some(ParkReason::Interrupted) if is_known(world, row) => None,
         Some(reason) if explains(flaws, reason) => kept_from_going_on(world, row, subject, reason),
         Some(reason) => Some(format!(
             "I6 {key} is {state} ({reason}); its flaws: {flaws:?}"

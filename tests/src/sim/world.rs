@@ -17,7 +17,6 @@ use super::broker::Broker;
 use super::bucket::Bucket;
 use super::call::{Call, End, Fate, Port};
 use super::dice::Dice;
-use super::known::Known;
 use super::ledger::Rows;
 use super::mix::Mix;
 use super::mutant::Mutant;
@@ -54,8 +53,6 @@ pub(crate) struct World {
     pub(crate) mutant: Option<Mutant>,
     /// What must go wrong, and when.
     pub(crate) script: Vec<Rule>,
-    /// Which known faults happen all the same.
-    pub(crate) known: Known,
     /// No more faults: what is left must come right by itself.
     pub(crate) calm: bool,
     /// The run is over: nothing happens any more.
@@ -101,7 +98,6 @@ impl World {
             mix,
             mutant: None,
             script: Vec::new(),
-            known: Known::SPARED,
             calm: false,
             over: false,
             seq: 0,
