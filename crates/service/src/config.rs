@@ -183,6 +183,13 @@ impl Config {
             // While one connection works, another must be left to answer the probe.
             ("database_pool_size", wide(self.database_pool_size), 2),
             ("worker_threads", threads, 1),
+            // Without a pause these would repeat the same work in every tick.
+            ("drive.unacknowledged_s", self.drive.unacknowledged_s, 1),
+            ("drive.unreleased_s", self.drive.unreleased_s, 1),
+            ("drive.redrive_s", self.drive.redrive_s, 1),
+            ("drive.redrive_cap_s", self.drive.redrive_cap_s, 1),
+            ("drive.unannounced_s", self.drive.unannounced_s, 1),
+            ("drive.trash_every_s", self.drive.trash_every_s, 1),
         ] {
             if value < least {
                 let message = format!("`{key}` is {value}: at least {least}");
