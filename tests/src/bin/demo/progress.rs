@@ -67,7 +67,9 @@ pub(crate) async fn follow(platform: &Platform, staged: usize, limit: Duration) 
             bars.show(known, stored, released);
         }
         if released >= total {
-            bars.released.finish();
+            for bar in [&bars.known, &bars.stored, &bars.released] {
+                bar.finish();
+            }
             return Ok(());
         }
         if began.elapsed() > limit {
