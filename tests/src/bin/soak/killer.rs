@@ -12,8 +12,8 @@ use crate::Args;
 pub(crate) struct Kills {
     /// Processes killed.
     pub(crate) killed: u32,
-    /// Those that held a lease: they counted a transfer in flight and were frozen, asked no more,
-    /// and killed in that moment.
+    /// Those that held a lease: their own `/metrics` counted a transfer in flight, which begins
+    /// with the claim, and the kill followed at once.
     pub(crate) hits: u32,
 }
 
