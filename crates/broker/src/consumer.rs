@@ -29,7 +29,7 @@ use crate::health::{ConsumerHealth, ConsumerState};
 use crate::pace::Pace;
 use crate::publisher::Publisher;
 use crate::session::Session;
-use crate::stats::{BrokerStats, count};
+use crate::stats::BrokerStats;
 use handling::Handling;
 use subscription::{End, Subscription};
 
@@ -120,12 +120,10 @@ impl Consumer {
         stop: &CancellationToken,
     ) -> End {
         let opened = Instant::now();
-        count(&self.stats.sessions_opened);
+        self.stats.session_opened();
         let mut subscription = Subscription::new(self, session, handling);
         let end = subscription.run(stop).await;
-        if let End::Lost(_) = end {
-            count(&self.stats.sessions_lost);
-        }
+        self.stats.session_ended(matches!(end, End::Lost(_)));
         subscription.close().await;
         pace.ended(opened);
         end

@@ -8,6 +8,10 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct BrokerStats {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)+
+            /// Deliveries in hand that are not settled, now.
+            pub(crate) unsettled: AtomicU64,
+            /// Whether there is a session at present.
+            pub(crate) live: AtomicBool,
             /// Whether the broker blocks publishing at present.
             pub(crate) blocked: AtomicBool,
         }
@@ -16,6 +20,10 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct BrokerCounts {
             $($(#[$doc])* pub $name: u64,)+
+            /// Deliveries in hand that are not settled, now.
+            pub unsettled: u64,
+            /// Whether there is a session at present.
+            pub live: bool,
             /// Whether the broker blocks publishing at present.
             pub blocked: bool,
         }
@@ -26,6 +34,8 @@ macro_rules! counters {
             pub fn snapshot(&self) -> BrokerCounts {
                 BrokerCounts {
                     $($name: self.$name.load(Ordering::Relaxed),)+
+                    unsettled: self.unsettled.load(Ordering::Relaxed),
+                    live: self.live.load(Ordering::Relaxed),
                     blocked: self.blocked.load(Ordering::Relaxed),
                 }
             }
@@ -62,6 +72,30 @@ counters! {
     publishes_unconfirmed,
     /// Messages for which there was no session, or whose session ended.
     publishes_disconnected,
+}
+
+impl BrokerStats {
+    /// A session began.
+    pub(crate) fn session_opened(&self) {
+        count(&self.sessions_opened);
+        self.live.store(true, Ordering::Relaxed);
+    }
+
+    /// It ended, and with it everything that holds within it. `lost`: nobody asked it to.
+    pub(crate) fn session_ended(&self, lost: bool) {
+        self.live.store(false, Ordering::Relaxed);
+        self.blocked.store(false, Ordering::Relaxed);
+        self.unsettled.store(0, Ordering::Relaxed);
+        if lost {
+            count(&self.sessions_lost);
+        }
+    }
+
+    /// So many deliveries are in hand.
+    pub(crate) fn unsettled(&self, deliveries: usize) {
+        let deliveries = u64::try_from(deliveries).unwrap_or(u64::MAX);
+        self.unsettled.store(deliveries, Ordering::Relaxed);
+    }
 }
 
 /// One more.

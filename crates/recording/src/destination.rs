@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::AccountId;
+use crate::{AccountId, Secret};
 
 /// Whose destination it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,15 +48,122 @@ pub struct S3Bucket {
     pub expected_owner: Option<String>,
 }
 
+/// How to reach and write to an Azure Blob container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct AzureContainer {
+    /// The storage account.
+    pub storage_account: String,
+    /// The container's name.
+    pub container: String,
+    /// The blob service's URL where it is not Azure's own for the storage account, without the
+    /// container and without a slash at its end: a sovereign cloud's, or an emulator's, which
+    /// names the storage account in its path.
+    pub endpoint: Option<String>,
+    /// What leads every key, without slashes at its ends; empty for none.
+    pub prefix: String,
+    /// Who we are there.
+    pub identity: AzureIdentity,
+}
+
+/// Who we are to a storage account. Shown without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "identity", rename_all = "snake_case")]
+pub enum AzureIdentity {
+    /// The storage account's key. It never signs a request itself: each purpose has a short
+    /// service SAS of its own, made from it.
+    AccessKey {
+        /// The key, in base64.
+        #[serde(skip)]
+        access_key: Secret,
+    },
+    /// A shared access signature that the customer made. Never given out.
+    Sas {
+        /// The query string, without a question mark.
+        #[serde(skip)]
+        sas_token: Secret,
+    },
+    /// An application in the customer's directory, which gets Entra tokens by its secret.
+    ServicePrincipal {
+        /// The directory.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// Its secret.
+        #[serde(skip)]
+        client_secret: Secret,
+    },
+}
+
+impl AzureIdentity {
+    /// The word in the ledger and on the command line.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::AccessKey { .. } => "access_key",
+            Self::Sas { .. } => "sas",
+            Self::ServicePrincipal { .. } => "service_principal",
+        }
+    }
+
+    /// Its secret.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Self::AccessKey { access_key } => access_key,
+            Self::Sas { sas_token } => sas_token,
+            Self::ServicePrincipal { client_secret, .. } => client_secret,
+        }
+    }
+}
+
+/// Which cloud, and what there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "cloud", rename_all = "snake_case")]
+pub enum Store {
+    /// An S3 bucket.
+    S3(S3Bucket),
+    /// An Azure Blob container.
+    Azure(AzureContainer),
+}
+
+impl Store {
+    /// What leads every key besides the account, without slashes at its ends.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::S3(s3) => &s3.prefix,
+            Self::Azure(azure) => &azure.prefix,
+        }
+    }
+
+    /// The bucket, or the storage account and container, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::S3(s3) => s3.bucket.clone(),
+            Self::Azure(azure) => format!("{}/{}", azure.storage_account, azure.container),
+        }
+    }
+
+    /// Where it is, as the beginning of a URL that carries no credential.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::S3(_) => format!("s3://{}", self.name()),
+            Self::Azure(_) => format!("az://{}", self.name()),
+        }
+    }
+}
+
 /// One revision, as a recording is pinned to it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// Whose it is.
     pub owner: DestinationOwner,
     /// Identifies the revision; unique over all owners and never reused.
     pub revision: i64,
     /// How to reach it.
-    pub s3: S3Bucket,
+    pub store: Store,
     /// The external id that we minted for the owner and that every AssumeRole carries.
     pub external_id: Option<String>,
     /// Whether `{account_id}/` leads the key: always in the platform default, and wherever two
@@ -74,8 +181,8 @@ impl Destination {
             prefix.push_str(account.as_str());
             prefix.push('/');
         }
-        if !self.s3.prefix.is_empty() {
-            prefix.push_str(&self.s3.prefix);
+        if !self.store.prefix().is_empty() {
+            prefix.push_str(self.store.prefix());
             prefix.push('/');
         }
         prefix

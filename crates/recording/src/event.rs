@@ -28,8 +28,9 @@ pub(crate) const CLEANUP_DUE: &str = "callferry.cleanup.due.v1";
 /// A message of ours or for us, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// `recording.completed`: a recording is complete in staging.
-    Completed(Box<Announced>),
+    /// `recording.completed`: a recording is complete in staging; and when that was said, if it
+    /// was (the event's own time).
+    Completed(Box<Announced>, Option<DateTime<Utc>>),
     /// `recording.stored`: a copy is proven.
     Stored(Box<StoredAnnouncement>),
     /// `transfer.due`: the ledger says that a transfer should go on.

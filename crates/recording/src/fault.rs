@@ -24,7 +24,9 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident $word:literal $class:ident $hint:literal,)+) => {
         /// Why a recording is parked, or why its release is refused: a closed set, the same
         /// words in the ledger, in events, on the command line and in metrics.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+        )]
         #[serde(rename_all = "snake_case")]
         pub enum ParkReason {
             $($(#[$doc])* $name,)+
@@ -62,6 +64,12 @@ reasons! {
     /// The role cannot be assumed: gone, wrong trust policy, or wrong external id.
     RoleNotAssumable "role_not_assumable" Destination
         "the role's trust policy must name our identity and the account's external id",
+    /// The destination does not accept our key, SAS or secret: wrong, expired or revoked.
+    CredentialRefused "credential_refused" Destination
+        "set the destination anew with a valid key, SAS or secret",
+    /// A secret of the destination cannot be decrypted here.
+    SecretLocked "secret_locked" Transient
+        "put the key named in the detail back into the key ring of every process",
     /// The destination denied the request.
     AccessDenied "access_denied" Destination
         "the role or bucket policy must allow the request named in the detail",

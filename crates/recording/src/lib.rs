@@ -19,11 +19,14 @@ mod ports;
 mod proof;
 mod receipt;
 mod refusal;
+mod secret;
 mod settlement;
 mod staging_path;
 mod strict_json;
 
-pub use destination::{Destination, DestinationOwner, S3Bucket};
+pub use destination::{
+    AzureContainer, AzureIdentity, Destination, DestinationOwner, S3Bucket, Store,
+};
 pub use digest::{Crc64Nvme, Digests, MalformedDigest, Sha256};
 pub use event::{
     Announced, AnnouncedOriginal, Due, Incoming, MAX_EVENT_BYTES, Outgoing, Route,
@@ -38,17 +41,22 @@ pub use lifecycle::{
 };
 pub use object::{ObjectKey, extension, object_key, object_metadata, safe_media_type};
 pub use ports::bucket::{
-    Begun, Look, Lookers, Outbound, Progress, SendFault, SendOutcome, Writers,
+    Leftovers, Look, Lookers, OpenUpload, Outbound, Part, Progress, SendFault, SendOutcome, Upload,
+    UploadLog, Writers,
 };
 pub use ports::clock::Clock;
+pub use ports::isolation::{ChildEnd, Isolation};
 pub use ports::ledger::{
-    Advance, Announcement, Claimed, Granted, Happened, Ledger, Note, Parking, QuarantineEntry,
-    Queued, ReleaseClaim, ReleaseGranted, ReleaseRefusal, Requeue,
+    Advance, Announcement, Claimed, Granted, Happened, KnownUpload, Ledger, Note, Parking,
+    QuarantineEntry, Queued, ReleaseClaim, ReleaseGranted, ReleaseRefusal, Requeue, Sweep,
 };
+pub use ports::meter::{Cloud, Meter, NoMeter, Operation, RequestResult};
 pub use ports::publisher::{Publisher, Queue};
+pub use ports::reading::{LedgerReading, Tally};
 pub use ports::staging::{Moved, Original, Originals, Trash, TrashEntry};
-pub use proof::{Expected, FirstLook, Mismatch, Observed, Verified};
+pub use proof::{Block, CheckedWrite, Expected, FirstLook, Mismatch, Observed, Verified};
 pub use receipt::{Location, Method, Receipt};
 pub use refusal::{Refusal, RefusalReason};
-pub use settlement::{Delivery, Handler, Probe, Settlement};
+pub use secret::{Locked, Secret};
+pub use settlement::{Delivery, HandOff, Handler, Probe, Settlement};
 pub use staging_path::{StagingPath, TRASH_DIRECTORY, UnsafePath};

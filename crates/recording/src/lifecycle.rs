@@ -17,12 +17,12 @@ use uuid::Uuid;
 
 use crate::proof::FirstLook;
 use crate::{
-    Announced, Crc64Nvme, Destination, Digests, Expected, Lease, Location, Method, ObjectKey,
+    Announced, Crc64Nvme, Destination, Digests, Expected, Lease, Location, ObjectKey,
     ParkReason, Receipt, RecordingKey, Verified, object_key,
 };
 
 /// The state's name, as the ledger, the command line and metrics spell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Claimed at least once; the copy is not proven yet.
@@ -137,6 +137,10 @@ pub struct Releasable {
 
 /// A row of the ledger, as [`Recording::recall`] takes it.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives from the row to the state, and is never kept"
+)]
 pub enum Record {
     /// A row in `staged`, or a parked one that was just claimed.
     Staged {
@@ -285,6 +289,7 @@ impl Staged {
             etag: proof.observed().etag.clone(),
             version_id: proof.observed().version_id.clone(),
             checksum: format!("crc64nvme:{}", digests.crc64nvme),
+            content_md5: proof.observed().content_md5.clone(),
             method: proof.method(),
             stored_at: now.trunc_subsecs(6),
         };
@@ -363,10 +368,12 @@ impl Stored {
                 sha256: self.receipt.sha256,
                 crc64nvme,
             },
+            sent: None,
             first_look: Some(FirstLook {
                 etag: self.receipt.etag.clone(),
                 version_id: self.receipt.version_id.clone(),
-                read_back: self.receipt.method == Method::ReadBack,
+                content_md5: self.receipt.content_md5.clone(),
+                method: self.receipt.method,
             }),
         })
     }

@@ -2,6 +2,9 @@
 
 pub(crate) mod bucket;
 pub(crate) mod clock;
+pub(crate) mod isolation;
 pub(crate) mod ledger;
+pub(crate) mod meter;
 pub(crate) mod publisher;
+pub(crate) mod reading;
 pub(crate) mod staging;

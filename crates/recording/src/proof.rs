@@ -10,6 +10,8 @@ use crate::{Announced, Crc64Nvme, Digests, Method};
 pub struct Expected {
     /// Size and digests of the original.
     pub digests: Digests,
+    /// For a first look at what this very claim sent: what the store checked while it took it.
+    pub sent: Option<CheckedWrite>,
     /// For a second look: what the first one saw, which lets a destination that reports no
     /// checksum still answer "unchanged since".
     pub first_look: Option<FirstLook>,
@@ -22,8 +24,31 @@ pub struct FirstLook {
     pub etag: String,
     /// The version then.
     pub version_id: Option<String>,
-    /// Whether the whole copy was read back and compared then.
-    pub read_back: bool,
+    /// The server's own digest of the content then, if it keeps one.
+    pub content_md5: Option<String>,
+    /// How the copy was proven then.
+    pub method: Method,
+}
+
+/// What a store said when it took a copy whose bytes it had checked against the CRC64 that came
+/// with them. It ties the object that a later look finds to that write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedWrite {
+    /// The entity tag that the write gave the object.
+    pub etag: String,
+    /// The server's own digest of the content, if it computed one.
+    pub content_md5: Option<String>,
+    /// The blocks that were committed, in order; `None` if it was sent whole.
+    pub blocks: Option<Vec<Block>>,
+}
+
+/// One block of a blob, as it was sent or as the store lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its id, as the store lists it.
+    pub id: String,
+    /// Its size.
+    pub size_bytes: u64,
 }
 
 /// What a destination reports of an object in a *new* request; never an answer to a write.
@@ -37,6 +62,10 @@ pub struct Observed {
     pub etag: String,
     /// Version, in a bucket that keeps versions.
     pub version_id: Option<String>,
+    /// The server's own digest of the content, opaque, if it keeps one.
+    pub content_md5: Option<String>,
+    /// The committed blocks, where the store has such and was asked.
+    pub blocks: Option<Vec<Block>>,
     /// Our metadata, names without the provider's prefix.
     pub metadata: BTreeMap<String, String>,
     /// Digests of the copy's bytes, where the caller read all of them back under this etag.
@@ -100,7 +129,10 @@ impl Expected {
     /// - the size must be equal and the object must name this recording, always;
     /// - a reported full-object CRC64NVME must be equal, and is enough;
     /// - without one, the bytes read back in this look must be equal;
-    /// - in a second look, an entity tag and version unchanged since a read-back are enough.
+    /// - or it is the very object that this claim wrote while the store checked its CRC64: same
+    ///   entity tag and content digest, and the committed blocks are those that were sent;
+    /// - in a second look, entity tag, version and content digest unchanged since such a first
+    ///   look are enough.
     ///
     /// # Errors
     /// [`Mismatch::NeedsReadBack`] asks for more evidence; every other mismatch is final for
@@ -125,15 +157,14 @@ impl Expected {
         if !names(&observed.metadata, announced) {
             return Err(Mismatch::Foreign);
         }
-        let unchanged = self.first_look.as_ref().is_some_and(|first| {
-            first.read_back
-                && first.etag == observed.etag
-                && first.version_id == observed.version_id
-        });
         let method = if observed.crc64nvme.is_some() {
             Method::ReportedChecksum
-        } else if observed.read_back.is_some() || unchanged {
+        } else if observed.read_back.is_some() {
             Method::ReadBack
+        } else if let Some(method) = self.as_written(&observed)? {
+            method
+        } else if let Some(method) = self.unchanged(&observed) {
+            method
         } else {
             return Err(Mismatch::NeedsReadBack);
         };
@@ -142,6 +173,40 @@ impl Expected {
             observed,
             method,
         })
+    }
+
+    /// Whether this is the object that this claim wrote, byte for byte as the store checked it.
+    ///
+    /// # Errors
+    /// It is, and yet its committed blocks are not those that were sent.
+    fn as_written(&self, observed: &Observed) -> Result<Option<Method>, Mismatch> {
+        let Some(sent) = &self.sent else {
+            return Ok(None);
+        };
+        if sent.etag != observed.etag || sent.content_md5 != observed.content_md5 {
+            return Ok(None);
+        }
+        match (&sent.blocks, &observed.blocks) {
+            (None, _) => Ok(Some(Method::SentChecksum)),
+            (Some(_), None) => Ok(None),
+            (Some(sent), Some(committed)) if sent == committed => Ok(Some(Method::BlockList)),
+            (Some(_), Some(_)) => Err(Mismatch::Content),
+        }
+    }
+
+    /// Whether nothing changed since a first look that proved the bytes.
+    fn unchanged(&self, observed: &Observed) -> Option<Method> {
+        let first = self.first_look.as_ref()?;
+        let same = first.etag == observed.etag
+            && first.version_id == observed.version_id
+            && first.content_md5 == observed.content_md5;
+        match first.method {
+            // A checksum that was reported once and is not any more is no second look.
+            Method::ReportedChecksum => None,
+            Method::SentChecksum | Method::BlockList | Method::ReadBack => {
+                same.then_some(first.method)
+            }
+        }
     }
 }
 

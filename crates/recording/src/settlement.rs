@@ -2,6 +2,8 @@
 //! return value is the settlement; a handler never sees the acker.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,6 +29,34 @@ pub struct Delivery {
     pub headers: BTreeMap<String, String>,
     /// The queue and reason of the first dead-lettering, if the broker dead-lettered it.
     pub dead_lettered: Option<(String, String)>,
+    /// For a handler that outlasts the broker's patience.
+    pub hand_off: HandOff,
+}
+
+/// Lets a handler have its delivery acked before it ends, once a *committed* row carries the
+/// obligation. What the handler returns in the end is then only counted.
+#[derive(Clone, Default)]
+pub struct HandOff(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl HandOff {
+    /// A hand-off that tells `tell`.
+    #[must_use]
+    pub fn new(tell: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self(Some(tell))
+    }
+
+    /// A committed row carries the obligation from here on. Calling it twice is calling it once.
+    pub fn carried_by_the_ledger(&self) {
+        if let Some(tell) = &self.0 {
+            tell();
+        }
+    }
+}
+
+impl fmt::Debug for HandOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandOff")
+    }
 }
 
 /// What the broker is told.

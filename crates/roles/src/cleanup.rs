@@ -27,7 +27,7 @@ use recording::{
     Publisher, Receipt, RecordingKey, Refusal, RefusalReason, ReleaseClaim, ReleaseGranted,
     ReleaseRefusal, Settlement, State, Trash, TrashEntry, decide, parse,
 };
-use telemetry::Metrics;
+use telemetry::{CleanupOutcome, Metrics};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -115,7 +115,7 @@ impl Cleanup {
         match parse(delivery) {
             Ok(Incoming::Stored(stored)) => self.drive(&stored.key, Some(&stored.receipt)).await,
             Ok(Incoming::CleanupDue(due)) => self.drive(&due.key, None).await,
-            Ok(Incoming::Completed(_) | Incoming::TransferDue(_)) => {
+            Ok(Incoming::Completed(..) | Incoming::TransferDue(_)) => {
                 let detail = "type: this queue carries acknowledgments only";
                 Ok(Settlement::Quarantine(Refusal::new(
                     RefusalReason::UnknownType,
@@ -138,17 +138,17 @@ impl Cleanup {
             .await?;
         let outcome = match claim {
             ReleaseClaim::Granted(granted) => return self.work(&granted).await,
-            ReleaseClaim::Waits => "waits",
-            ReleaseClaim::NotStored(..) => "not_stored",
+            ReleaseClaim::Waits => CleanupOutcome::Waits,
+            ReleaseClaim::NotStored(..) => CleanupOutcome::NotStored,
             // The ledger drives by key alone: without a row there is nothing to release.
-            ReleaseClaim::NoRow if receipt.is_none() => "no_row",
+            ReleaseClaim::NoRow if receipt.is_none() => CleanupOutcome::NoRow,
             ReleaseClaim::OtherReceipt | ReleaseClaim::NoRow => {
                 let detail = "receipt: the ledger has no such receipt; nothing is deleted for it";
                 let refusal = Refusal::new(RefusalReason::ReceiptUnknown, detail);
                 return Ok(Settlement::Quarantine(refusal));
             }
         };
-        self.ports.metrics.ended("cleanup", outcome);
+        self.ports.metrics.outcome(outcome);
         Ok(Settlement::Ack)
     }
 
@@ -199,8 +199,8 @@ impl Cleanup {
     async fn released(&self, granted: &ReleaseGranted, gone: Gone) -> Result<Settlement, Outage> {
         let key = &granted.stored.announced().key;
         let (how, outcome) = match gone {
-            Gone::Deleted => ("deleted", "released"),
-            Gone::Already => ("already gone", "already_gone"),
+            Gone::Deleted => ("deleted", CleanupOutcome::Released),
+            Gone::Already => ("already gone", CleanupOutcome::AlreadyGone),
         };
         let ledger = &self.ports.ledger;
         match self
@@ -209,10 +209,13 @@ impl Cleanup {
             .await?
         {
             Advance::Done(announcement) => {
+                let stored_at = granted.stored.receipt().stored_at;
+                let after = (announcement.at - stored_at).to_std().unwrap_or_default();
+                self.ports.metrics.acknowledgment_to_release(after);
                 if !announce(&*self.ports.publisher, &**ledger, &announcement).await {
                     self.ports.metrics.unconfirmed();
                 }
-                self.ports.metrics.ended("cleanup", outcome);
+                self.ports.metrics.outcome(outcome);
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
@@ -232,7 +235,7 @@ impl Cleanup {
             .await?
         {
             Advance::Done(()) => {
-                self.ports.metrics.ended("cleanup", "refused");
+                self.ports.metrics.outcome(CleanupOutcome::Refused);
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
@@ -256,7 +259,7 @@ impl Cleanup {
                 {
                     self.ports.metrics.unconfirmed();
                 }
-                self.ports.metrics.ended("cleanup", "copy_lost");
+                self.ports.metrics.outcome(CleanupOutcome::CopyLost);
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
@@ -265,7 +268,7 @@ impl Cleanup {
 
     fn overtaken(&self) -> Settlement {
         self.ports.metrics.lease_lost();
-        self.ports.metrics.ended("cleanup", "overtaken");
+        self.ports.metrics.outcome(CleanupOutcome::Overtaken);
         Settlement::Ack
     }
 
@@ -327,7 +330,7 @@ impl Cleanup {
             ReleaseClaim::Waits => return Ok(()),
             ReleaseClaim::OtherReceipt | ReleaseClaim::NoRow => {
                 tracing::error!(recording.key = %entry.key, "the trash holds what no row explains");
-                self.ports.metrics.ended("cleanup", "trash_unexplained");
+                self.ports.metrics.outcome(CleanupOutcome::TrashUnexplained);
                 return Ok(());
             }
         };
@@ -338,7 +341,7 @@ impl Cleanup {
                     recording.key = %entry.key, state = state.as_str(),
                     "the trash holds an original that is not waiting to go"
                 );
-                self.ports.metrics.ended("cleanup", "trash_unexplained");
+                self.ports.metrics.outcome(CleanupOutcome::TrashUnexplained);
                 return Ok(());
             }
         }
@@ -348,7 +351,7 @@ impl Cleanup {
             .staging(|| trash.put_back(entry, &path))
             .await?;
         tracing::warn!(recording.key = %entry.key, ?back, "an original is put back from the trash");
-        self.ports.metrics.ended("cleanup", "put_back");
+        self.ports.metrics.outcome(CleanupOutcome::PutBack);
         Ok(())
     }
 }
@@ -362,7 +365,7 @@ impl Handler for Cleanup {
             .unwrap_or_else(Outage::settlement);
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
-            self.ports.metrics.ended("cleanup", "refused_message");
+            self.ports.metrics.outcome(CleanupOutcome::RefusedMessage);
         }
         settlement
     }

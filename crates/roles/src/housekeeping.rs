@@ -1,18 +1,22 @@
 //! Housekeeping: drives on what the ledger says is due, so that nothing depends on a message.
 //!
 //! **What it does.** Each tick it sends private drives for due rows, publishes announcements that
-//! were not confirmed, and returns quarantined messages whose reason has passed.
+//! were not confirmed, and returns quarantined messages whose reason has passed. Beside the ticks
+//! it reads the ledger for the operators' gauges and sweeps open uploads that nobody needs.
 //!
 //! **Order of effects.** The ledger marks a row driven in the statement that finds it; a drive
 //! that is not confirmed clears the mark. A lost drive is due again by itself.
 //!
 //! **Retries.** The next tick. **Crashes.** Marks run out. **Shutdown.** Between two ticks.
 
+mod leftovers;
+mod reading;
+
 use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::{
-    Clock, Ledger, LedgerFault, Outgoing, Publisher, Queue, RecordingKey, Requeue, Route, due,
+    Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey, Requeue, Route, due,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -24,13 +28,16 @@ use crate::announce::announce;
 /// Announcements and requeues looked at in one tick.
 const BATCH: u32 = 200;
 
-/// What housekeeping reaches the outside through. It cannot touch originals or buckets.
+/// What housekeeping reaches the outside through. It cannot touch originals or objects: all that
+/// it can do in a bucket is to list and abort uploads that never became an object.
 #[derive(Clone)]
 pub struct HousekeepingPorts {
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The broker.
     pub publisher: Arc<dyn Publisher>,
+    /// Open uploads.
+    pub leftovers: Arc<dyn Leftovers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -50,8 +57,18 @@ impl Housekeeping {
         Self { ports, tuning }
     }
 
-    /// Ticks until `stop` fires. A ledger or broker that is down is logged once per change.
+    /// Does all of it until `stop` fires. A bucket that hangs or a slow reading keeps nobody from
+    /// driving on.
     pub async fn run(&self, stop: CancellationToken) {
+        futures::join!(
+            self.run_ticks(stop.clone()),
+            self.run_readings(stop.clone()),
+            self.run_sweeps(stop),
+        );
+    }
+
+    /// Ticks until `stop` fires. A ledger or broker that is down is logged once per change.
+    async fn run_ticks(&self, stop: CancellationToken) {
         let mut down = false;
         loop {
             let wait = retry::jittered(self.tuning.tick, self.tuning.jitter);
@@ -86,7 +103,11 @@ impl Housekeeping {
     }
 
     async fn drive(&self, queue: Queue) -> Result<(), LedgerFault> {
-        match self.ports.publisher.ready(queue).await {
+        let ready = self.ports.publisher.ready(queue).await;
+        self.ports
+            .metrics
+            .queue_ready(queue, ready.as_ref().ok().copied());
+        match ready {
             Ok(ready) if ready < self.tuning.ready_max => {}
             // Workers have enough to do, or the broker does not say: what is due stays due.
             Ok(_) => return Ok(()),
@@ -153,7 +174,10 @@ impl Housekeeping {
                 headers: Vec::new(),
             };
             match self.ports.publisher.publish(event).await {
-                Ok(()) => self.ports.ledger.requeued(id).await?,
+                Ok(()) => {
+                    self.ports.ledger.requeued(id).await?;
+                    self.ports.metrics.quarantine_returned();
+                }
                 Err(fault) => {
                     self.ports.metrics.unconfirmed();
                     tracing::debug!(quarantine.id = id, error = %fault, "not requeued yet");

@@ -60,7 +60,7 @@ fn entry(delivery: &Delivery) -> QuarantineEntry {
     let understood = parse(delivery);
     let by_body = match &understood {
         Ok(Incoming::Stored(_) | Incoming::CleanupDue(_)) => Queue::Cleanup,
-        Ok(Incoming::Completed(_) | Incoming::TransferDue(_)) | Err(_) => Queue::Transfer,
+        Ok(Incoming::Completed(..) | Incoming::TransferDue(_)) | Err(_) => Queue::Transfer,
     };
     let (reason, detail) = match (header(REASON_HEADER), dead, &understood) {
         (Some(word), _, _) => (
@@ -78,7 +78,7 @@ fn entry(delivery: &Delivery) -> QuarantineEntry {
         ),
     };
     let names = match &understood {
-        Ok(Incoming::Completed(announced)) => {
+        Ok(Incoming::Completed(announced, _)) => {
             let account = announced.key.account_id.to_string();
             Some((account, announced.original.path.to_string()))
         }
@@ -107,7 +107,7 @@ impl Handler for Intake {
                     reason = %entry.reason, detail = %entry.detail, queue = entry.queue.name(),
                     suspicious = entry.reason.is_suspicious(), "message quarantined"
                 );
-                self.ports.metrics.ended("intake", entry.reason.as_str());
+                self.ports.metrics.outcome(entry.reason);
                 Settlement::Ack
             }
             // There is no quarantine for the quarantine.

@@ -58,7 +58,9 @@ impl Keeper<'_> {
                 () = tokio::time::sleep_until(next.min(ends)) => {}
             }
             if let Some(progress) = bounds.progress {
-                let (bytes, waits) = (progress.bytes(), progress.waited());
+                // Reading anew what an earlier claim sent is on the way to the first new byte.
+                let bytes = progress.bytes().saturating_add(progress.resumed_bytes());
+                let waits = progress.waited();
                 if waits != seen_waits {
                     // Waiting for memory of our own is not the destination's time.
                     seen_waits = waits;

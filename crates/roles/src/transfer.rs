@@ -16,20 +16,26 @@
 //! ledger finds the row unacknowledged.
 //!
 //! **Shutdown.** The consumer lets handlers finish; when `hurry` fires, the lease is given back
-//! with the delivery.
+//! with the delivery. An upload in parts stays open, and the next claim goes on with it.
+//!
+//! **Patience of the broker.** A transfer that outlasts ten minutes hands its delivery off: the
+//! row carries the obligation, and the broker need not wait.
 
 mod attempt;
+mod isolate;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use recording::{
-    Advance, Announcement, Claimed, Clock, Delivery, Granted, Handler, Incoming, Ledger, Lookers,
-    Next, Note, Originals, Parking, Probe, Publisher, Recording, Refusal, RefusalReason,
-    Settlement, Stored, Writers, decide, parse, stored,
+    Advance, Announcement, Claimed, Clock, Delivery, Granted, HandOff, Handler, Incoming,
+    Isolation, Ledger, Lookers, Next, Note, Originals, Parking, Probe, Publisher, Recording,
+    RecordingKey, Refusal, RefusalReason, Settlement, Stored, Writers, decide, parse, stored,
 };
-use telemetry::{Metrics, Stage};
+use telemetry::{Metrics, Stage, TransferOutcome};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +43,7 @@ use crate::Tuning;
 use crate::announce::announce;
 use crate::keeper::{Keeper, LetGo};
 use crate::outage::{Outage, Patience};
+use uploads::Uploads;
 
 /// What transfer reaches the outside through. It has no way to delete anything.
 #[derive(Clone)]
@@ -57,6 +64,8 @@ pub struct TransferPorts {
     pub metrics: Arc<Metrics>,
     /// Fired shortly before the process ends: leases are given back.
     pub hurry: CancellationToken,
+    /// Processes of their own for what takes processes down; `None` inside of such a one.
+    pub isolation: Option<Arc<dyn Isolation>>,
 }
 
 /// The role.
@@ -101,36 +110,65 @@ impl Transfer {
         };
         let began = Instant::now();
         let ledger = &self.ports.ledger;
-        let (claimed, driven) = match &event {
-            Incoming::Completed(announced) => (
-                self.patience.ledger(|| ledger.claim(announced)).await?,
-                false,
-            ),
-            Incoming::TransferDue(due) => (
-                self.patience.ledger(|| ledger.claim_due(&due.key)).await?,
-                true,
-            ),
+        let (claimed, task) = match &event {
+            Incoming::Completed(announced, said_at) => {
+                if !delivery.redelivered {
+                    self.queue_wait(*said_at);
+                }
+                let claimed = self.patience.ledger(|| ledger.claim(announced)).await?;
+                (claimed, Task::new(began, delivery, *said_at))
+            }
+            Incoming::TransferDue(due) => {
+                let claimed = self.patience.ledger(|| ledger.claim_due(&due.key)).await?;
+                (claimed, Task::driven(began, delivery))
+            }
             Incoming::Stored(_) | Incoming::CleanupDue(_) => {
                 let detail = "type: this queue carries completed recordings only";
                 return Ok(quarantine(RefusalReason::UnknownType, detail));
             }
         };
         self.ports.metrics.stage(Stage::Claim, began.elapsed());
+        self.claimed(claimed, &task).await
+    }
+
+    /// Carries one recording to an outcome in this process, whatever happened to others that
+    /// tried. For `callferry transfer-one`.
+    ///
+    /// # Errors
+    /// The ledger or staging is down. The text says which.
+    pub async fn one(&self, key: &RecordingKey) -> Result<Settlement, String> {
+        let began = Instant::now();
+        let ledger = &self.ports.ledger;
+        let work = async {
+            let claimed = self.patience.ledger(|| ledger.claim_due(key)).await?;
+            self.claimed(claimed, &Task::driven(began, &Delivery::default()))
+                .await
+        };
+        work.await.map_err(|outage: Outage| outage.to_string())
+    }
+
+    fn queue_wait(&self, said_at: Option<DateTime<Utc>>) {
+        if let Some(said_at) = said_at {
+            // A recorder's clock that runs ahead is no negative wait.
+            let waited = self.ports.clock.now() - said_at;
+            let waited = waited.to_std().unwrap_or_default();
+            self.ports.metrics.stage(Stage::QueueWait, waited);
+        }
+    }
+
+    async fn claimed(&self, claimed: Claimed, task: &Task) -> Result<Settlement, Outage> {
         let outcome = match claimed {
-            Claimed::Granted(granted) => return self.work(*granted, began).await,
-            Claimed::Waits(_) => "waits",
-            Claimed::Beyond(recording) => {
-                let again = driven || delivery.redelivered;
-                self.beyond(&recording, again).await
-            }
+            Claimed::Granted(granted) => return self.work(*granted, task).await,
+            Claimed::Waits(_) => TransferOutcome::Waits,
+            Claimed::Beyond(recording) => self.beyond(&recording, task.again).await,
             Claimed::NoDestination(announcement) => {
                 self.tell(announcement).await;
-                "no_destination"
+                TransferOutcome::NoDestination
             }
             // The row is gone with a ledger that was restored: the audit finds such originals.
             Claimed::NoRow => {
                 tracing::warn!("a drive names a recording without a row");
-                "no_row"
+                TransferOutcome::NoRow
             }
             Claimed::AccountUnknown => {
                 let detail = "account_id: no such account; it is taken up when it is created";
@@ -145,50 +183,73 @@ impl Transfer {
                 return Ok(quarantine(RefusalReason::PathInUse, detail));
             }
         };
-        self.ports.metrics.ended("transfer", outcome);
+        self.ports.metrics.outcome(outcome);
         Ok(Settlement::Ack)
     }
 
     /// A duplicate of something that is already stored. A released recording's acknowledgment is
     /// published again; a stored one's only if the ledger or the broker says that it may have
     /// been lost.
-    async fn beyond(&self, recording: &Recording, again: bool) -> &'static str {
+    async fn beyond(&self, recording: &Recording, again: bool) -> TransferOutcome {
         match recording {
             Recording::Stored(stored) if again => {
                 self.acknowledge(stored).await;
-                "acknowledged_again"
+                TransferOutcome::AcknowledgedAgain
             }
             Recording::Released(released) => {
                 self.acknowledge(released.stored()).await;
-                "acknowledged_again"
+                TransferOutcome::AcknowledgedAgain
             }
             Recording::Stored(_)
             | Recording::Staged(_)
             | Recording::Parked(_)
-            | Recording::Expired(_) => "duplicate",
+            | Recording::Expired(_) => TransferOutcome::Duplicate,
         }
     }
 
-    async fn work(&self, granted: Granted, began: Instant) -> Result<Settlement, Outage> {
-        let _in_flight = self.ports.metrics.transfer_begins();
+    async fn work(&self, granted: Granted, task: &Task) -> Result<Settlement, Outage> {
+        let size = granted.staged.announced().original.size_bytes;
+        let _in_flight = self.ports.metrics.in_flight(size);
+        if granted.unclean_claims > 0 {
+            self.ports.metrics.lease_ran_out();
+        }
+        let carrying = async {
+            match self.isolation_for(&granted) {
+                Some(isolation) => Box::pin(self.isolate(&granted, isolation)).await,
+                None => self.attempts(&granted, task).await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.ports.hurry.cancelled() => {
                 self.keeper(&granted).give_back().await;
+                self.ports.metrics.outcome(TransferOutcome::GivenBack);
                 Ok(Settlement::Requeue("the process is shutting down".to_owned()))
             }
-            settlement = self.attempts(&granted, began) => settlement,
+            settlement = carrying => settlement,
+            never = self.hand_off(&task.hand_off) => match never {},
         }
     }
 
-    async fn attempts(&self, granted: &Granted, began: Instant) -> Result<Settlement, Outage> {
+    /// After a while the row, not the delivery, carries the obligation.
+    async fn hand_off(&self, hand_off: &HandOff) -> std::convert::Infallible {
+        tokio::time::sleep(self.tuning.hand_off_after).await;
+        self.ports.metrics.handed_off();
+        hand_off.carried_by_the_ledger();
+        std::future::pending().await
+    }
+
+    async fn attempts(&self, granted: &Granted, task: &Task) -> Result<Settlement, Outage> {
         let keeper = self.keeper(granted);
+        let uploads = Uploads::new(&*self.ports.ledger, granted);
+        let began = task.began;
         let mut tried = 0_u32;
         loop {
-            let trouble = match self.carry(granted, tried).await {
+            let trouble = match self.carry(granted, &uploads, tried).await {
                 Ok(stored) => {
-                    self.ports.metrics.proven(stored.receipt().size_bytes);
-                    return Ok(self.finish(granted, &stored, began).await);
+                    let receipt = stored.receipt();
+                    self.ports.metrics.stored(receipt.size_bytes, receipt.method);
+                    return Ok(self.finish(granted, &stored, task).await);
                 }
                 Err(trouble) => trouble,
             };
@@ -204,10 +265,13 @@ impl Transfer {
                 Trouble::Outage(outage @ Outage::Refused(_)) => return Err(outage),
             };
             match decide(&fault, tried, began.elapsed(), granted.rungs) {
-                Next::RetryHere(wait) => match keeper.pause(wait).await {
-                    Ok(()) => {}
-                    Err(LetGo::Lost | LetGo::Deadline) => return Ok(self.overtaken()),
-                },
+                Next::RetryHere(wait) => {
+                    self.ports.metrics.retried(fault.reason);
+                    match keeper.pause(wait).await {
+                        Ok(()) => {}
+                        Err(LetGo::Lost | LetGo::Deadline) => return Ok(self.overtaken()),
+                    }
+                }
                 Next::Park(after) => return self.park(granted, fault, Some(after)).await,
                 Next::ParkForPerson => return self.park(granted, fault, None).await,
             }
@@ -216,17 +280,23 @@ impl Transfer {
 
     /// The row is stored: it carries the obligation from here on, so the delivery is acked even
     /// if the acknowledgment is not confirmed now; the ledger finds it unacknowledged.
-    async fn finish(&self, granted: &Granted, stored: &Stored, began: Instant) -> Settlement {
+    async fn finish(&self, granted: &Granted, stored: &Stored, task: &Task) -> Settlement {
         let outcome = if granted.lease.fence.check().is_err() {
             // Frozen since the record: others may have gone on. The ledger knows.
-            "stored_late"
+            TransferOutcome::StoredLate
         } else if self.acknowledge(stored).await {
-            self.ports.metrics.acknowledged(began.elapsed());
-            "stored"
+            let since = match task.said_at {
+                Some(said_at) => (self.ports.clock.now() - said_at)
+                    .to_std()
+                    .unwrap_or_default(),
+                None => granted.known_for.saturating_add(task.began.elapsed()),
+            };
+            self.ports.metrics.event_to_acknowledgment(since);
+            TransferOutcome::Stored
         } else {
-            "stored_unacknowledged"
+            TransferOutcome::StoredUnacknowledged
         };
-        self.ports.metrics.ended("transfer", outcome);
+        self.ports.metrics.outcome(outcome);
         Settlement::Ack
     }
 
@@ -278,7 +348,7 @@ impl Transfer {
                     "recording parked"
                 );
                 self.tell(announcement).await;
-                self.ports.metrics.ended("transfer", "parked");
+                self.ports.metrics.outcome(TransferOutcome::Parked);
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),
@@ -287,7 +357,7 @@ impl Transfer {
 
     fn overtaken(&self) -> Settlement {
         self.ports.metrics.lease_lost();
-        self.ports.metrics.ended("transfer", "overtaken");
+        self.ports.metrics.outcome(TransferOutcome::Overtaken);
         Settlement::Ack
     }
 
@@ -309,6 +379,34 @@ impl Transfer {
     }
 }
 
+/// How a recording came to be worked on here.
+struct Task {
+    began: Instant,
+    hand_off: HandOff,
+    /// When the recorder said that it is complete, if this is the first delivery of that.
+    said_at: Option<DateTime<Utc>>,
+    /// Whether the ledger or the broker says that an acknowledgment may have been lost.
+    again: bool,
+}
+
+impl Task {
+    fn new(began: Instant, delivery: &Delivery, said_at: Option<DateTime<Utc>>) -> Self {
+        Self {
+            began,
+            hand_off: delivery.hand_off.clone(),
+            said_at,
+            again: delivery.redelivered,
+        }
+    }
+
+    fn driven(began: Instant, delivery: &Delivery) -> Self {
+        Self {
+            again: true,
+            ..Self::new(began, delivery, None)
+        }
+    }
+}
+
 fn quarantine(reason: RefusalReason, detail: impl Into<String>) -> Settlement {
     Settlement::Quarantine(Refusal::new(reason, detail))
 }
@@ -322,7 +420,7 @@ impl Handler for Transfer {
             .unwrap_or_else(Outage::settlement);
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
-            self.ports.metrics.ended("transfer", "refused");
+            self.ports.metrics.outcome(TransferOutcome::Refused);
         }
         settlement
     }

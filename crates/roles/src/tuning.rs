@@ -32,6 +32,16 @@ pub struct Tuning {
     pub ready_max: u32,
     /// How often cleanup looks through the trash.
     pub trash_every: Duration,
+    /// How long a transfer may last before its delivery is acked and the row alone carries it.
+    pub hand_off_after: Duration,
+    /// After this many leases in a row that ran out, a recording runs in a process of its own.
+    pub suspect_after: u32,
+    /// How often housekeeping reads the ledger for the operators' gauges.
+    pub reading_every: Duration,
+    /// How often housekeeping looks for open uploads that nobody will go on with.
+    pub sweep_every: Duration,
+    /// How old an open upload must be before a sweep takes it up.
+    pub leftover_age: Duration,
     /// How old a trash entry must be before the timer takes an interest in it, in seconds.
     pub trash_age_s: u64,
 }
@@ -52,6 +62,11 @@ impl Tuning {
             tick: Duration::from_secs(1),
             drive_max: 500,
             ready_max: 1000,
+            hand_off_after: Duration::from_secs(600),
+            suspect_after: 5,
+            reading_every: Duration::from_secs(15),
+            sweep_every: Duration::from_secs(60),
+            leftover_age: Duration::from_secs(3600),
             trash_every: Duration::from_secs(30),
             trash_age_s: 60,
         }

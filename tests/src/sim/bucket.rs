@@ -1,13 +1,15 @@
 //! The simulated buckets: objects created only if absent, uploads in parts, answers that lie, and
 //! customers who do as they please.
 
+mod leftovers;
 mod look;
+mod parts;
 mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use recording::{Crc64Nvme, Digests, Sha256};
+use recording::{Block, CheckedWrite, Crc64Nvme, Destination, Digests, Sha256, Store};
 use sha2::Digest;
 
 use super::mutant::Mutant;
@@ -15,6 +17,7 @@ use super::oracle;
 use super::truth::{Flaw, Place};
 use super::world::World;
 
+pub(crate) use leftovers::LeftoverPort;
 pub(crate) use look::LookPort;
 pub(crate) use write::WritePort;
 
@@ -33,13 +36,21 @@ pub(crate) struct Object {
     pub(crate) metadata: BTreeMap<String, String>,
     /// Whether we wrote it.
     pub(crate) ours: bool,
+    /// The server's own digest of what was sent whole, where the store keeps one.
+    pub(crate) content_md5: Option<String>,
+    /// The blocks it was put together from, where the store has such.
+    pub(crate) blocks: Option<Vec<Block>>,
 }
 
 /// An upload in parts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Upload {
-    /// What arrived so far.
-    pub(crate) parts: BTreeMap<usize, Vec<u8>>,
+pub(crate) struct OpenParts {
+    /// What it would become.
+    pub(crate) key: String,
+    /// When it was begun.
+    pub(crate) begun_at: Duration,
+    /// What arrived so far, each under the entity tag that it was given.
+    pub(crate) parts: BTreeMap<u32, (String, Vec<u8>)>,
 }
 
 /// One bucket.
@@ -52,24 +63,39 @@ pub(crate) struct Bucket {
     /// What was at each key when it was first ours, for a mutant that looks no more.
     pub(crate) once: BTreeMap<String, Object>,
     /// Uploads that are not complete.
-    pub(crate) uploads: BTreeMap<String, Upload>,
+    pub(crate) uploads: BTreeMap<String, OpenParts>,
+    /// Blocks that are not committed, by key and block id: they belong to the name, not to an
+    /// upload.
+    pub(crate) blocks: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// Until when everything is denied.
     pub(crate) denied_until: Duration,
     /// Whether it reports checksums.
     pub(crate) reports_checksum: bool,
+    /// Whether it is of the other cloud: it checks what is sent to it, and reports no checksum.
+    pub(crate) has_blocks: bool,
+}
+
+/// The name of a destination's bucket.
+pub(crate) fn bucket_of(destination: &Destination) -> String {
+    match &destination.store {
+        Store::S3(s3) => s3.bucket.clone(),
+        Store::Azure(azure) => azure.container.clone(),
+    }
 }
 
 /// What a store answers to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It has it now.
-    Yes,
+    /// It has it now; and what it checked meanwhile, if it is a store that does.
+    Yes(Option<CheckedWrite>),
     /// Something is at the key already.
     Exists,
     /// It may not be written.
     Denied,
-    /// There is no such upload.
+    /// There is no such upload, or a part of it is missing.
     NoUpload,
+    /// What arrived is not what was sent.
+    Damaged,
 }
 
 /// One write.
@@ -83,6 +109,8 @@ pub(crate) struct Write {
     pub(crate) metadata: BTreeMap<String, String>,
     /// Whose file it came from.
     pub(crate) source: u64,
+    /// The blocks it is put together from.
+    pub(crate) blocks: Option<Vec<Block>>,
 }
 
 /// Digests of a few bytes.
@@ -109,16 +137,29 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
     if store.denied_until > now {
         return Answer::Denied;
     }
+    let has_blocks = store.has_blocks;
     let exists = store.objects.contains_key(&key);
     if exists && !overwrites {
         return Answer::Exists;
     }
+    let etag = format!("e{seq}");
+    let content_md5 =
+        (has_blocks && write.blocks.is_none()).then(|| digests(&write.content).sha256.to_string());
+    let checked = has_blocks.then(|| CheckedWrite {
+        etag: etag.clone(),
+        content_md5: content_md5.clone(),
+        blocks: write.blocks.clone(),
+    });
     if !world.calm && world.dice.chance(world.mix.loses) {
         world.say(format_args!("  {bucket}/{key}: yes, and nothing is stored"));
-        return Answer::Yes;
+        return Answer::Yes(checked);
     }
     let mut content = write.content.clone();
     if !world.calm && !content.is_empty() && world.dice.chance(world.mix.damages) {
+        if has_blocks {
+            world.say(format_args!("  {bucket}/{key}: it is damaged, and refused"));
+            return Answer::Damaged;
+        }
         if world.dice.coin() {
             content.pop();
         } else if let Some(byte) = content.first_mut() {
@@ -131,7 +172,9 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
     let object = Object {
         content,
         sent: write.content,
-        etag: format!("e{seq}"),
+        etag,
+        content_md5,
+        blocks: write.blocks,
         version: world.mix.keeps_versions.then(|| format!("v{seq}")),
         metadata: write.metadata,
         ours: true,
@@ -142,9 +185,10 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
             .once
             .entry(key.clone())
             .or_insert_with(|| object.clone());
+        store.blocks.remove(&key);
         store.objects.insert(key, object);
     }
-    Answer::Yes
+    Answer::Yes(checked)
 }
 
 /// A customer deletes or overwrites one of the copies. `false`: there is none.
@@ -171,6 +215,8 @@ pub(crate) fn customer_acts(world: &mut World, overwrites: bool) -> bool {
                 object.content = b"something else".to_vec();
                 object.sent = object.content.clone();
                 object.etag = format!("e{seq}");
+                object.content_md5 = None;
+                object.blocks = None;
                 object.ours = false;
                 if foreign {
                     object.metadata.clear();

@@ -42,16 +42,16 @@ macro_rules! calls {
 
 calls! {
     Ledger {
-        Claim, ClaimDue, Renew, UploadBegun, Store, Park, GiveBack, ClaimRelease, Release,
-        RefuseRelease, CopyLost, Due, Undrive, Announcements, Quarantine, Requeues, Requeued,
-        LedgerProbe,
+        Claim, ClaimDue, Renew, UploadBegun, UploadLanded, Lend, ChildDied, Store, Park, GiveBack,
+        ClaimRelease, Release, RefuseRelease, CopyLost, Due, Undrive, Announcements, Sweeps, Swept,
+        KnownUpload, Reading, Quarantine, Requeues, Requeued, LedgerProbe,
     }
     Broker { Publish, Ready, Settle, }
     Staging {
         Open, Read, StillSame, StagingProbe, TrashFind, TrashList, TakeOver, MoveIn, Compare,
         InPlace, PutBack, Unlink,
     }
-    Bucket { AbortUpload, BeginUpload, PutPart, Complete, Put, Look, ReadBack, }
+    Bucket { AbortUpload, ListUploads, BeginUpload, PutPart, Complete, Put, Look, ReadBack, }
 }
 
 impl Call {
@@ -60,7 +60,13 @@ impl Call {
     pub(crate) fn is_idle(self) -> bool {
         matches!(
             self,
-            Self::Due | Self::Announcements | Self::Requeues | Self::Ready | Self::TrashList
+            Self::Due
+                | Self::Announcements
+                | Self::Requeues
+                | Self::Ready
+                | Self::TrashList
+                | Self::Sweeps
+                | Self::Reading
         )
     }
 }
@@ -72,6 +78,12 @@ impl Call {
             self,
             Self::ClaimDue
                 | Self::UploadBegun
+                | Self::UploadLanded
+                | Self::Lend
+                | Self::ChildDied
+                | Self::Swept
+                | Self::KnownUpload
+                | Self::ListUploads
                 | Self::Park
                 | Self::GiveBack
                 | Self::RefuseRelease

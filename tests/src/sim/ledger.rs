@@ -6,17 +6,19 @@ mod driving;
 mod outcomes;
 mod port;
 mod quarantine;
+mod uploads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use recording::{
     AccountId, Announced, Announcement, Destination, Identity, LEASE, ObjectKey, ParkReason,
-    Receipt, RecordingKey, State,
+    Receipt, RecordingKey, State, Upload,
 };
 use uuid::Uuid;
 
+use super::mix::Mix;
 use super::side::SimClock;
 use super::world::Moment;
 
@@ -81,8 +83,12 @@ pub(crate) struct Row {
     pub(crate) rungs: u32,
     /// When it was first claimed.
     pub(crate) known_since: Duration,
+    /// Leases in a row that ran out without an outcome.
+    pub(crate) unclean: u32,
+    /// Processes of its own that died in a row.
+    pub(crate) child_deaths: u32,
     /// An upload that was begun.
-    pub(crate) upload: Option<String>,
+    pub(crate) upload: Option<Upload>,
     /// The proven copy.
     pub(crate) copy: Option<CopyRow>,
     /// Why its release is refused and when it is tried again.
@@ -136,13 +142,19 @@ pub(crate) struct Rows {
     pub(crate) unfenced: bool,
     /// A quarantine row ends although its message was refused again, by a mutant.
     pub(crate) forgetful: bool,
+    /// Whose uploads are to be looked through where, and when.
+    pub(crate) sweeps: BTreeMap<(AccountId, i64), Duration>,
+    /// Uploads that were ever written down.
+    pub(crate) begun: BTreeSet<String>,
+    /// An account's uploads are looked through this long after the last was begun.
+    pub(crate) sweep_after: Duration,
     strict_expiry: bool,
     remembers: bool,
     next_quarantine: i64,
 }
 
 impl Rows {
-    pub(crate) fn new(strict_expiry: bool, remembers: bool) -> Self {
+    pub(crate) fn new(mix: &Mix) -> Self {
         Self {
             rows: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -153,8 +165,11 @@ impl Rows {
             notes: Vec::new(),
             unfenced: false,
             forgetful: false,
-            strict_expiry,
-            remembers,
+            sweeps: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            sweep_after: mix.leftover_age,
+            strict_expiry: mix.strict_expiry,
+            remembers: mix.remembers,
             next_quarantine: 0,
         }
     }
@@ -202,6 +217,10 @@ impl Rows {
 
     /// Takes the row's lease for a claimant.
     fn take(row: &mut Row, who: &Claimant, moment: Moment) -> recording::Lease {
+        // A token that nobody took away means that its lease ran out.
+        if row.lease.is_some() {
+            row.unclean = row.unclean.saturating_add(1);
+        }
         row.lease = Some(Held {
             token: moment.fresh,
             process: who.process,

@@ -70,6 +70,19 @@ pub(crate) struct Mix {
     pub(crate) trash_every: Duration,
     /// How many housekeepers there are.
     pub(crate) housekeepers: usize,
+    /// Whether the buckets are of the other cloud.
+    pub(crate) other_cloud: bool,
+    /// After this many leases that ran out a recording gets a process of its own.
+    pub(crate) suspect_after: u32,
+    /// After this long a delivery is handed off.
+    pub(crate) hand_off_after: Duration,
+    /// Processes of their own that die, per million.
+    pub(crate) child_deaths: u64,
+    /// How old an open upload must be before a sweep takes it up, and how long after the last one
+    /// was begun that is.
+    pub(crate) leftover_age: Duration,
+    /// How often leftovers are looked for.
+    pub(crate) sweep_every: Duration,
 }
 
 fn rate(dice: &mut Dice) -> u64 {
@@ -114,6 +127,12 @@ impl Mix {
             tick: Duration::from_secs(5),
             trash_every: Duration::from_secs(30),
             housekeepers: 1,
+            other_cloud: false,
+            suspect_after: 5,
+            hand_off_after: Duration::from_secs(600),
+            child_deaths: 0,
+            leftover_age: Duration::from_secs(3600),
+            sweep_every: Duration::from_secs(60),
         }
     }
 
@@ -124,7 +143,7 @@ impl Mix {
             fails: [rate(dice), rate(dice), rate(dice), rate(dice)],
             late: [rate(dice), rate(dice), rate(dice), rate(dice)],
             crash: rate(dice) / 4,
-            favourites: (0..4).map(|_| End::favourite(dice)).collect(),
+            favourites: (0..8).map(|_| End::favourite(dice)).collect(),
             chaos: Duration::from_secs(dice.pick(&[120, 300, 600, 1500], 300)),
             weather: Duration::from_secs(dice.pick(&[10, 40, 120], 40)),
             outages: dice.coin(),
@@ -150,6 +169,12 @@ impl Mix {
             tick: Duration::from_secs(dice.pick(&[1, 5, 15], 5)),
             trash_every: Duration::from_secs(dice.pick(&[30, 300], 30)),
             housekeepers: dice.pick(&[1, 2], 1),
+            other_cloud: dice.below(3) == 0,
+            suspect_after: dice.pick(&[1, 2, 5], 5),
+            hand_off_after: Duration::from_secs(dice.pick(&[1, 30, 600], 600)),
+            child_deaths: dice.pick(&[0, 200_000, 700_000], 0),
+            leftover_age: Duration::from_secs(dice.pick(&[10, 60, 3600], 60)),
+            sweep_every: Duration::from_secs(dice.pick(&[5, 60], 60)),
         }
     }
 
@@ -159,12 +184,14 @@ impl Mix {
             Mutant::NoFencing | Mutant::OpenFence => self.freezes = true,
             Mutant::OverwritingBucket => {
                 self.reports_checksum = false;
+                self.other_cloud = false;
                 self.damages = self.damages.max(40_000);
                 self.freezes = true;
                 self.set_late(Port::Bucket, 200_000);
             }
             Mutant::TrustedWrite => {
                 self.reports_checksum = false;
+                self.other_cloud = false;
                 self.damages = self.damages.max(40_000);
             }
             Mutant::BlindCleanup => self.deletes = true,

@@ -16,7 +16,7 @@ use recording::{AccountId, ObjectKey, RecordingKey, Stored, TrashEntry};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::bucket::{Write, digests};
+use super::bucket::{Write, bucket_of, digests};
 use super::staging::EndedBy;
 use super::truth::{Acknowledgment, Consumed, Place};
 use super::world::World;
@@ -31,7 +31,7 @@ pub(crate) fn place_of(world: &World, key: &RecordingKey) -> Option<Place> {
         String::new()
     };
     let name = format!("{lead}call/2026/11/22/{}.wav", key.recording_id);
-    Some((destination.s3.bucket.clone(), name))
+    Some((bucket_of(destination), name))
 }
 
 fn content_at<'a>(world: &'a World, place: &Place) -> Option<&'a [u8]> {

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording::{Clock, Ledger, Lookers, Originals, Publisher, Queue, Trash, Writers};
+use async_trait::async_trait;
+use recording::{
+    ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue, RecordingKey, Trash,
+    Writers,
+};
 use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
     TransferPorts, Tuning,
@@ -14,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{PublishPort, consume};
-use super::bucket::{LookPort, WritePort};
+use super::bucket::{LeftoverPort, LookPort, WritePort};
 use super::ledger::LedgerPort;
 use super::mutant::Mutant;
 use super::side::{Side, SimClock};
@@ -152,6 +156,10 @@ pub(crate) async fn supervise(sim: Sim, process: usize) {
             let tuning = Tuning {
                 jitter: 0.0,
                 tick: world.mix.tick,
+                suspect_after: world.mix.suspect_after,
+                hand_off_after: world.mix.hand_off_after,
+                leftover_age: world.mix.leftover_age,
+                sweep_every: world.mix.sweep_every,
                 trash_every: world.mix.trash_every,
                 ..Tuning::production()
             };
@@ -222,9 +230,54 @@ async fn transfer(side: Side, tuning: Tuning, stop: CancellationToken, metrics: 
         clock: clock(&side),
         metrics,
         hurry: stop.clone(),
+        isolation: None,
+    };
+    let isolation: Arc<dyn Isolation> = Arc::new(Children {
+        side: side.clone(),
+        child: Transfer::new(ports.clone(), tuning),
+    });
+    let ports = TransferPorts {
+        isolation: Some(isolation),
+        ..ports
     };
     let role = Arc::new(Transfer::new(ports, tuning));
     consume(side, Queue::Transfer, role, stop).await;
+}
+
+/// Processes of their own. Each lives within its parent, and may die alone.
+struct Children {
+    side: Side,
+    child: Transfer,
+}
+
+#[async_trait]
+impl Isolation for Children {
+    async fn transfer_one(&self, key: &RecordingKey) -> ChildEnd {
+        let dies_after = {
+            let mut world = self.side.sim.world();
+            let deadly = if world.calm {
+                0
+            } else {
+                world.mix.child_deaths
+            };
+            let dies = world.dice.chance(deadly);
+            dies.then(|| world.dice.up_to(Duration::from_secs(10)))
+        };
+        let death = async {
+            match dies_after {
+                Some(after) => sleep(after).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = self.child.one(key) => match ended {
+                Ok(_) => ChildEnd::Settled,
+                Err(why) => ChildEnd::NotStarted(why),
+            },
+            () = death => ChildEnd::Died("killed".to_owned()),
+        }
+    }
 }
 
 async fn cleanup(side: Side, tuning: Tuning, stop: CancellationToken, metrics: Arc<Metrics>) {
@@ -246,6 +299,7 @@ async fn housekeeping(side: Side, tuning: Tuning, stop: CancellationToken, metri
     let ports = HousekeepingPorts {
         ledger: ledger(&side),
         publisher: publisher(&side),
+        leftovers: Arc::new(LeftoverPort(side.clone())),
         clock: clock(&side),
         metrics: Arc::clone(&metrics),
     };

@@ -248,6 +248,8 @@ impl Producer {
                 sleep(wait).await;
                 create(&mut sim.world(), path, subject.content.clone());
             }
+            // What is empty does not grow: touching it later would be a second write.
+            Oddity::Growing if subject.content.is_empty() => {}
             Oddity::Growing => {
                 sleep(wait).await;
                 rewrite(sim, path, subject.content.clone());

@@ -38,6 +38,9 @@ pub(crate) fn going_on(world: &World) -> Vec<String> {
             going.push(format!("{key} owes an announcement"));
         }
     }
+    if !world.ledger.sweeps.is_empty() {
+        going.push("leftovers are to be swept".to_owned());
+    }
     for kept in world.ledger.kept.values() {
         let by_itself = kept.reason == RefusalReason::DeliveryLimit;
         if by_itself || world.ledger.may_return(kept, now) {
@@ -121,6 +124,7 @@ pub(crate) fn judge(world: &World) -> Vec<String> {
             wrong.push(format!("I6 the trash keeps {key}~{token}"));
         }
     }
+    wrong.extend(open_uploads(world));
     for (body, reason) in &world.truth.bad {
         let mut kept = world.ledger.kept.values();
         if !kept.any(|kept| kept.body == *body && kept.reason == *reason) {
@@ -128,6 +132,24 @@ pub(crate) fn judge(world: &World) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Uploads that were written down once, and that nobody will go on with.
+fn open_uploads(world: &World) -> Vec<String> {
+    let named: BTreeSet<&String> = world
+        .ledger
+        .rows
+        .values()
+        .filter(|row| matches!(row.state, State::Staged | State::Parked))
+        .filter_map(|row| Some(&row.upload.as_ref()?.id))
+        .collect();
+    let open = world
+        .buckets
+        .values()
+        .flat_map(|store| store.uploads.keys());
+    open.filter(|id| world.ledger.begun.contains(*id) && !named.contains(id))
+        .map(|id| format!("I6 upload {id} is left open"))
+        .collect()
 }
 
 /// Whether an entry may stay in the trash for a person: two files claim one path.
@@ -181,6 +203,8 @@ fn judge_one(world: &World, subject: &Subject) -> Option<String> {
     };
     let state = row.state.as_str();
     match for_person {
+        // Its processes died three times in a row, and nobody but a person may try again.
+        Some(ParkReason::KillsWorker) if row.child_deaths >= 3 => None,
         Some(reason) if explains(flaws, reason) => kept_from_going_on(world, row, subject, reason),
         Some(reason) => Some(format!(
             "I6 {key} is {state} ({reason}); its flaws: {flaws:?}"

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use recording::{AccountId, Destination, DestinationOwner, RefusalReason, S3Bucket};
+use recording::{
+    AccountId, AzureContainer, AzureIdentity, Destination, DestinationOwner, RefusalReason,
+    S3Bucket, Secret, Store,
+};
 
 use super::bucket::Bucket;
 use super::dice::Dice;
@@ -28,10 +31,35 @@ pub(crate) struct Later {
 fn add_bucket(world: &mut World, name: &str, owner: Option<&str>) {
     let bucket = Bucket {
         owner: owner.map(str::to_owned),
-        reports_checksum: world.mix.reports_checksum,
+        reports_checksum: world.mix.reports_checksum && !world.mix.other_cloud,
+        has_blocks: world.mix.other_cloud,
         ..Bucket::default()
     };
     world.buckets.insert(name.to_owned(), bucket);
+}
+
+fn store(other_cloud: bool, bucket: &str) -> Store {
+    if other_cloud {
+        return Store::Azure(AzureContainer {
+            storage_account: "simulated".to_owned(),
+            container: bucket.to_owned(),
+            endpoint: None,
+            prefix: String::new(),
+            identity: AzureIdentity::AccessKey {
+                access_key: Secret::new(String::new()),
+            },
+        });
+    }
+    Store::S3(S3Bucket {
+        bucket: bucket.to_owned(),
+        region: "eu-central-1".to_owned(),
+        role_arn: None,
+        endpoint: None,
+        prefix: String::new(),
+        kms_key: None,
+        storage_class: None,
+        expected_owner: None,
+    })
 }
 
 /// A new revision: an account's own bucket, or the platform's.
@@ -44,16 +72,7 @@ pub(crate) fn set_destination(world: &mut World, owner: Option<&str>, bucket: &s
             .clone()
             .map_or(DestinationOwner::Default, DestinationOwner::Account),
         revision: i64::try_from(revision).unwrap_or(i64::MAX),
-        s3: S3Bucket {
-            bucket: bucket.to_owned(),
-            region: "eu-central-1".to_owned(),
-            role_arn: None,
-            endpoint: None,
-            prefix: String::new(),
-            kms_key: None,
-            storage_class: None,
-            expected_owner: None,
-        },
+        store: store(world.mix.other_cloud, bucket),
         external_id: None,
         account_leads_key: account.is_none(),
     };

@@ -188,6 +188,7 @@ fn forge(world: &mut World) {
                 etag: "e1".to_owned(),
                 version_id: None,
                 checksum: format!("crc64nvme:{}", digests.crc64nvme),
+                content_md5: None,
                 method: recording::Method::ReportedChecksum,
                 stored_at: now,
             }

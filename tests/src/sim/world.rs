@@ -92,7 +92,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(dice: Dice, mix: Mix, flights: UnboundedSender<Flight>, trace: bool) -> Self {
         Self {
-            ledger: Rows::new(mix.strict_expiry, mix.remembers),
+            ledger: Rows::new(&mix),
             broker: Broker::new(mix.delivery_limit),
             dice,
             mix,

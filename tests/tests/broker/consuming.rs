@@ -62,6 +62,49 @@ async fn one_long_delivery_holds_back_no_other_and_the_prefetch_is_never_exceede
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handed_off_delivery_is_acked_once_while_its_handler_goes_on() {
+    let lab = Lab::new().await;
+    let mut running = Running::default();
+    let publisher = running.publisher(&lab.settings).await;
+    for number in 0..6 {
+        let message = raw(Queue::Transfer, &number.to_string());
+        publisher.publish_raw(message).await.unwrap();
+    }
+    let (handler, mut questions) = asking();
+    let consumer = running.consumer(settings(&lab, Queue::Transfer, 2), handler, &publisher);
+    let acked = async |count| {
+        patience::until("acks", SOON, async || {
+            Ok((consumer.stats.snapshot().acks == count).then_some(()))
+        })
+        .await
+        .unwrap();
+    };
+    // Two are handed off, as many as the prefetch; their places are taken by the next two.
+    let (first, second) = (questions.next().await, questions.next().await);
+    for early in [&first, &second] {
+        early.delivery.hand_off.carried_by_the_ledger();
+        early.delivery.hand_off.carried_by_the_ledger();
+    }
+    acked(2).await;
+    let (third, fourth) = (questions.next().await, questions.next().await);
+    // A third is one too many: it stays the broker's.
+    third.delivery.hand_off.carried_by_the_ledger();
+    assert!(questions.quiet().await, "more than twice the prefetch");
+    assert_eq!(consumer.stats.snapshot().acks, 2);
+    // What the first two say in the end changes nothing at the broker.
+    first.answer(Settlement::Ack);
+    let refusal = Refusal::new(RefusalReason::NotJson, "too late to matter");
+    second.answer(Settlement::Quarantine(refusal));
+    third.answer(Settlement::Ack);
+    fourth.answer(Settlement::Ack);
+    questions.next().await.answer(Settlement::Ack);
+    questions.next().await.answer(Settlement::Ack);
+    acked(6).await;
+    running.stop(&consumer).await;
+    until_ready(&publisher, Queue::Transfer, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_message_lies_in_quarantine_as_it_came_with_its_reason() {
     let lab = Lab::new().await;
     let mut running = Running::default();

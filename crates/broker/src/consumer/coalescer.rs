@@ -46,6 +46,11 @@ impl Coalescer {
         self.unfinished.remove(&tag);
     }
 
+    /// How many deliveries the broker still waits for.
+    pub(super) fn unsettled(&self) -> usize {
+        self.unfinished.len() + self.done.len()
+    }
+
     /// How many deliveries wait for their ack.
     pub(super) fn waiting(&self) -> usize {
         self.done.len()
@@ -186,7 +191,9 @@ mod tests {
                     Step::Flush => broker.hear(coalescer.take()),
                 }
             }
+            prop_assert_eq!(coalescer.unsettled(), broker.unacked.len());
             broker.hear(coalescer.take());
+            prop_assert_eq!(coalescer.unsettled(), unfinished.len());
             prop_assert_eq!(&broker.acked, &broker.finished);
             prop_assert_eq!(&broker.unacked, &unfinished);
         }

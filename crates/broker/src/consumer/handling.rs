@@ -1,12 +1,14 @@
 //! Handlers under way. They outlive the session that delivered to them: a broker's hiccup does
 //! not throw away half an upload.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use recording::{Delivery, Handler, Queue, Settlement};
+use recording::{Delivery, HandOff, Handler, Queue, Settlement};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -44,12 +46,29 @@ pub(super) enum Outcome {
     Panicked,
     /// Its session ended before it could be quarantined.
     TooLate,
+    /// It has not ended: a committed row carries its obligation while its handler goes on.
+    HandedOff,
+    /// It was handed off before, and now ended like this.
+    AfterHandOff(Box<Outcome>),
 }
+
+/// Which delivery, over all sessions.
+type Name = (u64, u64);
 
 /// The handlers under way of one consumer.
 pub(super) struct Handling {
     /// One task for each delivery.
     tasks: JoinSet<(Place, Outcome)>,
+    /// Those under way, and whether they were handed off.
+    under_way: HashMap<Name, bool>,
+    /// How many were.
+    handed_off: usize,
+    /// How many may be.
+    handed_off_max: usize,
+    /// Says that one is.
+    tell: UnboundedSender<Place>,
+    /// Hears it.
+    told: UnboundedReceiver<Place>,
     /// What each needs.
     shared: Arc<Shared>,
     /// Sessions so far.
@@ -68,8 +87,14 @@ struct Shared {
 
 impl Handling {
     pub(super) fn new(consumer: &Consumer) -> Self {
+        let (tell, told) = unbounded_channel();
         Self {
             tasks: JoinSet::new(),
+            under_way: HashMap::new(),
+            handed_off: 0,
+            handed_off_max: usize::from(consumer.settings.prefetch),
+            tell,
+            told,
             shared: Arc::new(Shared {
                 handler: Arc::clone(&consumer.handler),
                 publisher: consumer.quarantine.clone(),
@@ -93,6 +118,11 @@ impl Handling {
         self.tasks.len()
     }
 
+    /// How many are under way whose deliveries the broker still waits for.
+    pub(super) fn held(&self) -> usize {
+        self.tasks.len().saturating_sub(self.handed_off)
+    }
+
     /// Begins to handle a delivery. `session` ends with the session.
     pub(super) fn begin(
         &mut self,
@@ -101,7 +131,14 @@ impl Handling {
         session: CancellationToken,
     ) {
         count(&self.shared.stats.deliveries);
-        let delivery = inbound::delivery(delivery);
+        let mut delivery = inbound::delivery(delivery);
+        let tell = self.tell.clone();
+        delivery.hand_off = HandOff::new(Arc::new(move || {
+            if tell.send(place).is_err() {
+                tracing::debug!("handed off after its consumer ended: nobody waits for it");
+            }
+        }));
+        self.under_way.insert((place.session, place.tag), false);
         let span = tracing::info_span!(
             "delivery",
             queue = self.shared.queue.name(),
@@ -113,15 +150,49 @@ impl Handling {
         self.tasks.spawn(work.instrument(span));
     }
 
-    /// The next one to end; `None` if none is under way. Cancel safe.
+    /// The next one to end or to be handed off; `None` if none is under way. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<(Place, Outcome)> {
         loop {
-            match self.tasks.join_next().await? {
-                Ok(ended) => return Some(ended),
+            let joined = tokio::select! {
+                biased;
+                joined = self.tasks.join_next() => joined?,
+                Some(place) = self.told.recv() => {
+                    if self.hand_off(place) {
+                        return Some((place, Outcome::HandedOff));
+                    }
+                    continue;
+                }
+            };
+            match joined {
+                Ok((place, outcome)) => return Some((place, self.ended(place, outcome))),
                 // The handler's panics are caught below, so this is a task that was aborted: the
                 // delivery comes again when its session ends.
                 Err(error) => tracing::error!(%error, "a delivery's task did not end by itself"),
             }
+        }
+    }
+
+    /// Whether this one is handed off now. Not if it ended meanwhile, and not if many are: what
+    /// waits for memory of ours must not grow without an end.
+    fn hand_off(&mut self, place: Place) -> bool {
+        match self.under_way.get_mut(&(place.session, place.tag)) {
+            Some(handed) if !*handed && self.handed_off < self.handed_off_max => {
+                *handed = true;
+                self.handed_off += 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Notes the end of one.
+    fn ended(&mut self, place: Place, outcome: Outcome) -> Outcome {
+        match self.under_way.remove(&(place.session, place.tag)) {
+            Some(true) => {
+                self.handed_off = self.handed_off.saturating_sub(1);
+                Outcome::AfterHandOff(Box::new(outcome))
+            }
+            Some(false) | None => outcome,
         }
     }
 

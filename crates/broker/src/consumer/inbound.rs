@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use recording::Delivery;
+use recording::{Delivery, HandOff};
 
 /// Translates; the body is not copied.
 pub(super) fn delivery(from: lapin::message::Delivery) -> Delivery {
@@ -20,6 +20,7 @@ pub(super) fn delivery(from: lapin::message::Delivery) -> Delivery {
         dead_lettered: dead_lettered(headers),
         headers: texts(headers),
         body: from.data.into(),
+        hand_off: HandOff::default(),
     }
 }
 

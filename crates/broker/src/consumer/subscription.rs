@@ -156,7 +156,7 @@ impl<'a> Subscription<'a> {
 
     /// Waits for what happens next. Settlements go before new deliveries.
     async fn next(&mut self, stop: Option<&CancellationToken>) -> Happened {
-        let room = self.handling.len() < usize::from(self.consumer.settings.prefetch);
+        let room = self.handling.held() < usize::from(self.consumer.settings.prefetch);
         let flush_at = self.flush_at;
         tokio::select! {
             biased;
@@ -165,7 +165,8 @@ impl<'a> Subscription<'a> {
             ended = self.handling.next(), if self.handling.len() > 0 => Happened::Ended(ended),
             () = at(flush_at), if flush_at.is_some() => Happened::FlushDue,
             delays = recovered(&mut self.recovery) => Happened::Recovered(delays),
-            // Handlers of an earlier session count: there are never more than the prefetch.
+            // Handlers of an earlier session count: there are never more than the prefetch, and
+            // as many again that were handed off.
             item = delivered(&mut self.stream), if room => Happened::Delivered(item),
         }
     }
@@ -196,6 +197,7 @@ impl<'a> Subscription<'a> {
             tag: delivery.delivery_tag,
         };
         self.acks.started(place.tag);
+        self.consumer.stats.unsettled(self.acks.unsettled());
         self.handling.begin(place, delivery, self.alive.clone());
     }
 
@@ -209,7 +211,9 @@ impl<'a> Subscription<'a> {
             return Ok(());
         }
         match outcome {
-            Outcome::Done => self.done(place.tag).await,
+            // A committed row carries it; whatever the handler returns later is only counted.
+            Outcome::Done | Outcome::HandedOff => self.done(place.tag).await,
+            Outcome::AfterHandOff(outcome) => self.after_hand_off(place, *outcome).await,
             Outcome::Quarantined => {
                 count(&stats.quarantined);
                 self.done(place.tag).await
@@ -219,12 +223,29 @@ impl<'a> Subscription<'a> {
             Outcome::TooLate => self.nack(place.tag).await,
             Outcome::Down(why) => {
                 self.nack(place.tag).await?;
-                // Those that were under way when everything was given back say the same again.
-                if place.subscription == self.subscriptions && self.stream.is_some() {
-                    self.pause(&why).await?;
-                }
-                Ok(())
+                self.down(place, &why).await
             }
+        }
+    }
+
+    /// Those that were under way when everything was given back say the same again.
+    async fn down(&mut self, place: Place, why: &str) -> Result<(), Lost> {
+        if place.subscription == self.subscriptions && self.stream.is_some() {
+            self.pause(why).await?;
+        }
+        Ok(())
+    }
+
+    /// Its delivery was acked long ago; only what it says of the outside still matters.
+    async fn after_hand_off(&mut self, place: Place, outcome: Outcome) -> Result<(), Lost> {
+        match outcome {
+            Outcome::Down(why) => self.down(place, &why).await,
+            Outcome::Done
+            | Outcome::Quarantined
+            | Outcome::Panicked
+            | Outcome::TooLate
+            | Outcome::HandedOff
+            | Outcome::AfterHandOff(_) => Ok(()),
         }
     }
 
@@ -251,6 +272,7 @@ impl<'a> Subscription<'a> {
             answered("acking", channel.basic_ack(tag, options)).await?;
         }
         count_many(&self.consumer.stats.acks, acks.count);
+        self.consumer.stats.unsettled(self.acks.unsettled());
         Ok(())
     }
 
@@ -261,8 +283,7 @@ impl<'a> Subscription<'a> {
         };
         let nack = self.session.channel.basic_nack(tag, options);
         answered("giving a delivery back", nack).await?;
-        self.acks.given_back(tag);
-        count(&self.consumer.stats.requeues);
+        self.given_back(tag);
         Ok(())
     }
 
@@ -270,9 +291,14 @@ impl<'a> Subscription<'a> {
         let options = BasicRejectOptions { requeue: true };
         let reject = self.session.channel.basic_reject(tag, options);
         answered("rejecting a delivery", reject).await?;
+        self.given_back(tag);
+        Ok(())
+    }
+
+    fn given_back(&mut self, tag: u64) {
         self.acks.given_back(tag);
         count(&self.consumer.stats.requeues);
-        Ok(())
+        self.consumer.stats.unsettled(self.acks.unsettled());
     }
 
     /// Gives everything back that was not begun, and waits for what is down. What was begun goes

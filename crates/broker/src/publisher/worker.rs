@@ -18,7 +18,7 @@ use crate::dial::Dialer;
 use crate::fault::Lost;
 use crate::pace::Pace;
 use crate::session::{Session, Signal, answered};
-use crate::stats::{BrokerStats, count};
+use crate::stats::BrokerStats;
 use crate::{BrokerFault, Settings};
 
 /// How long the confirms of a batch under way may still take once the broker blocks publishing:
@@ -95,7 +95,7 @@ impl PublisherWorker {
     /// Serves one session from its beginning to its end.
     async fn keep(&mut self, session: Session, pace: &mut Pace, stop: &CancellationToken) -> End {
         let opened = Instant::now();
-        count(&self.stats.sessions_opened);
+        self.stats.session_opened();
         self.link
             .send_replace(Link::Live(Arc::clone(&session.connection)));
         tracing::info!("publishing session open");
@@ -111,11 +111,8 @@ impl PublisherWorker {
             session, waiting, ..
         } = serving;
         self.link.send_replace(Link::Down);
-        self.stats.blocked.store(false, Ordering::Relaxed);
+        self.stats.session_ended(matches!(end, End::Lost(_)));
         end_all(waiting, &PublishFault::Disconnected);
-        if let End::Lost(_) = end {
-            count(&self.stats.sessions_lost);
-        }
         pace.ended(opened);
         session.close().await;
         end

@@ -41,9 +41,9 @@ pub fn parse(delivery: &Delivery) -> Result<Incoming, Refusal> {
     }
     text(&event, "id")?;
     text(&event, "source")?;
-    if let Some(time) = optional_text(&event, "time")? {
-        instant("time", time)?;
-    }
+    let said_at = optional_text(&event, "time")?
+        .map(|time| instant("time", time))
+        .transpose()?;
     let kind = text(&event, "type")?.to_owned();
     let data = match event.get("data") {
         Some(Value::Object(data)) => data,
@@ -58,7 +58,7 @@ pub fn parse(delivery: &Delivery) -> Result<Incoming, Refusal> {
             {
                 return Err(wrong("subject", "must be data.recording_id"));
             }
-            Ok(Incoming::Completed(Box::new(announced)))
+            Ok(Incoming::Completed(Box::new(announced), said_at))
         }
         STORED => Ok(Incoming::Stored(Box::new(stored(data)?))),
         TRANSFER_DUE => Ok(Incoming::TransferDue(Due { key: key(data)? })),

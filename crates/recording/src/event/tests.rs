@@ -32,7 +32,7 @@ fn deliver(body: impl Into<Vec<u8>>) -> Delivery {
 /// The same, parsed.
 pub(crate) fn announced() -> Announced {
     match parse(&deliver(completed_json().to_string())) {
-        Ok(Incoming::Completed(announced)) => *announced,
+        Ok(Incoming::Completed(announced, _)) => *announced,
         other => panic!("{other:?}"),
     }
 }

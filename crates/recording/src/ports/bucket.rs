@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::{
-    AccountId, Destination, Digests, Fault, Fence, LeaseLost, LedgerFault, ObjectKey, Observed,
-    Original, Sha256, StagingFault,
+    AccountId, CheckedWrite, Crc64Nvme, Destination, Digests, Fault, Fence, Identity, LeaseLost,
+    LedgerFault, ObjectKey, Observed, Original, Sha256, StagingFault,
 };
 
 /// Bytes that moved, as the keeper of a lease sees them: no bytes, no renewal.
@@ -17,6 +19,8 @@ use crate::{
 pub struct Progress {
     bytes: Arc<AtomicU64>,
     waits: Arc<AtomicU64>,
+    reading_us: Arc<AtomicU64>,
+    resumed: Arc<AtomicU64>,
 }
 
 impl Progress {
@@ -42,16 +46,72 @@ impl Progress {
     pub fn waited(&self) -> u64 {
         self.waits.load(Ordering::Relaxed)
     }
+
+    /// Notes time spent on reading and hashing the original.
+    pub fn read(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.reading_us.fetch_add(took, Ordering::Relaxed);
+    }
+
+    /// Time spent on reading and hashing so far.
+    #[must_use]
+    pub fn reading(&self) -> Duration {
+        Duration::from_micros(self.reading_us.load(Ordering::Relaxed))
+    }
+
+    /// Notes bytes that an earlier claim sent and that need not be sent again. Reading them anew
+    /// is progress too: the bytes are hashed from the first one on.
+    pub fn resumed(&self, bytes: u64) {
+        self.resumed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that need not be sent again.
+    #[must_use]
+    pub fn resumed_bytes(&self) -> u64 {
+        self.resumed.load(Ordering::Relaxed)
+    }
 }
 
-/// Remembers a multipart upload in the ledger before its first part is sent.
+/// An upload in parts that may be open in the bucket, as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The store's name for it (S3's upload id), or ours (what begins each Azure block's id).
+    pub id: String,
+    /// The size of each part but the last.
+    pub part_bytes: u64,
+    /// The original it was begun from.
+    pub identity: Identity,
+    /// The parts that the store took, in order.
+    pub parts: Vec<Part>,
+}
+
+/// One part that the store took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The entity tag it was given, or the block's id.
+    pub etag: String,
+    /// The CRC64NVME of its bytes, which the store checked.
+    pub crc64nvme: Crc64Nvme,
+}
+
+/// Remembers an upload in parts in the ledger, so that whoever comes next goes on with it.
 #[async_trait]
-pub trait Begun: Send + Sync {
-    /// Writes the upload id into the row, fenced by the lease.
+pub trait UploadLog: Send + Sync {
+    /// Writes a new upload, without parts, into the row before its first part is sent, fenced by
+    /// the lease. It replaces the one remembered before.
     ///
     /// # Errors
     /// [`SendFault::Ledger`] or [`SendFault::LeaseLost`]; the upload is then aborted.
-    async fn begun(&self, upload_id: &str) -> Result<(), SendFault>;
+    async fn begun(&self, upload: &Upload) -> Result<(), SendFault>;
+
+    /// Notes a part that the store took. It may be written later, together with others: a note
+    /// that is lost costs sending that part again.
+    ///
+    /// # Errors
+    /// [`SendFault::LeaseLost`]: the recording is somebody else's.
+    async fn landed(&self, part: Part) -> Result<(), SendFault>;
 }
 
 /// One original on its way out.
@@ -75,17 +135,20 @@ pub struct Outbound<'a> {
     pub fence: &'a Fence,
     /// Told of every byte sent.
     pub progress: &'a Progress,
-    /// Told of a multipart upload before its first part.
-    pub uploads: &'a dyn Begun,
-    /// An upload that an earlier claim left open; aborted first (unknown there is fine).
-    pub abandoned_upload: Option<&'a str>,
+    /// Told of an upload in parts before its first part, and of each part.
+    pub uploads: &'a dyn UploadLog,
+    /// An upload that an earlier claim left open. It is gone on with if it is of this very
+    /// original and in parts of the size that would be used now, otherwise aborted first (unknown
+    /// there is fine).
+    pub earlier: Option<&'a Upload>,
 }
 
 /// How sending ended, when it was not refused. Either way the next step is a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The store said that it has the object now.
-    Sent(Digests),
+    /// The store said that it has the object now; and what it checked while it took it, where
+    /// that is something which a look cannot show.
+    Sent(Digests, Option<CheckedWrite>),
     /// The store said that an object is there already, or its answer was lost, or it cannot be
     /// understood. The text says which.
     Unclear(Digests, String),
@@ -123,6 +186,19 @@ pub trait Writers: Send + Sync {
         destination: &Destination,
         outbound: Outbound<'_>,
     ) -> Result<SendOutcome, SendFault>;
+
+    /// Gives up an upload in parts that nobody will go on with. Unknown there is fine, and where
+    /// a store has no such thing nothing is done.
+    ///
+    /// # Errors
+    /// It may still be open; the sweep of leftovers finds it.
+    async fn give_up(
+        &self,
+        destination: &Destination,
+        account: &AccountId,
+        key: &ObjectKey,
+        upload_id: &str,
+    ) -> Result<(), Fault>;
 }
 
 /// What is at a key.
@@ -160,4 +236,41 @@ pub trait Lookers: Send + Sync {
         key: &ObjectKey,
         observed: Observed,
     ) -> Result<Observed, Fault>;
+}
+
+/// An upload that a bucket says is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The key it would make.
+    pub key: ObjectKey,
+    /// The store's name for it.
+    pub upload_id: String,
+    /// When it was begun, by the store's clock.
+    pub begun_at: DateTime<Utc>,
+}
+
+/// Open uploads in customers' buckets. Its sessions can list and abort uploads, and nothing else.
+#[async_trait]
+pub trait Leftovers: Send + Sync {
+    /// The open uploads below the account's prefix, at most some thousands. Empty where a store
+    /// has no such thing.
+    ///
+    /// # Errors
+    /// They could not be listed.
+    async fn open_uploads(
+        &self,
+        destination: &Destination,
+        account: &AccountId,
+    ) -> Result<Vec<OpenUpload>, Fault>;
+
+    /// Aborts one. Unknown there is fine.
+    ///
+    /// # Errors
+    /// It may still be open.
+    async fn abort(
+        &self,
+        destination: &Destination,
+        account: &AccountId,
+        upload: &OpenUpload,
+    ) -> Result<(), Fault>;
 }

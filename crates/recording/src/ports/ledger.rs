@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    Announced, Lease, LeaseLost, LedgerFault, ParkReason, Queue, Receipt, Recording, RecordingKey,
-    RefusalReason, Staged, StagingPath, State, Stored,
+    AccountId, Announced, Destination, Lease, LeaseLost, LedgerFault, LedgerReading, ObjectKey,
+    ParkReason, Part, Queue, Receipt, Recording, RecordingKey, RefusalReason, Staged, StagingPath,
+    State, Stored, Upload,
 };
 
 /// What a claim found.
@@ -49,8 +50,11 @@ pub struct Granted {
     pub rungs: u32,
     /// How long ago it was claimed first, by the ledger's clock.
     pub known_for: Duration,
-    /// A multipart upload that an earlier claim left open.
-    pub abandoned_upload: Option<String>,
+    /// How many leases in a row ran out without an outcome before this one: a suspicion that the
+    /// recording takes its process down.
+    pub unclean_claims: u32,
+    /// An upload in parts that an earlier claim left open.
+    pub upload: Option<Upload>,
 }
 
 /// The result of a compare-and-set.
@@ -173,6 +177,24 @@ pub struct Queued {
     pub content_type: Option<String>,
 }
 
+/// A destination whose open uploads are to be looked through for one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// Whose uploads.
+    pub account: AccountId,
+    /// Where.
+    pub destination: Destination,
+}
+
+/// The upload that a recording may go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownUpload {
+    /// The key of its copy.
+    pub object_key: ObjectKey,
+    /// Its upload, while its copy is not proven.
+    pub upload_id: Option<String>,
+}
+
 /// The ledger. Every method may fail with [`LedgerFault`]; after a failed write it is unknown
 /// whether it happened, and the next read tells.
 #[async_trait]
@@ -191,13 +213,35 @@ pub trait Ledger: Send + Sync {
         lease: &Lease,
     ) -> Result<Result<(), LeaseLost>, LedgerFault>;
 
-    /// Remembers a multipart upload before its first part is sent.
+    /// Remembers an upload in parts before its first part is sent, in place of any other. It also
+    /// makes its account's uploads in that destination due for a sweep of leftovers.
     async fn upload_begun(
         &self,
         key: &RecordingKey,
         lease: &Lease,
-        upload_id: &str,
+        upload: &Upload,
     ) -> Result<Advance<()>, LedgerFault>;
+
+    /// Remembers parts that the store took.
+    async fn upload_landed(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parts: &[Part],
+    ) -> Result<Advance<()>, LedgerFault>;
+
+    /// Ends a lease without an outcome and without clearing the suspicion, for a process of its
+    /// own that claims the recording next. The row is due again when a lease would have ended.
+    async fn lend(&self, key: &RecordingKey, lease: &Lease) -> Result<Advance<()>, LedgerFault>;
+
+    /// Notes that the process a recording was lent to died. The third in a row without an outcome
+    /// parks it for a person as `kills_worker`. Nothing happens if the recording went on
+    /// meanwhile.
+    async fn child_died(
+        &self,
+        key: &RecordingKey,
+        how: &str,
+    ) -> Result<Option<Announcement>, LedgerFault>;
 
     /// `Staged → Stored`, with the receipt, the original's identity and the end of the lease.
     async fn store(&self, lease: &Lease, stored: &Stored) -> Result<Advance<()>, LedgerFault>;
@@ -261,6 +305,23 @@ pub trait Ledger: Send + Sync {
 
     /// Notes something without waiting; written in batches.
     fn note(&self, note: Note);
+
+    /// Destinations whose open uploads are due for a sweep, marked so that two replicas do not
+    /// sweep the same.
+    async fn sweeps(&self, limit: u32) -> Result<Vec<Sweep>, LedgerFault>;
+
+    /// Notes that a sweep ended; `again` if there is something younger than it takes up.
+    async fn swept(&self, sweep: &Sweep, again: bool) -> Result<(), LedgerFault>;
+
+    /// What the ledger knows of a recording's upload; `None` if there is no such recording.
+    async fn known_upload(&self, key: &RecordingKey) -> Result<Option<KnownUpload>, LedgerFault>;
+
+    /// Deletes quarantined messages that cannot be requeued and are older than 90 days, and
+    /// counts them.
+    async fn purge_quarantine(&self) -> Result<u64, LedgerFault>;
+
+    /// Counts what is open, and how old it is.
+    async fn reading(&self) -> Result<LedgerReading, LedgerFault>;
 
     /// Keeps a quarantined message: one row for each reason and body, counted.
     async fn quarantine(&self, entry: &QuarantineEntry) -> Result<(), LedgerFault>;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::{Outgoing, PublishFault};
 
 /// Our own queues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Queue {
     /// `callferry.transfer`: work for transfer.
     Transfer,

@@ -22,6 +22,8 @@ fn observed() -> Observed {
         crc64nvme: Some(Crc64Nvme::new(9)),
         etag: "e".into(),
         version_id: None,
+        content_md5: None,
+        blocks: None,
         metadata: names
             .into_iter()
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -34,6 +36,7 @@ fn observed() -> Observed {
 fn the_reported_checksum_proves_and_any_difference_refutes() {
     let expected = Expected {
         digests: digests(),
+        sent: None,
         first_look: None,
     };
     let verify = |o: Observed| expected.verify(&announced(), o).map(|v| v.method());
@@ -69,6 +72,7 @@ fn an_entity_tag_alone_never_proves_first_but_holds_after_a_read_back() {
     };
     let first = Expected {
         digests: digests(),
+        sent: None,
         first_look: None,
     };
     assert_eq!(
@@ -93,26 +97,85 @@ fn an_entity_tag_alone_never_proves_first_but_holds_after_a_read_back() {
     };
     assert_eq!(first.verify(&announced(), read), Err(Mismatch::Content));
 
-    let look = |read_back| FirstLook {
+    let look = |method| FirstLook {
         etag: "e".into(),
         version_id: None,
-        read_back,
+        content_md5: None,
+        method,
     };
-    let second = |read_back| Expected {
+    let second = |method| Expected {
         digests: digests(),
-        first_look: Some(look(read_back)),
+        sent: None,
+        first_look: Some(look(method)),
     };
-    assert!(second(true).verify(&announced(), silent()).is_ok());
+    for method in [Method::ReadBack, Method::SentChecksum, Method::BlockList] {
+        let again = second(method).verify(&announced(), silent());
+        assert_eq!(again.map(|proof| proof.method()), Ok(method));
+        let moved = Observed {
+            etag: "f".into(),
+            ..silent()
+        };
+        let replaced = Observed {
+            content_md5: Some("other".into()),
+            ..silent()
+        };
+        for changed in [moved, replaced] {
+            assert_eq!(
+                second(method).verify(&announced(), changed),
+                Err(Mismatch::NeedsReadBack)
+            );
+        }
+    }
     assert_eq!(
-        second(false).verify(&announced(), silent()),
+        second(Method::ReportedChecksum).verify(&announced(), silent()),
         Err(Mismatch::NeedsReadBack)
     );
-    let moved = Observed {
-        etag: "f".into(),
-        ..silent()
+}
+
+#[test]
+fn what_the_store_checked_while_taking_it_proves_only_the_very_object_that_was_written() {
+    let block = |id: &str, size_bytes| Block {
+        id: id.to_owned(),
+        size_bytes,
+    };
+    let written = |blocks: Option<Vec<Block>>| Expected {
+        digests: digests(),
+        sent: Some(CheckedWrite {
+            etag: "e".into(),
+            content_md5: None,
+            blocks,
+        }),
+        first_look: None,
+    };
+    let seen = |etag: &str, blocks: Option<Vec<Block>>| Observed {
+        crc64nvme: None,
+        etag: etag.to_owned(),
+        blocks,
+        ..observed()
+    };
+    let verify = |expected: Expected, seen: Observed| {
+        expected.verify(&announced(), seen).map(|proof| proof.method())
     };
     assert_eq!(
-        second(true).verify(&announced(), moved),
+        verify(written(None), seen("e", None)),
+        Ok(Method::SentChecksum)
+    );
+    assert_eq!(
+        verify(written(None), seen("f", None)),
+        Err(Mismatch::NeedsReadBack)
+    );
+    let sent = vec![block("a", 4), block("b", 3)];
+    let swapped = vec![block("b", 3), block("a", 4)];
+    assert_eq!(
+        verify(written(Some(sent.clone())), seen("e", Some(sent.clone()))),
+        Ok(Method::BlockList)
+    );
+    assert_eq!(
+        verify(written(Some(sent.clone())), seen("e", Some(swapped))),
+        Err(Mismatch::Content)
+    );
+    assert_eq!(
+        verify(written(Some(sent)), seen("e", None)),
         Err(Mismatch::NeedsReadBack)
     );
 }

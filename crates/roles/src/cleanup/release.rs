@@ -34,13 +34,10 @@ impl Cleanup {
                 "the look was for other bytes",
             ));
         };
-        let began = Instant::now();
-        let gone = match left {
-            Some(entry) => self.finish_left(granted, entry, permission).await?,
-            None => self.move_and_unlink(granted, permission).await?,
-        };
-        self.ports.metrics.stage(Stage::Delete, began.elapsed());
-        Ok(gone)
+        match left {
+            Some(entry) => self.finish_left(granted, entry, permission).await,
+            None => self.move_and_unlink(granted, permission).await,
+        }
     }
 
     /// What an earlier claim left in the trash, renamed to this lease's token.
@@ -121,7 +118,7 @@ impl Cleanup {
             progress: None,
         };
         let sight = self.keeper(granted).during(bounds, looking).await?;
-        self.ports.metrics.stage(Stage::Prove, began.elapsed());
+        self.ports.metrics.stage(Stage::Look, began.elapsed());
         match sight {
             Ok(Sight::Proven(proof)) => Ok(*proof),
             Ok(Sight::Absent) => Err(Kept::CopyLost),
@@ -182,8 +179,11 @@ impl Cleanup {
     ) -> Result<Gone, Kept> {
         let path = &granted.stored.announced().original.path;
         granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
+        let began = Instant::now();
         // One attempt: after a failure the next claim looks into the trash first.
-        match self.ports.trash.move_in(path, &permission).await {
+        let moved = self.ports.trash.move_in(path, &permission).await;
+        self.ports.metrics.stage(Stage::Move, began.elapsed());
+        match moved {
             Ok(Moved::Moved(entry)) => self.unlink(granted, entry, permission).await,
             Ok(Moved::Absent) => {
                 self.unless_moved_late(granted).await?;
@@ -204,7 +204,10 @@ impl Cleanup {
         permission: Releasable,
     ) -> Result<Gone, Kept> {
         granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
-        match self.ports.trash.unlink(entry, permission).await {
+        let began = Instant::now();
+        let unlinked = self.ports.trash.unlink(entry, permission).await;
+        self.ports.metrics.stage(Stage::Delete, began.elapsed());
+        match unlinked {
             Ok(()) => Ok(Gone::Deleted),
             Err(fault) => Err(staging_kept(fault)),
         }

@@ -1,14 +1,13 @@
 //! One attempt at a transfer: from the open original to the recorded receipt.
 
-use async_trait::async_trait;
 use recording::{
-    Advance, Begun, Digests, Expected, Fault, Granted, Ledger, Original, Outbound, ParkReason,
-    Progress, RecordingKey, SendFault, SendOutcome, StagingFault, Stored, Verified,
-    object_metadata, safe_media_type,
+    Advance, Digests, Expected, Fault, Granted, Original, Outbound, ParkReason, Progress,
+    SendFault, SendOutcome, StagingFault, Stored, Verified, object_metadata, safe_media_type,
 };
 use telemetry::Stage;
 use tokio::time::Instant;
 
+use super::uploads::Uploads;
 use super::{Transfer, Trouble};
 use crate::keeper::{Bounds, LetGo};
 use crate::outage::Outage;
@@ -29,7 +28,12 @@ impl From<LetGo> for Trouble {
 
 impl Transfer {
     /// Open, look or send, prove, record.
-    pub(super) async fn carry(&self, granted: &Granted, tried: u32) -> Result<Stored, Trouble> {
+    pub(super) async fn carry(
+        &self,
+        granted: &Granted,
+        uploads: &Uploads<'_>,
+        tried: u32,
+    ) -> Result<Stored, Trouble> {
         let original = self.open(granted).await?;
         let earlier = granted.tried_before || tried > 0;
         let found = if earlier {
@@ -39,12 +43,55 @@ impl Transfer {
         };
         let proof = match found {
             Some(proof) => proof,
-            None => {
-                let (digests, clear) = self.send(granted, &*original).await?;
-                self.prove_sent(granted, digests, clear).await?
-            }
+            None => match self.send_and_prove(granted, &*original, uploads).await {
+                Ok(proof) => {
+                    uploads.ended();
+                    proof
+                }
+                Err(trouble) => {
+                    if is_about_the_upload(&trouble) && uploads.was_only_completed() {
+                        self.give_up_upload(granted, uploads).await;
+                    }
+                    return Err(trouble);
+                }
+            },
         };
+        self.give_up_upload(granted, uploads).await;
         self.record(granted, &*original, &proof).await
+    }
+
+    async fn send_and_prove(
+        &self,
+        granted: &Granted,
+        original: &dyn Original,
+        uploads: &Uploads<'_>,
+    ) -> Result<Verified, Trouble> {
+        let (expected, clear) = self.send(granted, original, uploads).await?;
+        self.prove_sent(granted, expected, clear).await
+    }
+
+    /// Nobody goes on with the upload: the copy is there by another attempt's hand, or the upload
+    /// has every part and still does not become a copy, because the store lost it, or a rule of
+    /// the bucket ended it. One attempt; what stays open is found by the sweep of leftovers.
+    async fn give_up_upload(&self, granted: &Granted, uploads: &Uploads<'_>) {
+        let Some(upload) = uploads.known() else {
+            return;
+        };
+        let staged = &granted.staged;
+        let account = &staged.announced().key.account_id;
+        let (destination, key) = (staged.destination(), staged.object_key());
+        let writers = &self.ports.writers;
+        match writers
+            .give_up(destination, account, &key, &upload.id)
+            .await
+        {
+            Ok(()) => {}
+            Err(fault) => tracing::info!(
+                recording.key = %staged.announced().key, error = %fault,
+                "an upload that nobody needs may still be open; the sweep finds it"
+            ),
+        }
+        uploads.ended();
     }
 
     async fn open(&self, granted: &Granted) -> Result<Box<dyn Original>, Trouble> {
@@ -110,7 +157,13 @@ impl Transfer {
             .await?
             .map_err(unreadable)?;
         check_announced(granted, &digests)?;
-        match self.look(granted, digests).await? {
+        // Found, not sent by this claim: only what the bytes themselves show counts.
+        let expected = Expected {
+            digests,
+            sent: None,
+            first_look: None,
+        };
+        match self.look(granted, expected).await? {
             Sight::Proven(proof) => Ok(Some(*proof)),
             Sight::Absent => Ok(None),
             Sight::Other(mismatch) => Err(fault(ParkReason::ForeignObject, mismatch.to_string())),
@@ -122,15 +175,13 @@ impl Transfer {
         &self,
         granted: &Granted,
         original: &dyn Original,
-    ) -> Result<(Digests, bool), Trouble> {
+        uploads: &Uploads<'_>,
+    ) -> Result<(Expected, bool), Trouble> {
         let began = Instant::now();
         let staged = &granted.staged;
         let announced = staged.announced();
         let progress = Progress::default();
-        let uploads = Uploads {
-            ledger: &*self.ports.ledger,
-            granted,
-        };
+        let earlier = uploads.known();
         let sha256 = announced.original.sha256;
         let destination = staged.destination();
         let metadata = object_metadata(announced, destination, staged.retain_until(), sha256);
@@ -144,8 +195,8 @@ impl Transfer {
             metadata,
             fence: &granted.lease.fence,
             progress: &progress,
-            uploads: &uploads,
-            abandoned_upload: granted.abandoned_upload.as_deref(),
+            uploads,
+            earlier: earlier.as_ref(),
         };
         let deadline = self.tuning.send_max(announced.original.size_bytes);
         let bounds = Bounds {
@@ -154,13 +205,19 @@ impl Transfer {
         };
         let sending = self.ports.writers.send(destination, outbound);
         let sent = self.keeper(granted).during(bounds, sending).await?;
-        self.ports.metrics.stage(Stage::Send, began.elapsed());
+        self.measure(&progress, began);
+        uploads.sent(&progress);
+        let expected = |digests, sent| Expected {
+            digests,
+            sent,
+            first_look: None,
+        };
         match sent {
-            Ok(SendOutcome::Sent(digests)) => Ok((digests, true)),
+            Ok(SendOutcome::Sent(digests, checked)) => Ok((expected(digests, checked), true)),
             Ok(SendOutcome::Unclear(digests, why)) => {
                 self.ports.metrics.unknown_outcome();
                 tracing::info!(recording.key = %announced.key, %why, "outcome unknown: looking");
-                Ok((digests, false))
+                Ok((expected(digests, None), false))
             }
             Err(SendFault::Store(store)) => Err(Trouble::Fault(store)),
             Err(SendFault::Staging(StagingFault::Unavailable(why))) => {
@@ -176,14 +233,24 @@ impl Transfer {
         }
     }
 
+    fn measure(&self, progress: &Progress, began: Instant) {
+        let metrics = &self.ports.metrics;
+        metrics.stage(Stage::Read, progress.reading());
+        metrics.stage(Stage::Upload, began.elapsed());
+        metrics.sent(progress.bytes());
+        if progress.resumed_bytes() > 0 {
+            metrics.resumed(progress.resumed_bytes());
+        }
+    }
+
     async fn prove_sent(
         &self,
         granted: &Granted,
-        digests: Digests,
+        expected: Expected,
         clear: bool,
     ) -> Result<Verified, Trouble> {
         let began = Instant::now();
-        let sight = self.look(granted, digests).await?;
+        let sight = self.look(granted, expected).await?;
         self.ports.metrics.stage(Stage::Prove, began.elapsed());
         match sight {
             Sight::Proven(proof) => Ok(*proof),
@@ -199,7 +266,7 @@ impl Transfer {
         }
     }
 
-    async fn look(&self, granted: &Granted, digests: Digests) -> Result<Sight, Trouble> {
+    async fn look(&self, granted: &Granted, expected: Expected) -> Result<Sight, Trouble> {
         let staged = &granted.staged;
         let (announced, destination) = (staged.announced(), staged.destination());
         let key = staged.object_key();
@@ -207,10 +274,6 @@ impl Transfer {
             announced,
             destination,
             key: &key,
-        };
-        let expected = Expected {
-            digests,
-            first_look: None,
         };
         // A read-back takes as long as sending did.
         let deadline = self
@@ -255,6 +318,18 @@ impl Transfer {
     }
 }
 
+/// Whether trouble may come from an upload that can never become a copy. Unreachable and denied
+/// stores say nothing about it, and it may hold many gigabytes.
+fn is_about_the_upload(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Fault(fault) => matches!(
+            fault.reason,
+            ParkReason::OutcomeUnknown | ParkReason::CopyAbsent | ParkReason::DestinationRefused
+        ),
+        Trouble::Outage(_) | Trouble::Overtaken => false,
+    }
+}
+
 /// Whether the bytes that were read are the announced ones.
 fn check_announced(granted: &Granted, digests: &Digests) -> Result<(), Trouble> {
     let announced = &granted.staged.announced().original;
@@ -278,26 +353,5 @@ fn unreadable(error: StagingFault) -> Trouble {
         StagingFault::Absent => fault(ParkReason::StillGrowing, "the file went away"),
         StagingFault::NotAPlainFile(what) => fault(ParkReason::NotAPlainFile, what),
         StagingFault::Changed => fault(ParkReason::ChangedWhileRead, error.to_string()),
-    }
-}
-
-/// Remembers a multipart upload in the row.
-struct Uploads<'a> {
-    ledger: &'a dyn Ledger,
-    granted: &'a Granted,
-}
-
-#[async_trait]
-impl Begun for Uploads<'_> {
-    async fn begun(&self, upload_id: &str) -> Result<(), SendFault> {
-        let key: &RecordingKey = &self.granted.staged.announced().key;
-        match self
-            .ledger
-            .upload_begun(key, &self.granted.lease, upload_id)
-            .await?
-        {
-            Advance::Done(()) => Ok(()),
-            Advance::Overtaken => Err(SendFault::LeaseLost(recording::LeaseLost)),
-        }
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use recording::{Handler, Probe, Queue, Refusal, Settlement};
+use recording::{HandOff, Handler, Probe, Queue, Refusal, Settlement};
 use roles::{DETAIL_HEADER, QUEUE_HEADER, REASON_HEADER};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +108,24 @@ async fn handle(
     tag: u64,
     message: Message,
 ) -> Ended {
-    let settlement = handler.handle(message.delivery()).await;
+    let handed_off = Arc::new(Notify::new());
+    let told = Arc::clone(&handed_off);
+    let mut delivery = message.delivery();
+    delivery.hand_off = HandOff::new(Arc::new(move || told.notify_one()));
+    let mut handling = handler.handle(delivery);
+    let settlement = tokio::select! {
+        biased;
+        settlement = &mut handling => settlement,
+        () = handed_off.notified() => {
+            side.sim.world().truth.count("handed off");
+            let (_, settlement) = tokio::join!(ack(side, queue, tag), handling);
+            side.awake().await;
+            return match settlement {
+                Settlement::Requeue(_) => Ended::Pause,
+                Settlement::Ack | Settlement::Quarantine(_) => Ended::Settled,
+            };
+        }
+    };
     side.awake().await;
     match settlement {
         Settlement::Ack => {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use recording::{AccountId, Destination, Fault, Look, Lookers, ObjectKey, Observed, ParkReason};
 
-use super::{Object, digests};
+use super::{Object, bucket_of, digests};
 use crate::sim::call::{Call, Lost};
 use crate::sim::mutant::Mutant;
 use crate::sim::process::Role;
@@ -81,6 +81,8 @@ fn look(world: &mut World, side: &Side, place: &Place) -> Result<Look, Fault> {
         crc64nvme: reports.then_some(told.crc64nvme),
         etag: object.etag,
         version_id: object.version,
+        content_md5: object.content_md5,
+        blocks: object.blocks,
         metadata: object.metadata,
         read_back: None,
     }))
@@ -94,7 +96,7 @@ impl Lookers for LookPort {
         _account: &AccountId,
         key: &ObjectKey,
     ) -> Result<Look, Fault> {
-        let place = (destination.s3.bucket.clone(), key.to_string());
+        let place = (bucket_of(destination), key.to_string());
         let side = self.0.clone();
         let looked = self
             .0
@@ -113,7 +115,7 @@ impl Lookers for LookPort {
         key: &ObjectKey,
         observed: Observed,
     ) -> Result<Observed, Fault> {
-        let place = (destination.s3.bucket.clone(), key.to_string());
+        let place = (bucket_of(destination), key.to_string());
         let role = self.0.role;
         let read = self
             .0

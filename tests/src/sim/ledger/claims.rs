@@ -136,7 +136,8 @@ impl Rows {
             tried_before,
             rungs: row.rungs,
             known_for: now.saturating_sub(row.known_since),
-            abandoned_upload: row.upload.clone(),
+            unclean_claims: row.unclean,
+            upload: row.upload.clone(),
         };
         self.rows.insert(key.clone(), row);
         Claimed::Granted(Box::new(granted))
@@ -212,6 +213,8 @@ fn new_row(announced: Announced, destination: Option<i64>, now: Duration) -> Row
         claims: 0,
         rungs: 0,
         known_since: now,
+        unclean: 0,
+        child_deaths: 0,
         upload: None,
         copy: None,
         refused: None,

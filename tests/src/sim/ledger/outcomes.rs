@@ -24,20 +24,6 @@ impl Rows {
         Ok(())
     }
 
-    pub(crate) fn upload_begun(
-        &mut self,
-        key: &RecordingKey,
-        lease: &Lease,
-        upload: String,
-        now: Duration,
-    ) -> Advance<()> {
-        let Some(row) = self.fenced(key, lease.token, now) else {
-            return Advance::Overtaken;
-        };
-        row.upload = Some(upload);
-        Advance::Done(())
-    }
-
     pub(crate) fn store(&mut self, lease: &Lease, stored: &Stored, moment: Moment) -> Advance<()> {
         let key = &stored.announced().key;
         let id = stored.acknowledgment_id();
@@ -58,7 +44,7 @@ impl Rows {
             stored_at: moment.now,
             acknowledged_at: None,
         });
-        row.lease = None;
+        row.end_lease();
         row.last_token = Some(lease.token);
         row.parked = None;
         row.upload = None;
@@ -88,7 +74,7 @@ impl Rows {
         let same = row
             .parked
             .is_some_and(|(reason, _)| reason == parking.reason);
-        row.lease = None;
+        row.end_lease();
         row.last_token = Some(lease.token);
         row.rungs = row.rungs.saturating_add(1);
         let announcement = if same && row.state == State::Parked {
@@ -112,7 +98,7 @@ impl Rows {
         let Some(row) = self.fenced(key, lease.token, now) else {
             return Advance::Overtaken;
         };
-        row.lease = None;
+        row.end_lease();
         Advance::Done(())
     }
 
@@ -134,7 +120,7 @@ impl Rows {
         };
         Self::advance(&mut illegal, row, State::Released, how);
         row.released_at = Some(moment.now);
-        row.lease = None;
+        row.end_lease();
         row.last_token = Some(lease.token);
         row.refused = None;
         row.driven = None;
@@ -159,7 +145,7 @@ impl Rows {
         let next = refusal
             .after
             .map(|after| moment.now + jitter(after, moment));
-        row.lease = None;
+        row.end_lease();
         row.last_token = Some(lease.token);
         row.release_rungs = row.release_rungs.saturating_add(1);
         row.refused = Some((refusal.reason, next));
@@ -189,7 +175,7 @@ impl Rows {
         };
         let next = moment.now + wait;
         Self::advance(&mut illegal, row, State::Parked, reason.as_str());
-        row.lease = None;
+        row.end_lease();
         row.last_token = Some(lease.token);
         row.copy = None;
         row.refused = None;
@@ -208,7 +194,7 @@ fn jitter(after: Duration, moment: Moment) -> Duration {
     after.saturating_mul(moment.per_cent) / 100
 }
 
-fn owe(row: &mut super::Row, moment: Moment, what: Happened) -> Announcement {
+pub(super) fn owe(row: &mut super::Row, moment: Moment, what: Happened) -> Announcement {
     let announcement = Announcement {
         key: row.announced.key.clone(),
         id: moment.fresh,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, Announced, Announcement, Claimed, Clock, Lease, LeaseLost, Ledger, LedgerFault, Note,
-    Parking, QuarantineEntry, Queue, Receipt, RecordingKey, ReleaseClaim, ReleaseRefusal, Requeue,
-    Stored,
+    Advance, Announced, Announcement, Claimed, Clock, KnownUpload, Lease, LeaseLost, Ledger,
+    LedgerFault, LedgerReading, Note, Parking, Part, QuarantineEntry, Queue, Receipt, RecordingKey,
+    ReleaseClaim, ReleaseRefusal, Requeue, Stored, Sweep, Upload,
 };
 use uuid::Uuid;
 
@@ -125,12 +125,49 @@ impl Ledger for LedgerPort {
         &self,
         key: &RecordingKey,
         lease: &Lease,
-        upload_id: &str,
+        upload: &Upload,
     ) -> Result<Advance<()>, LedgerFault> {
-        let (row, held, upload) = (key.clone(), lease.clone(), upload_id.to_owned());
+        let (row, held, upload) = (key.clone(), lease.clone(), upload.clone());
         self.ask(Call::UploadBegun, key, move |world| {
             let now = world.now();
             world.ledger.upload_begun(&row, &held, upload, now)
+        })
+        .await
+    }
+
+    async fn upload_landed(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parts: &[Part],
+    ) -> Result<Advance<()>, LedgerFault> {
+        let (row, held, parts) = (key.clone(), lease.clone(), parts.to_vec());
+        self.ask(Call::UploadLanded, key, move |world| {
+            let now = world.now();
+            world.ledger.upload_landed(&row, &held, parts, now)
+        })
+        .await
+    }
+
+    async fn lend(&self, key: &RecordingKey, lease: &Lease) -> Result<Advance<()>, LedgerFault> {
+        let (row, held) = (key.clone(), lease.clone());
+        self.ask(Call::Lend, key, move |world| {
+            let now = world.now();
+            world.ledger.lend(&row, &held, now)
+        })
+        .await
+    }
+
+    async fn child_died(
+        &self,
+        key: &RecordingKey,
+        _how: &str,
+    ) -> Result<Option<Announcement>, LedgerFault> {
+        let row = key.clone();
+        self.ask(Call::ChildDied, key, move |world| {
+            let moment = world.moment();
+            world.truth.count("child died");
+            world.ledger.child_died(&row, moment)
         })
         .await
     }
@@ -310,6 +347,40 @@ impl Ledger for LedgerPort {
             let (process, life) = (self.0.process, self.0.life);
             world.ledger.notes.push((at, process, life, note));
         }
+    }
+
+    async fn sweeps(&self, limit: u32) -> Result<Vec<Sweep>, LedgerFault> {
+        self.ask(Call::Sweeps, &"", move |world| {
+            let now = world.now();
+            world.ledger.sweeps(limit, now)
+        })
+        .await
+    }
+
+    async fn swept(&self, sweep: &Sweep, again: bool) -> Result<(), LedgerFault> {
+        let swept = sweep.clone();
+        self.ask(Call::Swept, &sweep.account, move |world| {
+            let now = world.now();
+            world.ledger.swept(&swept, again, now);
+        })
+        .await
+    }
+
+    async fn known_upload(&self, key: &RecordingKey) -> Result<Option<KnownUpload>, LedgerFault> {
+        let row = key.clone();
+        self.ask(Call::KnownUpload, key, move |world| {
+            world.ledger.known_upload(&row)
+        })
+        .await
+    }
+
+    async fn purge_quarantine(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+
+    async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
+        self.ask(Call::Reading, &"", |_| LedgerReading::default())
+            .await
     }
 
     async fn quarantine(&self, entry: &QuarantineEntry) -> Result<(), LedgerFault> {
