@@ -15,6 +15,9 @@
 //! stands for `s3:prefix` in that decision); expected bucket owner; every `x-amz-` header must be
 //! signed; an object sent with another checksum algorithm reports that one and no CRC64NVME.
 //!
+//! Zeros take no room on its disk, and it never has a whole body in memory, so that huge sparse
+//! objects are cheap.
+//!
 //! What it leaves out: bucket policies and ACLs (kept, not evaluated), object lock, SSE-C, copies,
 //! reading tags back, KMS permissions, regions (any is accepted), eventual 409 answers, role
 //! chaining, durability against power loss (nothing is fsynced; a killed process loses nothing).
@@ -30,6 +33,7 @@ mod identity;
 mod lab;
 mod operation;
 mod oracle;
+mod pace;
 mod policy;
 mod server;
 mod store;

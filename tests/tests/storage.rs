@@ -10,6 +10,9 @@ mod client;
 #[path = "storage/damage.rs"]
 mod damage;
 #[cfg(test)]
+#[path = "storage/leftovers.rs"]
+mod leftovers;
+#[cfg(test)]
 #[path = "storage/looking.rs"]
 mod looking;
 #[cfg(test)]
@@ -24,6 +27,9 @@ mod parts;
 #[cfg(test)]
 #[path = "storage/reaching.rs"]
 mod reaching;
+#[cfg(test)]
+#[path = "storage/resuming.rs"]
+mod resuming;
 #[cfg(test)]
 #[path = "storage/sending.rs"]
 mod sending;

@@ -69,6 +69,25 @@ pub(crate) fn from_base64(text: &str) -> Option<Crc64Nvme> {
     Some(Crc64Nvme::new(u64::from_be_bytes(bytes)))
 }
 
+/// As Azure writes it in headers: the same value, least significant byte first.
+pub(crate) fn to_base64_le(checksum: Crc64Nvme) -> String {
+    BASE64_STANDARD.encode(checksum.value().to_le_bytes())
+}
+
+/// Reads what Azure writes.
+pub(crate) fn from_base64_le(text: &str) -> Option<Crc64Nvme> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    let bytes: [u8; 8] = bytes.try_into().ok()?;
+    Some(Crc64Nvme::new(u64::from_le_bytes(bytes)))
+}
+
+/// The checksum of a few bytes.
+pub(crate) fn crc64nvme(bytes: &[u8]) -> Crc64Nvme {
+    let mut digest = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
+    digest.update(bytes);
+    Crc64Nvme::new(digest.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +121,9 @@ mod tests {
         assert_eq!(to_base64(digests.crc64nvme), "rosUhgp5mIg=");
         assert_eq!(from_base64("rosUhgp5mIg="), Some(digests.crc64nvme));
         assert_eq!(from_base64("rosUhgp5mIg=-3"), None);
+        assert_eq!(to_base64_le(digests.crc64nvme), "iJh5CoYUi64=");
+        assert_eq!(from_base64_le("iJh5CoYUi64="), Some(digests.crc64nvme));
+        assert_eq!(crc64nvme(b"123456789"), digests.crc64nvme);
         assert_eq!(whole(b"").crc64nvme.value(), 0);
         assert_eq!(whole(b"").size_bytes, 0);
     }

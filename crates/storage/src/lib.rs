@@ -1,28 +1,38 @@
 //! Storage: originals in staging and copies in customers' buckets. The only crate that knows
-//! `object_store`, STS and request signing.
+//! `object_store`, STS, Entra and request signing.
 //!
 //! | file | knows |
 //! |---|---|
 //! | `staging` | files: opening beneath a folder, the marker, the trash |
 //! | `connector` | the two HTTP clients, TLS, which addresses may be reached |
-//! | `credentials` | our identity, sessions of customers' roles, what they are narrowed to |
-//! | `s3` | requests: their form, repeating them, what their answers mean |
-//! | `stores` | all of it, as the ports [`recording::Writers`] and [`recording::Lookers`] |
+//! | `credentials` | our identity, sessions of customers' roles, tokens of their applications |
+//! | `exchange` | one request and its answer: repeating, patience, limits, counting |
+//! | `whole`, `parts` | originals read once, hashed, within the byte budget |
+//! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
+//! | `stores` | all of it, as the ports of [`recording`] for buckets |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
 //! overwrites an object.
 
+mod azure;
 mod budget;
 mod connector;
 mod credentials;
 mod deadline;
 mod digest;
+mod exchange;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod parts;
 mod s3;
 mod staging;
 mod stores;
+mod whole;
 
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
-pub use stores::{S3Lookers, S3Writers, StoreSettings, Stores, permits_address};
+pub use stores::{
+    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+};

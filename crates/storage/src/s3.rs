@@ -17,10 +17,10 @@ mod multipart;
 mod place;
 mod put;
 mod read_back;
+mod uploads;
 mod xml;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use classify::is_throttling;
-pub(crate) use exchange::transport_fault;
-pub(crate) use place::{Place, encode};
-pub(crate) use xml::{AssumedRole, code as error_code, parse};
+pub(crate) use place::Place;
+pub(crate) use xml::{AssumedRole, code as error_code, parse, plain_code};

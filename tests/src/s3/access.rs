@@ -193,7 +193,9 @@ fn value_of(name: &str, cx: &S3AccessContext<'_>) -> Option<String> {
     let name = name.strip_prefix("s3:")?;
     match name {
         "prefix" | "delimiter" | "max-keys" => {
-            let listing = matches!(cx.s3_path(), S3Path::Bucket { .. });
+            // AWS has none of these keys for the listing of uploads.
+            let listing = matches!(cx.s3_path(), S3Path::Bucket { .. })
+                && cx.s3_op().name() != "ListMultipartUploads";
             listing.then(|| query(cx.uri(), name)).flatten()
         }
         _ if name.starts_with("x-amz-") => text(cx.headers(), name).map(ToOwned::to_owned),

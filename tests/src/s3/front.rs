@@ -1,13 +1,10 @@
 //! What every request passes on its way in and out: naming, faults, the record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited, StreamBody};
-use hyper::body::{Body as _, Frame, Incoming};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
 use quick_xml::escape::escape;
 use s3s::service::S3Service;
 use s3s::{Body, HttpError};
@@ -19,6 +16,7 @@ use super::faults::{Plan, Step};
 use super::history::Ticket;
 use super::lab::Lab;
 use super::operation::{Operation, Target};
+use super::pace::Pace;
 use super::sts;
 
 /// The way in.
@@ -77,8 +75,10 @@ impl Front {
         if let Some(damage) = plan.damage {
             request.extensions_mut().insert(Spoil(damage));
         }
-        if let Some(rate) = plan.bytes_per_second {
-            request = request.map(|body| slowed(body, rate));
+        let own = plan.bytes_per_second.map(Pace::of);
+        let shared = Some(self.lab.pace.clone()).filter(Pace::is_slow);
+        for pace in own.iter().chain(&shared) {
+            request = request.map(|body| pace.keep(body));
         }
         let answered = self.s3.call(request).await;
         let mut response = answered.map_err(|_: HttpError| Closed)?;
@@ -88,8 +88,8 @@ impl Front {
         if let Some(refusal) = happen(plan.after, is_sts).await? {
             response = refusal;
         }
-        if let Some(rate) = plan.bytes_per_second {
-            response = response.map(|body| slowed(body, rate));
+        for pace in own.iter().chain(&shared) {
+            response = response.map(|body| pace.keep(body));
         }
         Ok(response)
     }
@@ -153,58 +153,6 @@ async fn in_sts_form(response: Response<Body>) -> Result<Response<Body>, Closed>
         Some((status, document)) => xml(status, document),
         None => Response::from_parts(head, Body::from(bytes)),
     })
-}
-
-/// Passes a body on no faster than so many bytes per second.
-fn slowed(body: Body, bytes_per_second: u64) -> Body {
-    /// So much at once, so that the wait is spread over the body.
-    const SLICE_BYTES: usize = 16 * 1024;
-    let whole = body.size_hint().exact();
-    let frames = stream::unfold(
-        (body, Bytes::new()),
-        move |(mut body, mut rest)| async move {
-            while rest.is_empty() {
-                match body.next().await? {
-                    Ok(bytes) => rest = bytes,
-                    Err(error) => return Some((Err(error), (body, rest))),
-                }
-            }
-            let slice = rest.split_to(rest.len().min(SLICE_BYTES));
-            let count = u64::try_from(slice.len()).unwrap_or_default();
-            let millis = count.saturating_mul(1000) / bytes_per_second;
-            sleep(Duration::from_millis(millis)).await;
-            Some((Ok(Frame::data(slice)), (body, rest)))
-        },
-    );
-    let slow = StreamBody::new(frames.boxed());
-    match whole {
-        Some(size) => Body::http_body_unsync(Sized { slow, size }),
-        None => Body::http_body_unsync(slow),
-    }
-}
-
-type Frames = stream::BoxStream<'static, Result<Frame<Bytes>, s3s::StdError>>;
-
-/// A slowed body that still knows how long it is.
-struct Sized {
-    slow: StreamBody<Frames>,
-    size: u64,
-}
-
-impl hyper::body::Body for Sized {
-    type Data = Bytes;
-    type Error = s3s::StdError;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.get_mut().slow).poll_frame(cx)
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        hyper::body::SizeHint::with_exact(self.size)
-    }
 }
 
 fn noted(response: Response<Body>, ticket: Ticket<'_>) -> Response<Body> {

@@ -35,6 +35,8 @@ pub struct Seen {
     pub bucket: Option<String>,
     /// The key it named; for `AssumeRole` the role's ARN.
     pub key: Option<String>,
+    /// The number of the part, when a part was sent.
+    pub part: Option<u32>,
     /// Who signed it.
     pub caller: Caller,
     /// The status answered; none when the connection was closed or the client went away first.
@@ -68,6 +70,7 @@ impl History {
             operation: target.operation,
             bucket: target.bucket,
             key: target.key,
+            part: target.part,
             caller,
             status: None,
             code: None,

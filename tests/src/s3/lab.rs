@@ -14,6 +14,7 @@ use super::faults::{FaultId, FaultRule, Faults};
 use super::history::{History, Seen};
 use super::identity::{Directory, Identity, Role};
 use super::operation::Operation;
+use super::pace::Pace;
 use super::server::Listening;
 use super::store::Store;
 
@@ -53,6 +54,8 @@ pub(crate) struct Lab {
     pub(crate) directory: Directory,
     pub(crate) faults: Faults,
     pub(crate) history: History,
+    /// The line that all bodies share.
+    pub(crate) pace: Pace,
     store: Mutex<Arc<Store>>,
     quirks: Mutex<BTreeMap<String, Quirks>>,
     opaque_etags: bool,
@@ -101,6 +104,7 @@ impl S3Lab {
             directory: Directory::default(),
             faults: Faults::default(),
             history: History::default(),
+            pace: Pace::default(),
             store: Mutex::new(Arc::clone(&store)),
             quirks: Mutex::default(),
             opaque_etags: options.opaque_etags,
@@ -254,6 +258,12 @@ impl S3Lab {
     /// Makes every request take at least this long.
     pub fn set_latency(&self, latency: Duration) {
         self.lab.faults.set_latency(latency);
+    }
+
+    /// Lets the bodies of all requests and answers together move no faster than this; none: as
+    /// fast as it goes. Requests that have begun feel a change only if there was a limit before.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.lab.pace.set(bytes_per_second.unwrap_or_default());
     }
 
     /// Every request so far, in the order in which they ended.

@@ -55,6 +55,8 @@ pub(crate) struct Target {
     pub(crate) bucket: Option<String>,
     /// The object key; for STS the role's ARN, once the body was read.
     pub(crate) key: Option<String>,
+    /// The number of the part sent, if it is a number.
+    pub(crate) part: Option<u32>,
 }
 
 impl Target {
@@ -77,10 +79,12 @@ impl Target {
         } else {
             of_object(method, &asks)
         };
+        let part = query(uri, "partNumber").filter(|_| operation == Operation::UploadPart);
         Self {
             operation,
             bucket: some(bucket),
             key: some(key),
+            part: part.and_then(|number| number.parse().ok()),
         }
     }
 }

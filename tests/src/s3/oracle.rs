@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -12,9 +13,9 @@ use s3s::S3Error;
 use sha2::{Digest, Sha256};
 
 use super::checksum::{Claims, crc64_text};
-use super::clock::moment;
+use super::clock::{moment, now_ms};
 use super::lab::S3Lab;
-use super::store::{Attributes, Condition, ObjectRecord, Put};
+use super::store::{Attributes, Condition, ObjectRecord, Put, UploadRecord};
 
 /// An object as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +135,67 @@ impl S3Lab {
     pub fn delete_object(&self, bucket: &str, key: &str) -> io::Result<bool> {
         let deleted = self.store().delete(bucket, key, None);
         deleted.map(|it| it.is_some()).map_err(outward)
+    }
+
+    /// SHA-256 of the bytes really kept of the current object, 64 hexadecimal digits, without
+    /// having them all in memory; none when there is no object.
+    ///
+    /// # Errors
+    /// When there is no such bucket, or its files cannot be read.
+    pub fn sha256_of(&self, bucket: &str, key: &str) -> io::Result<Option<String>> {
+        let opened = self.store().open_object(bucket, key, None);
+        let Some((_, mut reader)) = opened.map_err(outward)? else {
+            return Ok(None);
+        };
+        let mut sha256 = Sha256::new();
+        while let Some(chunk) = reader.next()? {
+            sha256.update(&chunk);
+        }
+        Ok(Some(hex::encode(sha256.finalize())))
+    }
+
+    /// Opens an upload that somebody began so long ago; its id.
+    ///
+    /// # Errors
+    /// When there is no such bucket, or the disk refuses.
+    pub fn begin_upload(&self, bucket: &str, key: &str, ago: Duration) -> io::Result<String> {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        let upload = UploadRecord {
+            id: String::new(),
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            attributes: Attributes {
+                encryption: "AES256".to_owned(),
+                ..Attributes::default()
+            },
+            asked: None,
+            initiated_ms: now_ms().saturating_sub(ago),
+            parts: BTreeMap::new(),
+        };
+        self.store().create_upload_at(upload).map_err(outward)
+    }
+
+    /// An upload is gone, aborted by the bucket's own rules or by somebody; false when there is
+    /// none.
+    ///
+    /// # Errors
+    /// When there is no such bucket, or the disk refuses.
+    pub fn lose_upload(&self, bucket: &str, id: &str) -> io::Result<bool> {
+        let store = self.store();
+        let uploads = store.uploads(bucket).map_err(outward)?;
+        let Some(upload) = uploads.into_iter().find(|upload| upload.id == id) else {
+            return Ok(false);
+        };
+        let aborted = store.abort(bucket, &upload.key, id);
+        aborted.map(|()| true).map_err(outward)
+    }
+
+    /// A part of an open upload is gone, which no good store does; false when there is none.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn lose_part(&self, bucket: &str, id: &str, number: i32) -> io::Result<bool> {
+        self.store().lose_part(bucket, id, number)
     }
 
     /// The open uploads of a bucket, by key.

@@ -173,3 +173,23 @@ async fn every_operation_asks_for_its_own_action() {
     assert_eq!(partly.refusal(), (200, "AccessDenied".into()));
     assert_eq!(it.lab.objects(BUCKET).len(), 1);
 }
+
+#[tokio::test]
+async fn a_condition_on_the_prefix_does_not_open_the_listing_of_uploads() {
+    let it = Fixture::start().await;
+    let conditioned = Policy::parse(
+        r#"{"Statement":{"Effect":"Allow","Resource":"arn:aws:s3:::calls",
+            "Action":["s3:ListBucket","s3:ListBucketMultipartUploads"],
+            "Condition":{"StringLike":{"s3:prefix":"acme/*"}}}}"#,
+    );
+    let reader = Identity::new("AKIDREADER", "reader-secret").allowed(conditioned.unwrap());
+    it.lab.put_identity(reader);
+    let reader = Client::new(&it.lab.endpoint(), "AKIDREADER", "reader-secret");
+    let list = |what| {
+        Ask::new("GET", "/calls")
+            .query(what, "2")
+            .query("prefix", "acme/")
+    };
+    assert_eq!(reader.send(list("list-type")).await.status, 200);
+    assert_eq!(reader.send(list("uploads")).await.status, 403);
+}

@@ -286,7 +286,7 @@ impl Client {
     clippy::disallowed_methods,
     reason = "a signature carries the real time"
 )]
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 

@@ -273,3 +273,21 @@ async fn sts_can_misbehave_as_well() {
     it.lab.clear_history();
     assert!(it.lab.history().is_empty());
 }
+
+#[tokio::test]
+async fn all_bodies_together_can_be_kept_to_a_bandwidth() {
+    let it = Fixture::start().await;
+    let bytes = noise(100_000, 6);
+    it.lab.set_bandwidth(Some(1_000_000));
+    let began = Instant::now();
+    let ways = ["/calls/1", "/calls/2", "/calls/3"];
+    let puts = ways.map(|path| it.owner.put(path, &bytes));
+    for answer in futures::future::join_all(puts).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(it.owner.get("/calls/1").await.body == bytes);
+    // 400 kB, but for what an idle line lends.
+    assert!(began.elapsed() >= Duration::from_millis(340));
+    it.lab.set_bandwidth(None);
+    assert!(it.owner.get("/calls/2").await.body == bytes);
+}

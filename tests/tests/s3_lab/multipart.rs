@@ -273,3 +273,51 @@ async fn open_uploads_and_their_parts_are_listed_until_aborted() {
     let blobs = std::fs::read_dir(it.lab.data_dir().join("blobs")).unwrap();
     assert_eq!(blobs.count(), 0);
 }
+
+#[tokio::test]
+async fn listings_of_uploads_escape_keys_when_asked_and_continue_after_them() {
+    let it = Fixture::start().await;
+    let hour = std::time::Duration::from_secs(3600);
+    let odd = "call/a b+\u{1}ü";
+    let first = it.lab.begin_upload(BUCKET, odd, hour).unwrap();
+    let second = it.lab.begin_upload(BUCKET, "call/z", hour).unwrap();
+    let list = |marker: Option<(&str, &str)>| {
+        let mut ask = Ask::new("GET", "/calls").query("uploads", "");
+        ask = ask.query("encoding-type", "url").query("max-uploads", "1");
+        if let Some((key, id)) = marker {
+            ask = ask.query("key-marker", key).query("upload-id-marker", id);
+        }
+        it.owner.send(ask)
+    };
+    let page = list(None).await;
+    assert_eq!(page.element("EncodingType").unwrap(), "url");
+    let key = page.element("Key").unwrap();
+    assert_eq!(key, "call/a%20b%2B%01%C3%BC");
+    assert_eq!(page.element("NextKeyMarker").unwrap(), key);
+    let page = list(Some((odd, &first))).await;
+    assert_eq!(page.element("UploadId").unwrap(), second);
+    assert_eq!(page.element("IsTruncated").unwrap(), "false");
+    let begun = page.element("Initiated").unwrap();
+    let begun: chrono::DateTime<chrono::Utc> = begun.parse().unwrap();
+    assert!(begun < super::client::now() - chrono::TimeDelta::minutes(59));
+}
+
+#[tokio::test]
+async fn parts_and_uploads_can_be_lost_behind_the_clients_back() {
+    let it = Fixture::start().await;
+    let id = create(&it.owner, &[]).await;
+    let etags = upload(&it.owner, &id, &[&noise(5 * MIB, 14), b"last"]).await;
+    assert!(it.lab.lose_part(BUCKET, &id, 1).unwrap());
+    assert!(!it.lab.lose_part(BUCKET, &id, 1).unwrap());
+    let answer = it.owner.send(completion(&id, &etags)).await;
+    assert_eq!(code(&answer), (400, "InvalidPart".into()));
+    it.lab.stop().await;
+    it.lab.start_again().await.unwrap();
+    assert_eq!(it.lab.open_uploads(BUCKET)[0].parts, [(2, 4)].into());
+    assert!(it.lab.lose_upload(BUCKET, &id).unwrap());
+    assert!(!it.lab.lose_upload(BUCKET, &id).unwrap());
+    let answer = it.owner.send(completion(&id, &etags)).await;
+    assert_eq!(code(&answer), (404, "NoSuchUpload".into()));
+    let numbers = it.lab.history().into_iter().filter_map(|seen| seen.part);
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
+}

@@ -307,3 +307,34 @@ async fn a_versioned_bucket_hides_what_is_deleted_and_keeps_it() {
     assert_eq!(it.owner.send(gone).await.status, 204);
     assert_eq!(list().await.elements("Version"), 1);
 }
+
+#[tokio::test]
+async fn zeros_take_no_room_on_the_disk_and_come_back_as_zeros() {
+    use std::os::unix::fs::MetadataExt;
+    let it = Fixture::start().await;
+    let mut bytes = vec![0; 8 * 1024 * 1024];
+    for at in [0, 4095, 4096, 1_000_001, 5_000_000] {
+        bytes[at] = 7;
+    }
+    it.owner.put("/calls/holes", &bytes).await;
+    it.owner.put("/calls/zeros", &bytes[6_000_000..]).await;
+    it.owner.put("/calls/none", b"").await;
+    let room = |file: std::io::Result<std::fs::DirEntry>| {
+        let known = file.unwrap().metadata().unwrap();
+        (known.size(), known.blocks() * 512)
+    };
+    let blobs = std::fs::read_dir(it.lab.data_dir().join("blobs")).unwrap();
+    let (sizes, rooms): (Vec<u64>, Vec<u64>) = blobs.map(room).unzip();
+    let all = 8 * 1024 * 1024 + 8 * 1024 * 1024 - 6_000_000;
+    assert_eq!(sizes.into_iter().sum::<u64>(), all);
+    assert!(rooms.iter().sum::<u64>() < 256 * 1024, "{rooms:?}");
+    assert!(it.owner.get("/calls/holes").await.body == bytes);
+    assert!(it.owner.get("/calls/zeros").await.body == bytes[6_000_000..]);
+    let head = it.owner.head("/calls/holes").await;
+    let crc = crc64_base64(&bytes);
+    assert_eq!(head.header("x-amz-checksum-crc64nvme"), Some(crc.as_str()));
+    let kept = it.lab.read_object(BUCKET, "holes").unwrap().unwrap();
+    let sha256 = it.lab.sha256_of(BUCKET, "holes").unwrap();
+    assert_eq!(sha256, Some(kept.sha256));
+    assert_eq!(it.lab.sha256_of(BUCKET, "missing").unwrap(), None);
+}

@@ -94,6 +94,7 @@ async fn a_store_that_reports_no_checksum_is_read_back() {
     assert_eq!(read.read_back, Some(digests));
     let expected = Expected {
         digests,
+        sent: None,
         first_look: None,
     };
     let proof = expected
@@ -119,7 +120,7 @@ async fn a_version_is_reported_where_the_bucket_keeps_versions() {
         .unwrap();
     let both = Policy::bucket("kept", "", &GRANTED);
     assert!(it.lab.change_role(ROLE, |role| role.permissions = both));
-    it.destination.s3.bucket = "kept".to_owned();
+    super::setting::s3(&mut it.destination).bucket = "kept".to_owned();
     let digests = sent(it.send("rec", b"x").await);
     let proof = it.prove("rec", digests).await.unwrap();
     assert!(proof.observed().version_id.is_some());

@@ -2,9 +2,9 @@
 //! and session policies as somebody else understood them.
 
 use recording::{Look, ParkReason};
-use storage::{BaseIdentity, StoreSettings, Stores};
+use storage::{BaseIdentity, StoreSettings};
 
-use super::setting::{EXTERNAL_ID, GRANTED, Setting, clocks, noise, refused, sent, settings};
+use super::setting::{EXTERNAL_ID, GRANTED, Setting, noise, refused, sent, settings};
 use callferry_tests::scratch::Scratch;
 use callferry_tests::servers::Moto;
 use callferry_tests::servers::moto;
@@ -31,9 +31,9 @@ async fn moto_lets_us_in_with_the_right_external_id_and_not_with_a_wrong_one() {
         base_identity: BaseIdentity::fixed(key, secret),
         ..settings(&endpoint)
     };
-    it.stores = Stores::new(there, clocks()).unwrap();
-    it.destination.s3.endpoint = Some(endpoint);
-    it.destination.s3.role_arn = Some(identities.role_arn);
+    it.stores = super::setting::stores(there);
+    super::setting::s3(&mut it.destination).endpoint = Some(endpoint);
+    super::setting::s3(&mut it.destination).role_arn = Some(identities.role_arn);
 
     assert_eq!(it.look("rec").await, Ok(Look::Absent));
     let digests = sent(it.send("rec", &noise(100_000, 41)).await);
@@ -50,7 +50,7 @@ async fn moto_lets_us_in_with_the_right_external_id_and_not_with_a_wrong_one() {
         ..settings(&moto.endpoint())
     };
     it.destination.external_id = Some(EXTERNAL_ID.to_owned());
-    it.stores = Stores::new(wrong, clocks()).unwrap();
+    it.stores = super::setting::stores(wrong);
     let fault = refused(it.send("rec", b"x").await);
     assert_eq!(fault.reason, ParkReason::DestinationUnreachable, "{fault}");
 }

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::setting::{Setting, clocks, refused, settings};
-use storage::{StoreSettings, Stores};
+use super::setting::{Setting, refused, settings};
+use storage::StoreSettings;
 
 #[tokio::test]
 async fn a_private_address_is_refused_unless_it_is_allowed() {
@@ -18,7 +18,7 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
         allowed_private_ranges: Vec::new(),
         ..settings(&it.lab.endpoint())
     };
-    it.stores = Stores::new(strict, clocks()).unwrap();
+    it.stores = super::setting::stores(strict);
     let port = it.lab.address().port();
     let hosts = [
         "127.0.0.1",
@@ -29,7 +29,7 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
     ];
     for (number, host) in hosts.into_iter().enumerate() {
         it.destination.revision = 100 + i64::try_from(number).unwrap();
-        it.destination.s3.endpoint = Some(format!("http://{host}:{port}"));
+        super::setting::s3(&mut it.destination).endpoint = Some(format!("http://{host}:{port}"));
         let fault = refused(it.send("rec", b"x").await);
         assert_eq!(fault.reason, ParkReason::AddressRefused, "{host}: {fault}");
         let fault = it.look("rec").await.unwrap_err();
@@ -42,7 +42,7 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 async fn a_name_is_reached_when_its_address_is_allowed() {
     let mut it = Setting::start().await;
     let port = it.lab.address().port();
-    it.destination.s3.endpoint = Some(format!("http://localhost:{port}"));
+    super::setting::s3(&mut it.destination).endpoint = Some(format!("http://localhost:{port}"));
     super::setting::sent(it.send("rec", b"x").await);
 }
 
@@ -53,7 +53,7 @@ async fn plain_http_is_refused_where_it_is_not_allowed() {
         allow_http: false,
         ..settings(&it.lab.endpoint())
     };
-    it.stores = Stores::new(strict, clocks()).unwrap();
+    it.stores = super::setting::stores(strict);
     let fault = refused(it.send("rec", b"x").await);
     assert_eq!(fault.reason, ParkReason::DestinationRefused);
     assert!(it.lab.history().is_empty());
@@ -65,7 +65,7 @@ async fn an_endpoint_that_does_not_answer_is_unreachable() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
-    it.destination.s3.endpoint = Some(format!("http://{address}"));
+    super::setting::s3(&mut it.destination).endpoint = Some(format!("http://{address}"));
     let fault = refused(it.send("rec", b"x").await);
     assert_eq!(fault.reason, ParkReason::DestinationUnreachable);
     let fault = it.look("rec").await.unwrap_err();
@@ -105,7 +105,7 @@ async fn a_redirect_is_never_followed() {
             format!("HTTP/1.1 {status}\r\nlocation: {inside}/calls/x\r\ncontent-length: 0\r\n\r\n");
         let (endpoint, calls, _listening) = stub(answer).await;
         it.destination.revision = 200 + i64::try_from(number).unwrap();
-        it.destination.s3.endpoint = Some(endpoint);
+        super::setting::s3(&mut it.destination).endpoint = Some(endpoint);
         let fault = refused(it.send("rec", b"x").await);
         assert_eq!(fault.reason, ParkReason::WrongRegion);
         let fault = it.look("rec").await.unwrap_err();
@@ -124,7 +124,7 @@ async fn an_answer_that_is_not_s3s_is_never_taken_for_success_or_absence() {
         page.len()
     );
     let (endpoint, _calls, _listening) = stub(answer).await;
-    it.destination.s3.endpoint = Some(endpoint);
+    super::setting::s3(&mut it.destination).endpoint = Some(endpoint);
     assert!(it.look("rec").await.is_err());
     refused(it.send("rec", b"x").await);
 }

@@ -164,7 +164,7 @@ async fn nothing_is_sent_after_the_lease_was_lost() {
 #[tokio::test]
 async fn storage_class_encryption_and_owner_are_asked_for() {
     let mut it = Setting::start().await;
-    let s3 = &mut it.destination.s3;
+    let s3 = super::setting::s3(&mut it.destination);
     s3.storage_class = Some("STANDARD_IA".to_owned());
     s3.kms_key = Some("arn:aws:kms:eu-central-1:111122223333:key/k".to_owned());
     s3.expected_owner = Some(super::setting::OWNER.to_owned());
@@ -173,7 +173,7 @@ async fn storage_class_encryption_and_owner_are_asked_for() {
     let object = it.lab.object(BUCKET, it.key("rec").as_str()).unwrap();
     assert_eq!(object.storage_class.as_deref(), Some("STANDARD_IA"));
     assert!(object.encryption.contains("kms"), "{}", object.encryption);
-    it.destination.s3.expected_owner = Some("999999999999".to_owned());
+    super::setting::s3(&mut it.destination).expected_owner = Some("999999999999".to_owned());
     let fault = refused(it.send("other", b"x").await);
     assert_eq!(fault.reason, ParkReason::AccessDenied);
     assert!(it.stored("other").is_none());

@@ -6,11 +6,11 @@ use recording::{DestinationOwner, ParkReason};
 
 use super::client::{Ask, Client};
 use super::setting::{
-    BUCKET, EXTERNAL_ID, GRANTED, ROLE, Setting, clocks, noise, refused, sent, settings,
+    BUCKET, EXTERNAL_ID, GRANTED, ROLE, Setting, noise, refused, sent, settings,
 };
 use super::tap::Tap;
 use callferry_tests::s3::{Fault, FaultRule, Identity, Operation, Policy};
-use storage::{StoreSettings, Stores};
+use storage::StoreSettings;
 
 #[tokio::test]
 async fn a_role_that_cannot_be_assumed_is_the_customers_to_repair_and_costs_one_call() {
@@ -148,7 +148,7 @@ async fn no_session_can_do_what_its_purpose_does_not_need() {
         sts_endpoint: Some(tap.endpoint.clone()),
         ..settings(&endpoint)
     };
-    it.stores = Stores::new(tapped, clocks()).unwrap();
+    it.stores = super::setting::stores(tapped);
     it.destination.account_leads_key = true;
     let digests = sent(it.send("rec", b"x").await);
     let writer = stolen(&tap, &endpoint);
@@ -192,8 +192,8 @@ async fn the_platforms_own_bucket_is_written_with_our_own_identity() {
     it.lab.put_identity(identity.allowed(own));
     it.destination.owner = DestinationOwner::Default;
     it.destination.account_leads_key = true;
-    it.destination.s3.bucket = "default".to_owned();
-    it.destination.s3.role_arn = None;
+    super::setting::s3(&mut it.destination).bucket = "default".to_owned();
+    super::setting::s3(&mut it.destination).role_arn = None;
     let digests = sent(it.send("rec", &noise(6_000_000, 3)).await);
     it.prove("rec", digests).await.unwrap();
     assert_eq!(it.look("none").await, Ok(recording::Look::Absent));

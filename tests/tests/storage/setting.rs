@@ -9,17 +9,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
 use recording::{
-    Announced, AnnouncedOriginal, Begun, Clock, Destination, DestinationOwner, Digests, Expected,
-    Fence, Kind, LEASE, Look, Lookers, ObjectKey, Original, Originals, Outbound, Progress,
-    RecordingKey, S3Bucket, SendFault, SendOutcome, Sha256, StagingPath, Verified, Writers,
-    object_key, object_metadata,
+    Announced, AnnouncedOriginal, Clock, Destination, DestinationOwner, Digests, Expected, Fence,
+    Kind, LEASE, Look, Lookers, NoMeter, ObjectKey, Original, Originals, Outbound, Part, Progress,
+    RecordingKey, S3Bucket, SendFault, SendOutcome, Sha256, StagingPath, Store, Upload, UploadLog,
+    Verified, Writers, object_key, object_metadata,
 };
 use rustix::time::{ClockId, clock_gettime};
-use storage::{BaseIdentity, LocalStaging, S3Writers, StoreSettings, Stores, write_marker};
+use storage::{BaseIdentity, BucketWriters, LocalStaging, StoreSettings, Stores, write_marker};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use callferry_tests::s3::{Identity, Policy, Role, S3Lab};
+use callferry_tests::s3::{Identity, LabOptions, Policy, Role, S3Lab};
 
 pub(crate) const OWNER: &str = "111122223333";
 pub(crate) const BUCKET: &str = "calls";
@@ -129,16 +129,35 @@ pub(crate) fn announced(recording: &str, size_bytes: usize) -> Announced {
 #[derive(Default)]
 pub(crate) struct Uploads {
     pub(crate) ids: Mutex<Vec<String>>,
+    /// The upload as the row holds it.
+    pub(crate) known: Mutex<Option<Upload>>,
     pub(crate) refusing: bool,
 }
 
+impl Uploads {
+    /// What the next claim is told.
+    pub(crate) fn remembered(&self) -> Option<Upload> {
+        self.known.lock().unwrap().clone()
+    }
+}
+
 #[async_trait]
-impl Begun for Uploads {
-    async fn begun(&self, upload_id: &str) -> Result<(), SendFault> {
-        self.ids.lock().unwrap().push(upload_id.to_owned());
+impl UploadLog for Uploads {
+    async fn begun(&self, upload: &Upload) -> Result<(), SendFault> {
+        self.ids.lock().unwrap().push(upload.id.clone());
         if self.refusing {
             return Err(recording::LeaseLost.into());
         }
+        *self.known.lock().unwrap() = Some(upload.clone());
+        Ok(())
+    }
+
+    async fn landed(&self, part: Part) -> Result<(), SendFault> {
+        let mut known = self.known.lock().unwrap();
+        let parts = &mut known.as_mut().unwrap().parts;
+        parts.retain(|it| it.number != part.number);
+        parts.push(part);
+        parts.sort_by_key(|it| it.number);
         Ok(())
     }
 }
@@ -148,7 +167,9 @@ impl Begun for Uploads {
 pub(crate) struct Wish {
     pub(crate) sha256: Option<Sha256>,
     pub(crate) lease_lost: bool,
-    pub(crate) abandoned: Option<String>,
+    pub(crate) earlier: Option<Upload>,
+    /// How long the lease lasts, where it is not the usual.
+    pub(crate) lease: Option<Duration>,
     pub(crate) uploads: Uploads,
     pub(crate) progress: Progress,
 }
@@ -183,7 +204,7 @@ pub(crate) fn destination(endpoint: &str) -> Destination {
     Destination {
         owner: DestinationOwner::Account("acme".parse().unwrap()),
         revision: 7,
-        s3: S3Bucket {
+        store: Store::S3(S3Bucket {
             bucket: BUCKET.to_owned(),
             region: "eu-central-1".to_owned(),
             role_arn: Some(ROLE.to_owned()),
@@ -192,20 +213,37 @@ pub(crate) fn destination(endpoint: &str) -> Destination {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
-        },
+        }),
         external_id: Some(EXTERNAL_ID.to_owned()),
         account_leads_key: false,
     }
 }
 
+/// The S3 part of a destination that has one.
+pub(crate) fn s3(destination: &mut Destination) -> &mut S3Bucket {
+    match &mut destination.store {
+        Store::S3(s3) => s3,
+        Store::Azure(_) => panic!("no S3 bucket"),
+    }
+}
+
+/// The stores of a process with these settings.
+pub(crate) fn stores(settings: StoreSettings) -> Stores {
+    Stores::new(settings, clocks(), Arc::new(NoMeter)).unwrap()
+}
+
 impl Setting {
     pub(crate) async fn start() -> Self {
-        let lab = S3Lab::start().await.unwrap();
+        Self::start_with(LabOptions::default()).await
+    }
+
+    pub(crate) async fn start_with(options: LabOptions) -> Self {
+        let lab = S3Lab::start_with(options).await.unwrap();
         register(&lab);
         let endpoint = lab.endpoint();
         Self {
             staging: Staging::new(),
-            stores: Stores::new(settings(&endpoint), clocks()).unwrap(),
+            stores: stores(settings(&endpoint)),
             destination: destination(&endpoint),
             lab,
         }
@@ -265,6 +303,7 @@ impl Setting {
         let announced = announced(recording, usize::try_from(digests.size_bytes).unwrap());
         let expected = Expected {
             digests,
+            sent: None,
             first_look: None,
         };
         expected.verify(&announced, observed)
@@ -279,13 +318,13 @@ impl Setting {
 }
 
 pub(crate) async fn send(
-    writers: &S3Writers,
+    writers: &BucketWriters,
     destination: &Destination,
     announced: &Announced,
     original: &dyn Original,
     wish: &Wish,
 ) -> Result<SendOutcome, SendFault> {
-    let fence = Fence::new(clocks(), Clocks.boot(), LEASE);
+    let fence = Fence::new(clocks(), Clocks.boot(), wish.lease.unwrap_or(LEASE));
     if wish.lease_lost {
         fence.lost();
     }
@@ -301,14 +340,14 @@ pub(crate) async fn send(
         fence: &fence,
         progress: &wish.progress,
         uploads: &wish.uploads,
-        abandoned_upload: wish.abandoned.as_deref(),
+        earlier: wish.earlier.as_ref(),
     };
     writers.send(destination, outbound).await
 }
 
 pub(crate) fn sent(outcome: Result<SendOutcome, SendFault>) -> Digests {
     match outcome {
-        Ok(SendOutcome::Sent(digests)) => digests,
+        Ok(SendOutcome::Sent(digests, _)) => digests,
         other => panic!("not sent: {other:?}"),
     }
 }

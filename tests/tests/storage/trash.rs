@@ -51,6 +51,7 @@ impl Case {
             etag: "\"e\"".to_owned(),
             version_id: None,
             checksum: format!("crc64nvme:{}", self.digests.crc64nvme),
+            content_md5: None,
             method: Method::ReportedChecksum,
             stored_at: chrono::DateTime::<Utc>::UNIX_EPOCH,
         };
@@ -73,6 +74,8 @@ impl Case {
             crc64nvme: Some(self.digests.crc64nvme),
             etag: "\"e\"".to_owned(),
             version_id: None,
+            content_md5: None,
+            blocks: None,
             metadata: BTreeMap::from([
                 ("callferry-account".to_owned(), "acme".to_owned()),
                 ("callferry-recording".to_owned(), "rec".to_owned()),
@@ -81,6 +84,7 @@ impl Case {
         };
         let expected = Expected {
             digests: self.digests,
+            sent: None,
             first_look: None,
         };
         let proof = expected.verify(&announced, observed).unwrap();

@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use object_store::aws::{AwsAuthorizer, AwsCredential};
-use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
-use recording::{Clock, Fault, ParkReason};
+use object_store::client::{HttpRequest, HttpRequestBody};
+use recording::{Class, Clock, Fault, Operation, ParkReason, RequestResult};
 use tokio::time::timeout;
 
 use super::session::{Issued, Session, Source};
 use crate::deadline;
-use crate::s3::{AssumedRole, encode, error_code, is_throttling, parse, transport_fault};
+use crate::exchange::{Line, encode, transport_fault};
+use crate::s3::{AssumedRole, error_code, is_throttling, parse};
 
 const OPERATION: &str = "assume role";
 /// What is asked for; more is refused to an identity that is a role itself.
@@ -25,7 +26,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How STS is reached.
 #[derive(Debug)]
 pub(crate) struct Sts {
-    client: HttpClient,
+    line: Line,
     /// An origin; `None` means AWS's own for the region.
     endpoint: Option<String>,
     base: Arc<Session>,
@@ -56,15 +57,26 @@ enum Refused {
     Fault(Fault),
 }
 
+impl Refused {
+    fn result(&self) -> RequestResult {
+        match self {
+            Self::Stale => RequestResult::Denied,
+            Self::Fault(fault) if fault.reason == ParkReason::Throttled => RequestResult::Throttled,
+            Self::Fault(fault) if fault.class() == Class::Destination => RequestResult::Denied,
+            Self::Fault(_) => RequestResult::Unreachable,
+        }
+    }
+}
+
 impl Sts {
     pub(crate) fn new(
-        client: HttpClient,
+        line: Line,
         endpoint: Option<String>,
         base: Arc<Session>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            client,
+            line,
             endpoint,
             base,
             clock,
@@ -110,11 +122,27 @@ impl Source for Role {
 impl Role {
     async fn ask(&self, base: &AwsCredential) -> Result<Issued, Refused> {
         let request = self.request(base).map_err(Refused::Fault)?;
+        let counted = self.sts.line.counted(Operation::Token);
+        let asked = self.exchange(request).await;
+        counted.ended(match &asked {
+            Ok(_) => RequestResult::Ok,
+            Err(refused) => refused.result(),
+        });
+        asked
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<Issued, Refused> {
         let asked_at = self.sts.clock.boot();
         let exchange = async {
-            let answer = self.sts.client.execute(request).await.map_err(|error| {
-                Refused::Fault(passing_from(transport_fault(OPERATION, &error)))
-            })?;
+            let answer = self
+                .sts
+                .line
+                .client
+                .execute(request)
+                .await
+                .map_err(|error| {
+                    Refused::Fault(passing_from(transport_fault(OPERATION, &error)))
+                })?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
             let body = body.map_err(|_| Refused::Fault(passing("assume role: no whole answer")))?;

@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Write,
     /// Looking at objects and reading them. It cannot write or delete.
     Look,
+    /// Listing and aborting uploads that nobody goes on with. It can do nothing to an object.
+    Sweep,
 }
 
 impl Purpose {
@@ -18,6 +20,7 @@ impl Purpose {
         match self {
             Self::Write => "write",
             Self::Look => "look",
+            Self::Sweep => "sweep",
         }
     }
 }
@@ -63,8 +66,13 @@ pub(crate) fn session_policy(
             };
             statements.push(allow("\"s3:ListBucket\"", &bucket, &condition));
         }
+        Purpose::Sweep => {
+            // S3 knows no condition on the prefix of this listing; aborting is narrowed.
+            statements.push(allow("\"s3:ListBucketMultipartUploads\"", &bucket, ""));
+            statements.push(allow("\"s3:AbortMultipartUpload\"", &objects, ""));
+        }
     }
-    statements.push(encryption(s3.kms_key.as_deref(), purpose));
+    statements.extend(encryption(s3.kms_key.as_deref(), purpose));
     format!(
         "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
         statements.join(",")
@@ -73,20 +81,21 @@ pub(crate) fn session_policy(
 
 /// Using the encryption key. A bucket without a key in the destination may still encrypt under
 /// one by default; then any key will do, but only by way of S3.
-fn encryption(kms_key: Option<&str>, purpose: Purpose) -> String {
+fn encryption(kms_key: Option<&str>, purpose: Purpose) -> Option<String> {
     let actions = match purpose {
         Purpose::Write => "\"kms:GenerateDataKey\",\"kms:Decrypt\"",
         Purpose::Look => "\"kms:Decrypt\"",
+        Purpose::Sweep => return None,
     };
     let is_key = |key: &&str| key.starts_with("arn:") && key.contains(":key/");
-    match kms_key.filter(is_key) {
+    Some(match kms_key.filter(is_key) {
         Some(arn) => allow(actions, &literal(arn), ""),
         // An alias or a bare id is no resource that a policy can name.
         None => {
             let by_s3 = "\"StringLike\":{\"kms:ViaService\":\"s3.*.amazonaws.com*\"}";
             allow(actions, "*", by_s3)
         }
-    }
+    })
 }
 
 fn allow(actions: &str, resource: &str, condition: &str) -> String {
@@ -163,6 +172,12 @@ mod tests {
         for forbidden in ["s3:Put", "s3:Delete", "s3:Abort", "s3:*", "GenerateDataKey"] {
             assert!(!look.contains(forbidden), "{look}");
         }
+        let sweep = session_policy(&s3(), ROLE, Purpose::Sweep, "acme/");
+        let abort = "\"s3:AbortMultipartUpload\"],\"Resource\":\"arn:aws:s3:::rec/acme/*\"";
+        assert!(sweep.contains(abort), "{sweep}");
+        for forbidden in ["s3:Put", "s3:Get", "s3:Delete", "s3:*", "kms:"] {
+            assert!(!sweep.contains(forbidden), "{sweep}");
+        }
     }
 
     #[test]
@@ -170,7 +185,7 @@ mod tests {
         let mut s3 = s3();
         s3.bucket = "b".repeat(63);
         let long = "p".repeat(256);
-        for purpose in [Purpose::Write, Purpose::Look] {
+        for purpose in [Purpose::Write, Purpose::Look, Purpose::Sweep] {
             assert!(session_policy(&s3, ROLE, purpose, &long).len() <= 2048);
         }
         let odd = session_policy(&s3, ROLE, Purpose::Write, "a*b?\"/");

@@ -16,21 +16,21 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// A credential and how long it is good, by the boot clock.
 #[derive(Debug)]
-pub(crate) struct Issued {
+pub(crate) struct Issued<C = AwsCredential> {
     /// What requests are signed with.
-    pub(crate) credential: AwsCredential,
+    pub(crate) credential: C,
     /// From here on the first asker renews it.
     soft: Duration,
     /// From here on it is not used.
     hard: Duration,
 }
 
-impl Issued {
+impl<C> Issued<C> {
     /// A credential asked for at `asked_at` that is good for `life` from then.
     ///
     /// SUBTLE: `asked_at` is the boot clock before the request was sent, so that neither a slow
     /// answer nor a suspended machine makes the credential seem younger than it is.
-    pub(crate) fn new(credential: AwsCredential, asked_at: Duration, life: Duration) -> Self {
+    pub(crate) fn new(credential: C, asked_at: Duration, life: Duration) -> Self {
         // Of a short session (a laboratory's) the margin would leave nothing.
         let margin = MARGIN.min(life / 4);
         Self {
@@ -43,17 +43,17 @@ impl Issued {
 
 /// Where credentials come from.
 #[async_trait]
-pub(crate) trait Source: std::fmt::Debug + Send + Sync {
+pub(crate) trait Source<C = AwsCredential>: std::fmt::Debug + Send + Sync {
     /// Asks for a new one.
-    async fn issue(&self) -> Result<Issued, Fault>;
+    async fn issue(&self) -> Result<Issued<C>, Fault>;
 }
 
 /// A cached credential.
 #[derive(Debug)]
-pub(crate) struct Session {
-    source: Box<dyn Source>,
+pub(crate) struct Session<C = AwsCredential> {
+    source: Box<dyn Source<C>>,
     clock: Arc<dyn Clock>,
-    current: RwLock<Option<Arc<Issued>>>,
+    current: RwLock<Option<Arc<Issued<C>>>>,
     /// Held by whoever renews.
     renewing: Mutex<Renewing>,
 }
@@ -66,8 +66,8 @@ struct Renewing {
     not_before: Duration,
 }
 
-impl Session {
-    pub(crate) fn new(source: Box<dyn Source>, clock: Arc<dyn Clock>) -> Self {
+impl<C> Session<C> {
+    pub(crate) fn new(source: Box<dyn Source<C>>, clock: Arc<dyn Clock>) -> Self {
         Self {
             source,
             clock,
@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// A credential that is good for at least the margin.
-    pub(crate) async fn issued(&self) -> Result<Arc<Issued>, Fault> {
+    pub(crate) async fn issued(&self) -> Result<Arc<Issued<C>>, Fault> {
         let now = self.clock.boot();
         if let Some(issued) = self.current() {
             if now < issued.soft {
@@ -114,7 +114,7 @@ impl Session {
 
     /// Notes that a store does not take this credential any more. Whoever noticed it of an older
     /// one changes nothing.
-    pub(crate) fn invalidate(&self, stale: &Arc<Issued>) {
+    pub(crate) fn invalidate(&self, stale: &Arc<Issued<C>>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|it| Arc::ptr_eq(it, stale)) {
             *current = None;
@@ -125,8 +125,8 @@ impl Session {
         &self,
         mut renewing: MutexGuard<'_, Renewing>,
         now: Duration,
-        old: Arc<Issued>,
-    ) -> Arc<Issued> {
+        old: Arc<Issued<C>>,
+    ) -> Arc<Issued<C>> {
         // Renewed between our look and our turn, or tried in vain a moment ago.
         if let Some(issued) = self.current()
             && !Arc::ptr_eq(&issued, &old)
@@ -150,12 +150,12 @@ impl Session {
         }
     }
 
-    fn current(&self) -> Option<Arc<Issued>> {
+    fn current(&self) -> Option<Arc<Issued<C>>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().map(Arc::clone)
     }
 
-    fn keep(&self, issued: Issued) -> Arc<Issued> {
+    fn keep(&self, issued: Issued<C>) -> Arc<Issued<C>> {
         let issued = Arc::new(issued);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::clone(&issued));

@@ -3,41 +3,30 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
-use object_store::client::HttpClient;
-use recording::Fault;
+use recording::{Fault, Operation};
 
-use super::exchange::{Ask, Repeat};
 use super::place::Place;
 use crate::credentials::Session;
-use crate::deadline;
+use crate::exchange::{Ask, Line};
 
 /// Made once for each (revision, account, purpose) and shared by all its requests.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     pub(super) place: Place,
     pub(super) session: Arc<Session>,
-    pub(super) client: HttpClient,
-    /// Repetitions of one request at most.
-    pub(super) retries: u32,
+    pub(super) line: Line,
     /// Whether it is known that the store refuses a conditional PUT to a key that is taken.
     pub(super) creates_only: AtomicBool,
 }
 
 impl Bucket {
-    pub(crate) fn new(
-        place: Place,
-        session: Arc<Session>,
-        client: HttpClient,
-        retries: u32,
-    ) -> Self {
+    pub(crate) fn new(place: Place, session: Arc<Session>, line: Line) -> Self {
         let creates_only = AtomicBool::new(place.is_aws);
         Self {
             place,
             session,
-            client,
-            retries,
+            line,
             creates_only,
         }
     }
@@ -45,7 +34,7 @@ impl Bucket {
     /// A request with the standing headers, no body, and a look's patience.
     pub(super) fn ask(
         &self,
-        operation: &'static str,
+        operation: Operation,
         method: Method,
         key: Option<&str>,
         query: &str,
@@ -54,17 +43,7 @@ impl Bucket {
         for (name, value) in &self.place.standing {
             headers.insert(name, value.clone());
         }
-        Ok(Ask {
-            operation,
-            method,
-            uri: self.place.url(key, query)?,
-            headers,
-            body: Bytes::new(),
-            progress: None,
-            fence: None,
-            patience: deadline::LOOK,
-            repeat: Repeat::Always,
-            streams: false,
-        })
+        let uri = self.place.url(key, query)?;
+        Ok(Ask::new(operation, method, uri, headers))
     }
 }

@@ -1,74 +1,25 @@
 //! What a store's refusal means: one table from status and code to what is known afterwards.
 
-use std::time::Duration;
+use recording::ParkReason;
 
-use recording::{Fault, ParkReason};
+use crate::exchange::{Answered, Refusal};
 
-/// A store's answer that is no success.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// HTTP status; 200 for an error document that came with a success.
-    pub(crate) status: u16,
-    /// The error document's code; a HEAD has none.
-    pub(crate) code: Option<String>,
-    /// How long the store asks us to wait.
-    pub(crate) retry_after: Option<Duration>,
-}
+pub(super) use crate::exchange::Meaning;
 
-/// What is known after a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// Nothing was done, for this reason.
-    Refused(ParkReason),
-    /// Something is at the key already, or somebody else is writing there now.
-    Taken,
-    /// It may have been done.
-    Unknown,
-    /// The session is no longer good; another one may be.
-    Stale,
-}
-
-impl Refusal {
-    /// What is known now.
-    pub(crate) fn meaning(&self) -> Meaning {
-        let by_code = self.code.as_deref().and_then(by_code);
-        by_code.unwrap_or_else(|| by_status(self.status))
-    }
-
-    /// Whether the same request may succeed in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
-        match self.meaning() {
-            Meaning::Unknown => true,
-            Meaning::Refused(reason) => matches!(
-                reason,
-                ParkReason::Throttled | ParkReason::DestinationUnreachable
-            ),
-            Meaning::Taken | Meaning::Stale => false,
-        }
-    }
-
-    /// The fault, for a request whose effect is not in doubt, or does not matter.
-    pub(crate) fn fault(&self, operation: &str) -> Fault {
-        let reason = match self.meaning() {
-            Meaning::Refused(reason) => reason,
-            Meaning::Taken => ParkReason::OutcomeUnknown,
-            Meaning::Unknown => ParkReason::DestinationUnreachable,
-            Meaning::Stale => ParkReason::AccessDenied,
-        };
-        Fault {
-            reason,
-            detail: self.describe(operation),
-            retry_after: self.retry_after,
-        }
-    }
-
-    /// Names the operation and the answer; never a URL, a key or a token.
-    pub(crate) fn describe(&self, operation: &str) -> String {
-        let Self { status, code, .. } = self;
-        match code {
-            Some(code) => format!("{operation}: {status} {code}"),
-            None => format!("{operation}: {status}"),
-        }
+/// What a refusal means.
+pub(super) fn refusal(answered: Answered) -> Refusal {
+    let Answered {
+        status,
+        code,
+        retry_after,
+    } = answered;
+    let meaning = code.as_deref().and_then(by_code);
+    Refusal {
+        meaning: meaning.unwrap_or_else(|| by_status(status)),
+        status,
+        code,
+        retry_after,
+        hint: None,
     }
 }
 

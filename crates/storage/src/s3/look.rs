@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, Method, header};
-use recording::{Fault, Look, Observed, ParkReason};
+use recording::{Fault, Look, Observed, Operation, ParkReason};
 
 use super::bucket::Bucket;
 use super::exchange::Trouble;
@@ -16,17 +16,20 @@ const META: &str = "x-amz-meta-";
 impl Bucket {
     /// Asks what is at the key.
     pub(crate) async fn look(&self, key: &str) -> Result<Look, Fault> {
-        let mut ask = self.ask("look", Method::HEAD, Some(key), "")?;
+        let mut ask = self.ask(Operation::Look, Method::HEAD, Some(key), "")?;
         put_header(&mut ask.headers, "x-amz-checksum-mode", "ENABLED")?;
         match self.exchange(&ask).await {
             Ok(answer) => observed(&answer.headers).map(Look::Present),
             Err(Trouble::Refused(refusal)) if matches!(refusal.status, 403 | 404) => {
                 if self.lists(key).await? {
-                    return Err(contradiction(refusal.status, refusal.fault("look")));
+                    return Err(contradiction(
+                        refusal.status,
+                        refusal.fault(Operation::Look),
+                    ));
                 }
                 Ok(Look::Absent)
             }
-            Err(trouble) => Err(trouble.fault("look")),
+            Err(trouble) => Err(trouble.fault(Operation::Look)),
         }
     }
 
@@ -40,22 +43,22 @@ impl Bucket {
     /// create-only write or a second copy, never a deletion.
     async fn lists(&self, key: &str) -> Result<bool, Fault> {
         let query = format!("list-type=2&max-keys=1&prefix={}", encode(key));
-        let ask = self.ask("list the key", Method::GET, None, &query)?;
+        let ask = self.ask(Operation::List, Method::GET, None, &query)?;
         let answer = self.exchange(&ask).await;
-        let answer = answer.map_err(|trouble| trouble.fault("list the key"))?;
+        let answer = answer.map_err(|trouble| trouble.fault(Operation::List))?;
         let listed: Option<Listed> = match xml::root(&answer.body).as_deref() {
             Some("ListBucketResult") => xml::parse(&answer.body),
             Some(_) | None => None,
         };
         let Some(listed) = listed else {
-            let detail = "list the key: the answer cannot be understood";
+            let detail = "list: the answer cannot be understood";
             return Err(Fault::new(ParkReason::OutcomeUnknown, detail));
         };
         // Keys are listed in order, so the key itself comes before every longer one.
         match listed.contents.first() {
             Some(first) => Ok(first.key == key),
             None if listed.is_truncated => {
-                let detail = "list the key: an empty page that is not the last";
+                let detail = "list: an empty page that is not the last";
                 Err(Fault::new(ParkReason::OutcomeUnknown, detail))
             }
             None => Ok(false),
@@ -97,6 +100,8 @@ pub(super) fn observed(headers: &HeaderMap) -> Result<Observed, Fault> {
         crc64nvme: checksum.and_then(from_base64),
         etag: etag.to_owned(),
         version_id: version.map(ToOwned::to_owned),
+        content_md5: None,
+        blocks: None,
         metadata,
         read_back: None,
     })

@@ -1,22 +1,12 @@
 //! Where a destination's bucket is and which headers every request to it carries.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use recording::{Fault, ParkReason, S3Bucket};
+use http::{HeaderMap, Uri};
+use recording::{Fault, S3Bucket};
 use url::Url;
 
-/// What AWS leaves unescaped in a path, besides the slash: the unreserved characters.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-const KEY: &AsciiSet = &VALUE.remove(b'/');
+use crate::exchange::{encode_key, unusable};
 
-/// Escapes a query value as AWS does before it signs.
-pub(crate) fn encode(value: &str) -> String {
-    utf8_percent_encode(value, VALUE).to_string()
-}
+pub(super) use crate::exchange::{encode, put_header as put};
 
 /// A bucket's place.
 #[derive(Debug)]
@@ -64,7 +54,7 @@ impl Place {
         url.push_str(&self.bucket_url);
         url.push('/');
         if let Some(key) = key {
-            url.extend(utf8_percent_encode(key, KEY));
+            url.push_str(&encode_key(key));
         }
         if !query.is_empty() {
             url.push('?');
@@ -72,19 +62,6 @@ impl Place {
         }
         Uri::try_from(url).map_err(|_| unusable("no URL can be made for the key"))
     }
-}
-
-fn unusable(what: &str) -> Fault {
-    Fault::new(ParkReason::DestinationRefused, what)
-}
-
-/// Adds a header whose value somebody else chose.
-pub(super) fn put(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Fault> {
-    let cannot = || unusable(&format!("the value of {name} cannot be sent in a header"));
-    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
-    let value = HeaderValue::from_str(value).map_err(|_| cannot())?;
-    headers.insert(header, value);
-    Ok(())
 }
 
 /// Virtual-hosted style on AWS, where the certificate covers it; path style otherwise.

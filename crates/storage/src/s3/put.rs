@@ -2,9 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use recording::{Digests, Fault, Outbound, ParkReason, SendFault, SendOutcome};
+use recording::{Fault, Operation, Outbound, ParkReason, SendFault, SendOutcome};
 
 use super::bucket::Bucket;
 use super::classify::Meaning;
@@ -12,10 +11,9 @@ use super::exchange::{Ask, Repeat, Trouble};
 use super::place::put as put_header;
 use crate::budget::Budget;
 use crate::deadline;
-use crate::digest::{Hashing, to_base64};
-
-/// Up to here hashing is shorter than handing it to another thread and waiting, in bytes.
-const HASH_HERE_MAX: usize = 1024 * 1024;
+use crate::digest::to_base64;
+use crate::exchange::unless_refused;
+use crate::whole::Whole;
 
 impl Bucket {
     /// Sends the whole original in one PUT.
@@ -24,16 +22,12 @@ impl Bucket {
         outbound: &Outbound<'_>,
         budget: &Budget,
     ) -> Result<SendOutcome, SendFault> {
-        let _share = budget
-            .take_telling(outbound.size_bytes, outbound.progress)
-            .await;
-        let len = usize::try_from(outbound.size_bytes).unwrap_or(usize::MAX);
-        let bytes = outbound.original.read(0, len).await?;
-        outbound.original.still_same().await?;
-        let digests = hash(&bytes).await?;
-        check_announced(outbound, &digests)?;
-
-        let mut ask = self.ask("put", Method::PUT, Some(outbound.key.as_str()), "")?;
+        let Whole {
+            bytes,
+            digests,
+            share: _share,
+        } = Whole::read(outbound, budget).await?;
+        let mut ask = self.ask(Operation::Put, Method::PUT, Some(outbound.key.as_str()), "")?;
         self.describe_object(&mut ask.headers, outbound)?;
         let sha256 = digests.sha256.to_string();
         put_header(&mut ask.headers, "x-amz-meta-callferry-sha256", &sha256)?;
@@ -56,9 +50,9 @@ impl Bucket {
             Ok(_) => {
                 ask.progress = None;
                 self.prove_creates_only(&ask).await?;
-                Ok(SendOutcome::Sent(digests))
+                Ok(SendOutcome::Sent(digests, None))
             }
-            Err(trouble) => unless_refused("put", trouble, digests),
+            Err(trouble) => unless_refused(Operation::Put, trouble, digests),
         }
     }
 
@@ -100,52 +94,4 @@ impl Bucket {
         }
         Ok(())
     }
-}
-
-/// Bytes that are not the announced ones are not sent to their end.
-pub(super) fn check_announced(outbound: &Outbound<'_>, digests: &Digests) -> Result<(), SendFault> {
-    match outbound.sha256 {
-        Some(announced) if announced != digests.sha256 => Err(SendFault::DigestMismatch),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// After a write: what was refused was not done; everything else is for a look to find out.
-pub(super) fn unless_refused(
-    operation: &str,
-    trouble: Trouble,
-    digests: Digests,
-) -> Result<SendOutcome, SendFault> {
-    match trouble {
-        Trouble::Refused(refusal) => match refusal.meaning() {
-            Meaning::Refused(_) | Meaning::Stale => Err(refusal.fault(operation).into()),
-            Meaning::Taken | Meaning::Unknown => {
-                Ok(SendOutcome::Unclear(digests, refusal.describe(operation)))
-            }
-        },
-        Trouble::Never(fault) => Err(fault.into()),
-        Trouble::Lost(why) => Ok(SendOutcome::Unclear(digests, why)),
-        Trouble::Fenced(lost) => Err(lost.into()),
-    }
-}
-
-async fn hash(bytes: &Bytes) -> Result<Digests, SendFault> {
-    let whole = |bytes: &[u8]| {
-        let mut hashing = Hashing::new();
-        hashing.part(bytes);
-        hashing.finish()
-    };
-    if bytes.len() <= HASH_HERE_MAX {
-        return Ok(whole(bytes));
-    }
-    let bytes = bytes.clone();
-    tokio::task::spawn_blocking(move || whole(&bytes))
-        .await
-        .map_err(|error| cut_short(&error))
-}
-
-/// The process is shutting down, or the hash routine panicked.
-pub(super) fn cut_short(error: &tokio::task::JoinError) -> SendFault {
-    let detail = format!("hashing was cut short: {error}");
-    Fault::new(recording::ParkReason::Interrupted, detail).into()
 }

@@ -119,13 +119,13 @@ pub(crate) fn code(body: &[u8]) -> Option<String> {
     let several = document.several.and_then(|it| it.inner);
     let inner = document.inner.or(several).and_then(|it| it.code);
     let code = document.code.or(inner);
-    // A code is a word; anything else is somebody's prose and belongs in no log.
-    code.filter(|code| {
-        code.len() <= 64
-            && code
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-    })
+    code.and_then(plain_code)
+}
+
+/// A code is a word; anything else is somebody's prose and belongs in no log.
+pub(crate) fn plain_code(code: String) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (code.len() <= 64 && code.bytes().all(plain)).then_some(code)
 }
 
 #[cfg(test)]

@@ -7,23 +7,29 @@ use recording::{
     StagingFault,
 };
 
-/// What the key must begin with, and does.
-pub(super) fn prefix(
-    destination: &Destination,
-    account: &AccountId,
-    key: &ObjectKey,
-) -> Result<String, Fault> {
-    let refuse = |why: &str| {
-        let detail = format!("refused: {why}");
-        Err(Fault::new(ParkReason::ForeignObject, detail))
-    };
+fn refuse<T>(why: &str) -> Result<T, Fault> {
+    let detail = format!("refused: {why}");
+    Err(Fault::new(ParkReason::ForeignObject, detail))
+}
+
+/// What all keys that the account may use there begin with.
+pub(super) fn prefix(destination: &Destination, account: &AccountId) -> Result<String, Fault> {
     match &destination.owner {
         DestinationOwner::Account(owner) if owner == account => {}
         DestinationOwner::Account(_) => return refuse("the destination is another account's"),
         DestinationOwner::Default if destination.account_leads_key => {}
         DestinationOwner::Default => return refuse("the default's keys do not name the account"),
     }
-    let prefix = destination.key_prefix(account);
+    Ok(destination.key_prefix(account))
+}
+
+/// That the key is one of them.
+pub(super) fn key(
+    destination: &Destination,
+    account: &AccountId,
+    key: &ObjectKey,
+) -> Result<(), Fault> {
+    let prefix = prefix(destination, account)?;
     let Some(rest) = key.as_str().strip_prefix(prefix.as_str()) else {
         return refuse("the key lies outside what the account may use");
     };
@@ -32,7 +38,7 @@ pub(super) fn prefix(
     if rest.is_empty() || !key.as_str().split('/').all(plain) {
         return refuse("the key has an empty or a dot component");
     }
-    Ok(prefix)
+    Ok(())
 }
 
 /// The open original has the announced size; otherwise something else would be stored whole.
@@ -46,15 +52,15 @@ pub(super) fn size(outbound: &Outbound<'_>) -> Result<(), SendFault> {
 
 #[cfg(test)]
 mod tests {
-    use recording::S3Bucket;
+    use recording::{S3Bucket, Store};
 
     use super::*;
 
-    fn destination(owner: DestinationOwner, leads: bool, prefix: &str) -> Destination {
+    fn to(owner: DestinationOwner, leads: bool, prefix: &str) -> Destination {
         Destination {
             owner,
             revision: 1,
-            s3: S3Bucket {
+            store: Store::S3(S3Bucket {
                 bucket: "rec".to_owned(),
                 region: "eu-west-1".to_owned(),
                 role_arn: None,
@@ -63,7 +69,7 @@ mod tests {
                 kms_key: None,
                 storage_class: None,
                 expected_owner: None,
-            },
+            }),
             external_id: None,
             account_leads_key: leads,
         }
@@ -74,12 +80,14 @@ mod tests {
         let acme: AccountId = "acme".parse().unwrap();
         let beta: AccountId = "beta".parse().unwrap();
         let check = |destination: &Destination, key: &str| {
-            prefix(destination, &acme, &ObjectKey::remembered(key.to_owned()))
+            let key = ObjectKey::remembered(key.to_owned());
+            super::key(destination, &acme, &key)
         };
-        let own = destination(DestinationOwner::Account(acme.clone()), false, "");
-        assert_eq!(check(&own, "call/a.wav"), Ok(String::new()));
-        let shared = destination(DestinationOwner::Default, true, "in");
-        assert_eq!(check(&shared, "acme/in/a.wav"), Ok("acme/in/".to_owned()));
+        let own = to(DestinationOwner::Account(acme.clone()), false, "");
+        assert_eq!(check(&own, "call/a.wav"), Ok(()));
+        let shared = to(DestinationOwner::Default, true, "in");
+        assert_eq!(prefix(&shared, &acme), Ok("acme/in/".to_owned()));
+        assert_eq!(check(&shared, "acme/in/a.wav"), Ok(()));
         for outside in [
             "beta/in/a.wav",
             "acme/a.wav",
@@ -88,9 +96,9 @@ mod tests {
         ] {
             assert!(check(&shared, outside).is_err(), "{outside}");
         }
-        let foreign = destination(DestinationOwner::Account(beta), false, "");
+        let foreign = to(DestinationOwner::Account(beta), false, "");
         assert!(check(&foreign, "call/a.wav").is_err());
-        let anonymous = destination(DestinationOwner::Default, false, "");
+        let anonymous = to(DestinationOwner::Default, false, "");
         assert!(check(&anonymous, "call/a.wav").is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! Built buckets, a bounded number of them: what was not used for longest goes first.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use recording::{AccountId, Destination, Fault};
 
+use super::Reached;
 use crate::credentials::Purpose;
-use crate::s3::Bucket;
 
 /// What tells one built bucket from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ struct Built {
     /// What it was built from. A revision never changes, but one that is only being tried out
     /// has no number of its own yet.
     destination: Destination,
-    bucket: Arc<Bucket>,
+    reached: Reached,
     /// When it was used last, in uses of the shelf.
     used: u64,
 }
@@ -62,8 +62,8 @@ impl Shelf {
         &self,
         label: &Label,
         destination: &Destination,
-        build: impl FnOnce() -> Result<Bucket, Fault>,
-    ) -> Result<Arc<Bucket>, Fault> {
+        build: impl FnOnce() -> Result<Reached, Fault>,
+    ) -> Result<Reached, Fault> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses = kept.uses.saturating_add(1);
         let used = kept.uses;
@@ -71,19 +71,19 @@ impl Shelf {
             && built.destination == *destination
         {
             built.used = used;
-            return Ok(Arc::clone(&built.bucket));
+            return Ok(built.reached.clone());
         }
-        let bucket = Arc::new(build()?);
+        let reached = build()?;
         if kept.built.len() >= self.most && !kept.built.contains_key(label) {
             kept.drop_oldest();
         }
         let built = Built {
             destination: destination.clone(),
-            bucket: Arc::clone(&bucket),
+            reached: reached.clone(),
             used,
         };
         kept.built.insert(label.clone(), built);
-        Ok(bucket)
+        Ok(reached)
     }
 }
 

@@ -152,6 +152,7 @@ impl Emulator {
         let key_marker = input.key_marker.clone().unwrap_or_default();
         let id_marker = input.upload_id_marker.clone().unwrap_or_default();
         let limit = page(input.max_uploads);
+        let encoded = input.encoding_type.as_ref().is_some_and(is_url);
         // A key marker alone skips the whole key.
         let after = |it: &UploadRecord| {
             it.key > key_marker
@@ -164,15 +165,15 @@ impl Emulator {
         let last = listed.last().filter(|_| more);
         Ok(S3Response::new(ListMultipartUploadsOutput {
             bucket: Some(input.bucket),
-            prefix: input.prefix,
-            key_marker: input.key_marker,
+            prefix: input.prefix.map(|it| written(&it, encoded)),
+            key_marker: input.key_marker.map(|it| written(&it, encoded)),
             upload_id_marker: input.upload_id_marker,
-            encoding_type: None,
+            encoding_type: input.encoding_type,
             max_uploads: i32::try_from(limit).ok(),
             is_truncated: Some(more),
-            next_key_marker: last.map(|it| it.key.clone()),
+            next_key_marker: last.map(|it| written(&it.key, encoded)),
             next_upload_id_marker: last.map(|it| it.id.clone()),
-            uploads: Some(listed.iter().map(of_upload).collect()),
+            uploads: Some(listed.iter().map(|it| of_upload(it, encoded)).collect()),
             ..ListMultipartUploadsOutput::default()
         }))
     }
@@ -308,9 +309,9 @@ fn of_part(part: &PartRecord, upload: &UploadRecord) -> Part {
     }
 }
 
-fn of_upload(upload: &UploadRecord) -> MultipartUpload {
+fn of_upload(upload: &UploadRecord, encoded: bool) -> MultipartUpload {
     MultipartUpload {
-        key: Some(upload.key.clone()),
+        key: Some(written(&upload.key, encoded)),
         upload_id: Some(upload.id.clone()),
         initiated: Some(timestamp(upload.initiated_ms)),
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm().name())),

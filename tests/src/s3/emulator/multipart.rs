@@ -78,7 +78,7 @@ impl Emulator {
         }
         let upload = self
             .store
-            .upload(&input.bucket, &input.key, &input.upload_id)?;
+            .upload_head(&input.bucket, &input.key, &input.upload_id)?;
         let incoming = Incoming {
             body: input.body.take(),
             headers: req.headers,
@@ -119,7 +119,7 @@ impl Emulator {
         let input = req.input;
         let upload = self
             .store
-            .upload(&input.bucket, &input.key, &input.upload_id)?;
+            .upload_head(&input.bucket, &input.key, &input.upload_id)?;
         let wrong = |it: &ChecksumType| *it != kind(upload.algorithm());
         if input.checksum_type.as_ref().is_some_and(wrong) {
             return Err(s3_error!(

@@ -1,7 +1,10 @@
 //! Bytes on their way to the disk and back.
+//!
+//! Zeros are not written: they become holes, so that a huge object of a few bytes needs neither
+//! the disk nor its time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -14,6 +17,9 @@ use crate::s3::faults::Damage;
 
 /// So much is gathered in memory before a thread is asked to write it.
 const GATHER_BYTES: usize = 1 << 20;
+/// Zeros are looked for in pieces of this size, the file system's own.
+const BLOCK_BYTES: usize = 4096;
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 /// So much is read for one chunk of an answer.
 const CHUNK_BYTES: u64 = 512 * 1024;
 
@@ -22,6 +28,8 @@ pub(crate) struct BlobWriter {
     number: u64,
     path: PathBuf,
     file: Option<File>,
+    /// Bytes of the file so far, holes included.
+    position: u64,
     hashing: Hashing,
     pending: Vec<Bytes>,
     pending_bytes: usize,
@@ -48,7 +56,8 @@ impl BlobWriter {
         };
         for bytes in self.pending.drain(..) {
             self.hashing.update(&bytes);
-            file.write_all(&bytes)?;
+            write_sparsely(file, self.position, &bytes)?;
+            self.position += length(&bytes);
         }
         self.pending_bytes = 0;
         Ok(())
@@ -57,6 +66,10 @@ impl BlobWriter {
     /// Writes the rest and says what it was. Blocks. The file still goes away with the writer.
     pub(crate) fn finish(&mut self) -> io::Result<(Segment, Digests)> {
         self.flush()?;
+        if let Some(file) = &self.file {
+            // What ends in a hole ends there all the same.
+            file.set_len(self.position)?;
+        }
         let hashing = std::mem::replace(&mut self.hashing, Hashing::new(false, None));
         let digests = hashing.finish();
         let segment = Segment {
@@ -81,6 +94,29 @@ impl Drop for BlobWriter {
             tracing::warn!(blob = self.number, %error, "an unused blob could not be removed");
         }
     }
+}
+
+/// Writes bytes that were never written before, but for the zeros among them.
+fn write_sparsely(file: &File, mut at: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // As long as neighbours are alike, they go together.
+        let (mut count, mut hole) = (0, None);
+        for block in rest.chunks(BLOCK_BYTES) {
+            let zero = ZEROS.get(..block.len()) == Some(block);
+            if *hole.get_or_insert(zero) != zero {
+                break;
+            }
+            count += block.len();
+        }
+        let (run, after) = rest.split_at(count);
+        if hole == Some(false) {
+            file.write_all_at(run, at)?;
+        }
+        at += length(run);
+        rest = after;
+    }
+    Ok(())
 }
 
 /// Reads a range of an object. Its files stay readable when the object is deleted meanwhile.
@@ -128,6 +164,7 @@ impl Store {
             number,
             path: self.blob_path(number),
             file: None,
+            position: 0,
             hashing: Hashing::new(md5, algorithm),
             pending: Vec::new(),
             pending_bytes: 0,

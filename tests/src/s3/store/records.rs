@@ -88,6 +88,19 @@ pub(crate) struct UploadRecord {
 }
 
 impl UploadRecord {
+    /// Everything but the parts.
+    pub(crate) fn head(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            attributes: self.attributes.clone(),
+            asked: self.asked,
+            initiated_ms: self.initiated_ms,
+            parts: BTreeMap::new(),
+        }
+    }
+
     /// The algorithm of the object to be.
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.asked.unwrap_or(Algorithm::Crc64Nvme)
@@ -121,6 +134,10 @@ pub(crate) enum Entry {
     PartMade {
         upload: String,
         part: PartRecord,
+    },
+    PartGone {
+        upload: String,
+        number: i32,
     },
     UploadGone {
         upload: String,

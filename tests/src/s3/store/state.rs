@@ -108,6 +108,11 @@ impl State {
                 let old = upload.and_then(|upload| upload.parts.insert(part.number, part));
                 old.iter().map(blob_of).collect()
             }
+            Entry::PartGone { upload, number } => {
+                let upload = self.uploads.get_mut(&upload);
+                let part = upload.and_then(|upload| upload.parts.remove(&number));
+                part.iter().map(blob_of).collect()
+            }
             Entry::UploadGone { upload } => {
                 let upload = self.uploads.remove(&upload);
                 upload

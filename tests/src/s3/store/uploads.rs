@@ -1,6 +1,7 @@
 //! Multipart uploads.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use s3s::{S3Result, s3_error};
 use uuid::Uuid;
@@ -55,10 +56,15 @@ pub(crate) struct Completion {
 impl Store {
     /// Opens an upload; the id is made here. Blocks.
     pub(crate) fn create_upload(&self, mut upload: UploadRecord) -> S3Result<String> {
+        upload.initiated_ms = now_ms();
+        self.create_upload_at(upload)
+    }
+
+    /// Opens an upload as if it had been when the record says. Blocks.
+    pub(crate) fn create_upload_at(&self, mut upload: UploadRecord) -> S3Result<String> {
         let mut inner = locked(&self.inner);
         inner.state.bucket(&upload.bucket)?;
         upload.id = Uuid::new_v4().simple().to_string();
-        upload.initiated_ms = now_ms();
         upload.parts = BTreeMap::new();
         let id = upload.id.clone();
         let entry = Entry::UploadMade { upload };
@@ -70,6 +76,12 @@ impl Store {
     pub(crate) fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<UploadRecord> {
         let inner = locked(&self.inner);
         inner.state.upload(bucket, key, id).cloned()
+    }
+
+    /// The same without its parts, of which a large object has thousands.
+    pub(crate) fn upload_head(&self, bucket: &str, key: &str, id: &str) -> S3Result<UploadRecord> {
+        let inner = locked(&self.inner);
+        inner.state.upload(bucket, key, id).map(UploadRecord::head)
     }
 
     /// The open uploads of a bucket, by key and id.
@@ -86,7 +98,7 @@ impl Store {
     pub(crate) fn put_part(&self, mut part: NewPart) -> S3Result<PartRecord> {
         let (segment, digests) = part.writer.finish().map_err(internal)?;
         part.claims.verify(&digests)?;
-        let upload = self.upload(&part.bucket, &part.key, &part.upload)?;
+        let upload = self.upload_head(&part.bucket, &part.key, &part.upload)?;
         check_algorithm(upload.asked, part.claims.algorithm())?;
         let answer = PartRecord {
             number: part.number,
@@ -121,6 +133,19 @@ impl Store {
         let upload = inner.state.upload(bucket, key, id)?.id.clone();
         self.commit(&mut inner, Entry::UploadGone { upload })
             .map_err(internal)
+    }
+
+    /// Loses a part as if it had never been stored; false when there is none. Blocks.
+    pub(crate) fn lose_part(&self, bucket: &str, id: &str, number: i32) -> io::Result<bool> {
+        let mut inner = locked(&self.inner);
+        let upload = inner.state.uploads.get(id);
+        let upload = upload.filter(|upload| upload.bucket == bucket);
+        if !upload.is_some_and(|upload| upload.parts.contains_key(&number)) {
+            return Ok(false);
+        }
+        let upload = id.to_owned();
+        self.commit(&mut inner, Entry::PartGone { upload, number })?;
+        Ok(true)
     }
 
     /// Makes the object out of its parts. Blocks.

@@ -1,15 +1,15 @@
 //! The table of refusals.
 
-use recording::{Class, ParkReason};
+use recording::{Class, Operation, ParkReason};
 
-use super::{Meaning, Refusal};
+use super::{Answered, Meaning, Refusal};
 
 fn refusal(status: u16, code: &str) -> Refusal {
-    Refusal {
+    super::refusal(Answered {
         status,
         code: (!code.is_empty()).then(|| code.to_owned()),
         retry_after: None,
-    }
+    })
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_may_pass_by_itself_is_transient_and_nothing_is_ever_permanent() {
     ] {
         let refusal = refusal(status, code);
         assert!(refusal.is_passing(), "{status} {code}");
-        assert_eq!(refusal.fault("put").class(), Class::Transient);
+        assert_eq!(refusal.fault(Operation::Put).class(), Class::Transient);
     }
     for (status, code) in [
         (403, "AccessDenied"),
@@ -106,13 +106,13 @@ fn what_may_pass_by_itself_is_transient_and_nothing_is_ever_permanent() {
     ] {
         let refusal = refusal(status, code);
         assert!(!refusal.is_passing(), "{status} {code}");
-        assert_ne!(refusal.fault("put").class(), Class::Permanent);
+        assert_ne!(refusal.fault(Operation::Put).class(), Class::Permanent);
     }
 }
 
 #[test]
 fn details_name_the_operation_and_the_code() {
-    let fault = refusal(403, "AccessDenied").fault("put");
+    let fault = refusal(403, "AccessDenied").fault(Operation::Put);
     assert_eq!(fault.detail, "put: 403 AccessDenied");
-    assert_eq!(refusal(403, "").fault("look").detail, "look: 403");
+    assert_eq!(refusal(403, "").fault(Operation::Look).detail, "look: 403");
 }

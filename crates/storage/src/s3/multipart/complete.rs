@@ -6,17 +6,17 @@ use std::fmt::Write;
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use quick_xml::escape::escape;
-use recording::{Digests, Outbound, SendFault, SendOutcome};
+use recording::{Digests, Operation, Outbound, ParkReason, Part, SendFault, SendOutcome};
 
-use super::Landed;
+use super::Stopped;
 use crate::budget::telling;
 use crate::deadline;
 use crate::digest::to_base64;
+use crate::exchange::unless_refused;
 use crate::s3::bucket::Bucket;
 use crate::s3::classify::Meaning;
 use crate::s3::exchange::{Repeat, Trouble};
 use crate::s3::place::{encode, put as put_header};
-use crate::s3::put::unless_refused;
 use crate::s3::xml;
 
 /// How completing ended, when it was not refused.
@@ -35,12 +35,12 @@ impl Bucket {
         &self,
         outbound: &Outbound<'_>,
         upload_id: &str,
-        parts: &[Landed],
+        parts: &[Part],
         digests: Digests,
-    ) -> Result<Completed, SendFault> {
+    ) -> Result<Completed, Stopped> {
         let query = format!("uploadId={}", encode(upload_id));
         let key = Some(outbound.key.as_str());
-        let mut ask = self.ask("complete upload", Method::POST, key, &query)?;
+        let mut ask = self.ask(Operation::Complete, Method::POST, key, &query)?;
         let checksum = to_base64(digests.crc64nvme);
         put_header(&mut ask.headers, "x-amz-checksum-crc64nvme", &checksum)?;
         put_header(&mut ask.headers, "x-amz-checksum-type", "FULL_OBJECT")?;
@@ -65,7 +65,7 @@ impl Bucket {
             Err(trouble) => trouble,
         };
         if let Trouble::Refused(refusal) = &trouble {
-            let why = refusal.describe("complete upload");
+            let why = refusal.describe(Operation::Complete);
             // The upload is gone: completed by an attempt whose answer was lost, or aborted.
             if refusal.code.as_deref() == Some("NoSuchUpload") {
                 return Ok(Completed::Unclear(digests, why));
@@ -74,9 +74,16 @@ impl Bucket {
                 return Ok(Completed::Taken(digests, why));
             }
         }
-        match unless_refused("complete upload", trouble, digests)? {
-            SendOutcome::Sent(digests) => Ok(Completed::Done(digests)),
-            SendOutcome::Unclear(digests, why) => Ok(Completed::Unclear(digests, why)),
+        match unless_refused(Operation::Complete, trouble, digests) {
+            Ok(SendOutcome::Sent(digests, _)) => Ok(Completed::Done(digests)),
+            Ok(SendOutcome::Unclear(digests, why)) => Ok(Completed::Unclear(digests, why)),
+            // Nothing was made of these parts, and nothing ever will be: one of them is not there
+            // as it is remembered, or the whole is not what was read. Going on with this upload
+            // would end here again.
+            Err(SendFault::Store(fault)) if fault.reason == ParkReason::OutcomeUnknown => {
+                Err(Stopped::Useless(fault.into()))
+            }
+            Err(fault) => Err(fault.into()),
         }
     }
 }
@@ -85,16 +92,13 @@ fn names_result(body: &[u8]) -> bool {
     xml::root(body).as_deref() == Some("CompleteMultipartUploadResult")
 }
 
-fn document(parts: &[Landed]) -> String {
+fn document(parts: &[Part]) -> String {
     let mut text =
         String::from("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for part in parts {
-        let Landed {
-            number,
-            etag,
-            checksum,
-        } = part;
-        let etag = escape(etag.as_str());
+        let Part { number, .. } = part;
+        let etag = escape(part.etag.as_str());
+        let checksum = to_base64(part.crc64nvme);
         let written = write!(
             text,
             "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>\

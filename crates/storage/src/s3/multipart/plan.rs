@@ -1,98 +1,54 @@
 //! How an original is cut into parts, within S3's limits.
+//!
+//! An object has at most 10,000 parts, so the part grows with the original, in whole MiB, once it
+//! would need more of the configured ones. The cut follows from the original's size and the
+//! configured part size alone: a successor cuts in the same way, or sees that it does not. With
+//! the default of 16 MiB:
+//!
+//! | original | part | parts |
+//! |---|---|---|
+//! | up to 16 MiB | – (one PUT) | – |
+//! | 2 GiB | 16 MiB | 128 |
+//! | 20 GiB | 16 MiB | 1,280 |
+//! | 156.25 GiB, the most with this part | 16 MiB | 10,000 |
+//! | 200 GiB | 21 MiB | 9,753 |
+//! | 1 TiB | 105 MiB | 9,987 |
+//! | 5 TiB, the largest object | 525 MiB | 9,987 |
+//!
+//! A part is in memory while it is sent. Above some 1.2 TiB it is larger than the default byte
+//! budget; then it waits for all of the budget and is sent alone.
 
-use recording::{Fault, ParkReason};
+use crate::parts::Limits;
 
-/// Parts of one upload at most.
-const PARTS_MAX: u64 = 10_000;
-/// The largest object, in bytes.
-const OBJECT_BYTES_MAX: u64 = 5 << 40;
-const MIB: u64 = 1 << 20;
-
-/// One part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
-    /// Its number, from 1.
-    pub(super) number: u32,
-    /// Where it begins.
-    pub(super) offset: u64,
-    /// Its length; only the last one may be shorter than the others.
-    pub(super) len: u64,
-}
-
-/// The cut.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    size: u64,
-    part: u64,
-}
-
-impl Plan {
-    /// Cuts `size` bytes into parts of `part` bytes, or larger ones where there would be too many.
-    pub(super) fn new(size: u64, part: u64) -> Result<Self, Fault> {
-        if size > OBJECT_BYTES_MAX {
-            let detail = "the original is larger than an object can be (5 TiB)";
-            return Err(Fault::new(ParkReason::DestinationRefused, detail));
-        }
-        let least = size.div_ceil(PARTS_MAX).div_ceil(MIB).saturating_mul(MIB);
-        Ok(Self {
-            size,
-            part: part.max(least).max(1),
-        })
-    }
-
-    /// Every part in order.
-    pub(super) fn pieces(self) -> impl Iterator<Item = Piece> + Send {
-        let mut number = 0_u32;
-        let mut offset = 0_u64;
-        std::iter::from_fn(move || {
-            let len = self.part.min(self.size.saturating_sub(offset));
-            // Also the empty original has a part: an upload without any cannot be completed.
-            if len == 0 && number > 0 {
-                return None;
-            }
-            number = number.saturating_add(1);
-            let piece = Piece {
-                number,
-                offset,
-                len,
-            };
-            offset = offset.saturating_add(len);
-            Some(piece)
-        })
-    }
-}
+/// What S3 takes.
+pub(super) const LIMITS: Limits = Limits {
+    parts_max: 10_000,
+    part_bytes_max: 5 << 30,
+    object_bytes_max: 5 << 40,
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(size: u64, part: u64) -> Vec<Piece> {
-        let pieces: Vec<Piece> = Plan::new(size, part).unwrap().pieces().collect();
-        assert_eq!(pieces.iter().map(|piece| piece.len).sum::<u64>(), size);
-        assert!(pieces.len() <= 10_000);
-        let mut offset = 0;
-        for (index, piece) in pieces.iter().enumerate() {
-            assert_eq!(piece.number, u32::try_from(index + 1).unwrap());
-            assert_eq!(piece.offset, offset);
-            offset += piece.len;
-        }
-        let (_, equal) = pieces.split_last().unwrap();
-        assert!(
-            equal
-                .iter()
-                .all(|piece| piece.len == pieces[0].len && piece.len >= part)
-        );
-        pieces
-    }
+    use crate::parts::Plan;
 
     #[test]
-    fn parts_cover_the_original_and_are_never_too_many() {
-        assert_eq!(check(0, 5 * MIB).len(), 1);
-        assert_eq!(check(5 * MIB, 5 * MIB).len(), 1);
-        assert_eq!(check(5 * MIB + 1, 5 * MIB).len(), 2);
-        check(1 << 40, 16 * MIB);
-        check(OBJECT_BYTES_MAX, 16 * MIB);
-        check(10_000 * 16 * MIB + 1, 16 * MIB);
-        assert!(Plan::new(OBJECT_BYTES_MAX + 1, 16 * MIB).is_err());
+    fn the_part_grows_with_the_original_as_the_table_says() {
+        const MIB: u64 = 1 << 20;
+        const GIB: u64 = 1 << 30;
+        let table = [
+            (2 * GIB, 16, 128),
+            (20 * GIB, 16, 1_280),
+            (10_000 * 16 * MIB, 16, 10_000),
+            (200 * GIB, 21, 9_753),
+            (1024 * GIB, 105, 9_987),
+            (LIMITS.object_bytes_max, 525, 9_987),
+        ];
+        for (size, part, parts) in table {
+            let plan = Plan::new(size, 16 * MIB, LIMITS).unwrap();
+            assert_eq!(plan.part_bytes(), part * MIB, "{size}");
+            assert_eq!(plan.pieces().count(), parts, "{size}");
+        }
+        assert!(Plan::new(LIMITS.object_bytes_max + 1, 16 * MIB, LIMITS).is_err());
     }
 }
