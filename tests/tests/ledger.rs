@@ -11,13 +11,19 @@
 mod ledger {
     pub(crate) mod accounts;
     pub(crate) mod claims;
+    pub(crate) mod clouds;
     pub(crate) mod destinations;
     pub(crate) mod driving;
+    pub(crate) mod isolation;
     pub(crate) mod outages;
     pub(crate) mod outcomes;
     pub(crate) mod quarantine;
+    pub(crate) mod readings;
     pub(crate) mod refusals;
     pub(crate) mod releases;
     pub(crate) mod scale;
+    pub(crate) mod secrets;
+    pub(crate) mod sweeps;
+    pub(crate) mod uploads;
     pub(crate) mod world;
 }

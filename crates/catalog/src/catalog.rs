@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use recording::{Clock, Fence, Lease, LedgerFault};
 use uuid::Uuid;
 
 use crate::admin::AdminFault;
 use crate::failure::{corrupt, unavailable};
+use crate::keyring::KeyRing;
 use crate::notes::Notes;
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolCounts};
 use crate::rows::get;
 use crate::settings::Settings;
 
@@ -123,6 +125,16 @@ impl Catalog {
         }
     }
 
+    /// The keys of secrets at rest, if there are any.
+    pub(crate) fn keyring(&self) -> Option<&KeyRing> {
+        self.settings.keyring.as_ref()
+    }
+
+    /// The wall clock, for what a person is told; what protects data uses the database's.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
     /// The boot-time clock; read *before* a claim or renewal is sent.
     pub(crate) fn boot(&self) -> Duration {
         self.clock.boot()
@@ -132,6 +144,12 @@ impl Catalog {
     pub(crate) fn lease(&self, token: Uuid, sent_at: Duration) -> Lease {
         let fence = Fence::new(Arc::clone(&self.clock), sent_at, self.settings.lease);
         Lease { token, fence }
+    }
+
+    /// The connections to the database at this moment, for whoever watches.
+    #[must_use]
+    pub fn connections(&self) -> PoolCounts {
+        self.pool.counts()
     }
 
     /// How many notes were dropped because the database was too slow for them or they came after

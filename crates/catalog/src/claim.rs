@@ -90,7 +90,7 @@ impl Catalog {
             if let Some(field) = differing_field(&rows::announced(&row)?, &announced) {
                 return Ok(Claimed::Conflict(field.to_owned()));
             }
-            return Ok(self.claimed(&row, sent_at)?);
+            return Ok(self.claimed(&row, sent_at).await?);
         }
         // Every look was overtaken by somebody who then let the path go again: try later.
         Err(LedgerFault::Unavailable(
@@ -162,24 +162,24 @@ impl Catalog {
             if pinned.is_some() && get::<Option<i64>>(&row, "revision")?.is_none() {
                 continue;
             }
-            return Ok(self.claimed(&row, sent_at)?);
+            return Ok(self.claimed(&row, sent_at).await?);
         }
         Err(LedgerFault::Unavailable(
             "the claim was overtaken again and again".to_owned(),
         ))
     }
 
-    fn claimed(&self, row: &Row, sent_at: Duration) -> Result<Claimed, Failure> {
+    async fn claimed(&self, row: &Row, sent_at: Duration) -> Result<Claimed, Failure> {
         let state = rows::state(row)?;
         match state {
             State::Staged if get(row, "granted")? => {}
             State::Staged => return Ok(Claimed::Waits(State::Staged)),
             State::Parked => return parked(row),
             State::Stored | State::Released | State::Expired => {
-                return Ok(Claimed::Beyond(rows::recording(row)?));
+                return Ok(Claimed::Beyond(rows::recording(row, self.keyring())?));
             }
         }
-        let Recording::Staged(staged) = rows::recording(row)? else {
+        let Recording::Staged(staged) = rows::recording(row, self.keyring())? else {
             return Err(corrupt("a staged row is not staged"));
         };
         let claims: i32 = get(row, "claims")?;
@@ -190,7 +190,8 @@ impl Catalog {
             tried_before: claims > 1,
             rungs: unsigned(i64::from(get::<i32>(row, "rungs")?))?,
             known_for: Duration::try_from_secs_f64(known_for.unwrap_or(0.0)).unwrap_or_default(),
-            abandoned_upload: get(row, "upload_id")?,
+            unclean_claims: unsigned(i64::from(get::<i32>(row, "unclean_claims")?))?,
+            upload: self.upload_left_open(row).await?,
         })))
     }
 }

@@ -103,7 +103,9 @@ with known as materialized (
     union all
     -- No transition, but part of the story: somebody died or froze here.
     select r.account_id, r.recording_id, r.state, r.state, 'transfer',
-           'claimed again: a lease ran out without an outcome'
+           case when r.claims = r.lent_at_claim + 1
+                then 'claimed after it was lent to a process of its own'
+                else 'claimed again: a lease ran out without an outcome' end
       from r join offer on r.lease_token = offer.token and r.created_by <> offer.token
      where r.unclean_claims > 0
 )

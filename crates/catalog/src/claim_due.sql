@@ -43,7 +43,9 @@ with held as materialized (
     -- No transition, but part of the story: somebody died or froze here.
     insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
     select account_id, recording_id, state, state, 'transfer',
-           'claimed again: a lease ran out without an outcome'
+           case when claims = lent_at_claim + 1
+                then 'claimed after it was lent to a process of its own'
+                else 'claimed again: a lease ran out without an outcome' end
       from moved
      where lease_token is not null and unclean_claims > 0
 ), offer as (

@@ -1,17 +1,21 @@
 //! Destinations: immutable revisions, and the pinning of what waited for one.
 
 use chrono::{DateTime, Utc};
-use recording::{AccountId, Destination, DestinationOwner, S3Bucket};
+use recording::{AccountId, Destination, DestinationOwner, Store};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::Timestamp;
+use uuid::Uuid;
 
 use crate::Catalog;
 use crate::admin::AdminFault;
+use crate::checks::check;
 use crate::failure::{Failure, corrupt};
-use crate::places::{Space, check, place};
+use crate::keyring::{KeyRing, Sealed};
+use crate::places::{Space, place};
 use crate::pool::Lent;
-use crate::rows::{self, get, optional_word, unsigned};
+use crate::rows::{get, optional_word, unsigned};
+use crate::stores::{Parts, destination, destination_columns};
 
 /// How many waiting rows one statement pins.
 const BATCH: i64 = 500;
@@ -37,17 +41,21 @@ const BEFORE: &str = "-- name: destinations_before
 
 macro_rules! columns {
     () => {
-        "revision, account_id as destination_account, bucket, region, role_arn, endpoint, prefix,
-         kms_key, storage_class, expected_owner, account_leads_key, external_id, set_at,
-         nullif(in_force_from, '-infinity') as in_force_from "
+        concat!(
+            "d.set_at, nullif(d.in_force_from, '-infinity') as in_force_from, ",
+            destination_columns!()
+        )
     };
 }
 
 const INSERT: &str = concat!(
     "-- name: set_destination
-    insert into destinations (account_id, bucket, region, role_arn, endpoint, prefix, kms_key,
-        storage_class, expected_owner, place, account_leads_key, external_id, in_force_from)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, now()))
+    insert into destinations as d (account_id, place, account_leads_key, external_id,
+        in_force_from, endpoint, prefix, cloud, bucket, region, role_arn, kms_key, storage_class,
+        expected_owner, storage_account, container, identity, tenant_id, client_id, secret_id,
+        secret_key_id, secret_sealed)
+    values ($1, $2, $3, $4, coalesce($5, now()), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+        $16, $17, $18, $19, $20, $21, $22)
     returning ",
     columns!()
 );
@@ -56,15 +64,14 @@ const LIST: &str = concat!(
     "-- name: list_destinations
     select ",
     columns!(),
-    "from destinations where account_id is not distinct from $1 order by revision"
+    "from destinations d where d.account_id is not distinct from $1 order by d.revision"
 );
 
 const SHOW: &str = concat!(
     "-- name: show_destination
     select ",
     columns!(),
-    "from destinations
-    where revision = destination_in_force($1, now())"
+    "from destinations d where d.revision = destination_in_force($1, now())"
 );
 
 const PIN: &str = "-- name: pin_waiting
@@ -91,9 +98,9 @@ pub struct DestinationView {
     /// Whose it is: an account's id, or `default`.
     #[serde(serialize_with = "as_word")]
     pub owner: DestinationOwner,
-    /// How to reach it and how to write there.
+    /// Which cloud, how to reach it and how to write there; its secrets are never shown.
     #[serde(flatten)]
-    pub s3: S3Bucket,
+    pub store: Store,
     /// From when; null is the beginning of time.
     pub in_force_from: Option<DateTime<Utc>>,
     /// When it was set.
@@ -118,25 +125,25 @@ impl DestinationView {
         Destination {
             owner: self.owner.clone(),
             revision: self.revision,
-            s3: self.s3.clone(),
+            store: self.store.clone(),
             external_id: Some(self.external_id.clone()),
             account_leads_key: self.account_leads_key,
         }
     }
 }
 
-fn view(row: &Row) -> Result<DestinationView, Failure> {
+fn view(row: &Row, keyring: Option<&KeyRing>) -> Result<DestinationView, Failure> {
     let Destination {
         owner,
         revision,
-        s3,
+        store,
         account_leads_key,
         external_id,
-    } = rows::destination(row)?;
+    } = destination(row, keyring)?;
     Ok(DestinationView {
         revision,
         owner,
-        s3,
+        store,
         in_force_from: get(row, "in_force_from")?,
         set_at: get(row, "set_at")?,
         account_leads_key,
@@ -162,14 +169,15 @@ impl Catalog {
     ///
     /// # Errors
     /// When there is no such account, the destination is ambiguous or would share keys with
-    /// another owner's, or the database fails.
+    /// another owner's, it has a secret and there is no key ring, or the database fails.
     pub async fn set_destination(
         &self,
         owner: &DestinationOwner,
-        bucket: &S3Bucket,
+        store: &Store,
         in_force_from: Option<DateTime<Utc>>,
     ) -> Result<DestinationView, AdminFault> {
-        check(owner, bucket)?;
+        check(owner, store, self.now())?;
+        let keyring = self.keyring();
         let mut lent = self.pool.lend().await?;
         lent.begin().await?;
         lent.rows(LOCK, &[]).await?;
@@ -184,12 +192,12 @@ impl Catalog {
                 return Err(corrupt("no installation: run `callferry migrate`").into());
             }
         };
-        let account_leads_key = leads_key(&mut lent, owner, bucket).await?;
+        let account_leads_key = leads_key(&mut lent, owner, store).await?;
         let latest = lent.rows(LIST, &[&account]).await?;
-        let latest = latest.last().map(view).transpose()?;
+        let latest = latest.last().map(|row| view(row, keyring)).transpose()?;
         let unchanged = latest.filter(|latest| {
             in_force_from.is_none()
-                && latest.s3 == *bucket
+                && latest.store == *store
                 && latest.account_leads_key == account_leads_key
         });
         let mut view = match unchanged {
@@ -197,13 +205,13 @@ impl Catalog {
             None => {
                 let from = from_when(&mut lent, owner, in_force_from).await?;
                 let revision = NewRevision {
-                    account,
-                    bucket,
+                    owner,
+                    store,
                     account_leads_key,
                     external_id: &external_id,
                     from,
                 };
-                revision.insert(&mut lent).await?
+                revision.insert(&mut lent, keyring).await?
             }
         };
         view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);
@@ -221,7 +229,8 @@ impl Catalog {
     ) -> Result<Vec<DestinationView>, AdminFault> {
         self.must_exist(owner).await?;
         let rows = self.pool.rows(LIST, &[&account(owner)]).await?;
-        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
+        let views = rows.iter().map(|row| view(row, self.keyring()));
+        Ok(views.collect::<Result<_, _>>()?)
     }
 
     /// The revision that a recording completed now would be pinned to: the owner's, or else the
@@ -238,10 +247,13 @@ impl Catalog {
         let row = row.ok_or_else(|| {
             AdminFault::not_found(
                 format!("a destination for {owner}"),
-                format!("set one: `callferry destination set {owner} s3 …`, or for `default`"),
+                format!(
+                    "set one: `callferry destination set {owner} s3 …` or `… azure …`, or for \
+                     `default`"
+                ),
             )
         })?;
-        Ok(view(&row)?)
+        Ok(view(&row, self.keyring())?)
     }
 
     async fn must_exist(&self, owner: &DestinationOwner) -> Result<(), AdminFault> {
@@ -256,16 +268,16 @@ impl Catalog {
 async fn leads_key(
     lent: &mut Lent,
     owner: &DestinationOwner,
-    bucket: &S3Bucket,
+    store: &Store,
 ) -> Result<bool, AdminFault> {
     let rows = lent
-        .rows(NEIGHBOURS, &[&place(bucket), &account(owner)])
+        .rows(NEIGHBOURS, &[&place(store), &account(owner)])
         .await?;
     let account_leads_key = *owner == DestinationOwner::Default || !rows.is_empty();
     let mine = Space {
         owner: owner.clone(),
         account_leads_key,
-        prefix: bucket.prefix.clone(),
+        prefix: store.prefix().to_owned(),
     };
     for row in &rows {
         let theirs = Space {
@@ -277,10 +289,12 @@ async fn leads_key(
         if mine.overlaps(&theirs) {
             return Err(AdminFault::refused(
                 format!(
-                    "keys of {owner} could lie among those of {} in bucket {}",
-                    theirs.owner, bucket.bucket
+                    "keys of {owner} could lie among those of {} in {}",
+                    theirs.owner,
+                    store.location()
                 ),
-                "give each owner a bucket of its own, or a --prefix that is not part of another's",
+                "give each owner a bucket or container of its own, or a --prefix that is not part \
+                 of another's",
             ));
         }
     }
@@ -305,40 +319,111 @@ async fn from_when(
 }
 
 struct NewRevision<'a> {
-    account: Option<&'a str>,
-    bucket: &'a S3Bucket,
+    owner: &'a DestinationOwner,
+    store: &'a Store,
     account_leads_key: bool,
     external_id: &'a str,
     /// `None` is now.
     from: Option<Timestamp<DateTime<Utc>>>,
 }
 
+/// The columns of one cloud; the other's are null.
+#[derive(Default)]
+struct Columns<'a> {
+    endpoint: Option<&'a str>,
+    bucket: Option<&'a str>,
+    region: Option<&'a str>,
+    role_arn: Option<&'a str>,
+    kms_key: Option<&'a str>,
+    storage_class: Option<&'a str>,
+    expected_owner: Option<&'a str>,
+    azure: Option<Parts<'a>>,
+    sealed: Option<(Uuid, Sealed)>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(
+        owner: &DestinationOwner,
+        store: &'a Store,
+        keyring: Option<&KeyRing>,
+    ) -> Result<Self, AdminFault> {
+        let azure = match store {
+            Store::S3(s3) => {
+                return Ok(Self {
+                    endpoint: s3.endpoint.as_deref(),
+                    bucket: Some(&s3.bucket),
+                    region: Some(&s3.region),
+                    role_arn: s3.role_arn.as_deref(),
+                    kms_key: s3.kms_key.as_deref(),
+                    storage_class: s3.storage_class.as_deref(),
+                    expected_owner: s3.expected_owner.as_deref(),
+                    ..Self::default()
+                });
+            }
+            Store::Azure(azure) => azure,
+        };
+        let keyring = keyring.ok_or_else(|| {
+            AdminFault::refused(
+                "there is no key ring to keep the destination's secret under",
+                "make one with `callferry keyring new FILE` and give every process \
+                 CALLFERRY_KEYRING_FILE",
+            )
+        })?;
+        let parts = Parts::of(azure);
+        let secret = azure.identity.secret().reveal();
+        let secret = secret.map_err(|locked| corrupt(locked.to_string()))?;
+        Ok(Self {
+            endpoint: azure.endpoint.as_deref(),
+            azure: Some(parts),
+            sealed: Some(parts.seal(owner, secret, keyring)?),
+            ..Self::default()
+        })
+    }
+}
+
 impl NewRevision<'_> {
-    async fn insert(&self, lent: &mut Lent) -> Result<DestinationView, Failure> {
-        let s3 = self.bucket;
+    async fn insert(
+        &self,
+        lent: &mut Lent,
+        keyring: Option<&KeyRing>,
+    ) -> Result<DestinationView, AdminFault> {
+        let columns = Columns::of(self.owner, self.store, keyring)?;
+        let (azure, sealed) = (columns.azure.as_ref(), columns.sealed.as_ref());
+        let cloud = match self.store {
+            Store::S3(_) => "s3",
+            Store::Azure(_) => "azure",
+        };
         let rows = lent
             .rows(
                 INSERT,
                 &[
-                    &self.account,
-                    &s3.bucket,
-                    &s3.region,
-                    &s3.role_arn,
-                    &s3.endpoint,
-                    &s3.prefix,
-                    &s3.kms_key,
-                    &s3.storage_class,
-                    &s3.expected_owner,
-                    &place(s3),
+                    &account(self.owner),
+                    &place(self.store),
                     &self.account_leads_key,
                     &self.external_id,
                     &self.from,
+                    &columns.endpoint,
+                    &self.store.prefix(),
+                    &cloud,
+                    &columns.bucket,
+                    &columns.region,
+                    &columns.role_arn,
+                    &columns.kms_key,
+                    &columns.storage_class,
+                    &columns.expected_owner,
+                    &azure.map(|azure| azure.storage_account),
+                    &azure.map(|azure| azure.container),
+                    &azure.map(|azure| azure.identity),
+                    &azure.and_then(|azure| azure.tenant_id),
+                    &azure.and_then(|azure| azure.client_id),
+                    &sealed.map(|(id, _)| id),
+                    &sealed.map(|(_, sealed)| sealed.key_id.as_str()),
+                    &sealed.map(|(_, sealed)| sealed.bytes.as_slice()),
                 ],
             )
             .await?;
-        rows.first()
-            .ok_or_else(|| corrupt("nothing was set"))
-            .and_then(view)
+        let row = rows.first().ok_or_else(|| corrupt("nothing was set"))?;
+        Ok(view(row, keyring)?)
     }
 }
 

@@ -65,6 +65,11 @@ impl Failure {
             && self.constraint.as_deref() == Some(constraint)
     }
 
+    /// Whether somebody else wrote the same at the same time: a race that callers expect.
+    pub(crate) fn is_race(&self) -> bool {
+        self.state.as_ref() == Some(&SqlState::UNIQUE_VIOLATION)
+    }
+
     /// Whether the connection is still as good as new: the server answered, and goes on.
     pub(crate) fn leaves_connection_usable(&self) -> bool {
         self.state.as_ref().is_some_and(|state| {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use recording::{
-    Advance, Announced, Announcement, Claimed, Lease, LeaseLost, Ledger, LedgerFault, Note,
-    Parking, QuarantineEntry, Queue, Receipt, RecordingKey, ReleaseClaim, ReleaseRefusal, Requeue,
-    Stored,
+    Advance, Announced, Announcement, Claimed, KnownUpload, Lease, LeaseLost, Ledger, LedgerFault,
+    LedgerReading, Note, Parking, Part, QuarantineEntry, Queue, Receipt, RecordingKey,
+    ReleaseClaim, ReleaseRefusal, Requeue, Stored, Sweep, Upload,
 };
 
 use crate::Catalog;
@@ -31,9 +31,30 @@ impl Ledger for Catalog {
         &self,
         key: &RecordingKey,
         lease: &Lease,
-        upload_id: &str,
+        upload: &Upload,
     ) -> Result<Advance<()>, LedgerFault> {
-        self.remember_upload(key, lease, upload_id).await
+        self.remember_upload(key, lease, upload).await
+    }
+
+    async fn upload_landed(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parts: &[Part],
+    ) -> Result<Advance<()>, LedgerFault> {
+        self.remember_parts(key, lease, parts).await
+    }
+
+    async fn lend(&self, key: &RecordingKey, lease: &Lease) -> Result<Advance<()>, LedgerFault> {
+        self.lend_out(key, lease).await
+    }
+
+    async fn child_died(
+        &self,
+        key: &RecordingKey,
+        how: &str,
+    ) -> Result<Option<Announcement>, LedgerFault> {
+        self.note_death(key, how).await
     }
 
     async fn store(&self, lease: &Lease, stored: &Stored) -> Result<Advance<()>, LedgerFault> {
@@ -106,6 +127,26 @@ impl Ledger for Catalog {
 
     fn note(&self, note: Note) {
         self.notes.add(note);
+    }
+
+    async fn sweeps(&self, limit: u32) -> Result<Vec<Sweep>, LedgerFault> {
+        self.due_sweeps(limit).await
+    }
+
+    async fn swept(&self, sweep: &Sweep, again: bool) -> Result<(), LedgerFault> {
+        self.end_sweep(sweep, again).await
+    }
+
+    async fn known_upload(&self, key: &RecordingKey) -> Result<Option<KnownUpload>, LedgerFault> {
+        self.upload_known(key).await
+    }
+
+    async fn purge_quarantine(&self) -> Result<u64, LedgerFault> {
+        self.forget_quarantined().await
+    }
+
+    async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
+        self.count_open().await
     }
 
     async fn quarantine(&self, entry: &QuarantineEntry) -> Result<(), LedgerFault> {

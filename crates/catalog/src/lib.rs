@@ -1,6 +1,6 @@
 //! The catalog: the only crate that knows PostgreSQL. It keeps the truth about every recording
-//! (the port [`recording::Ledger`]), the accounts, their destinations and retention policies,
-//! and the quarantined messages.
+//! (the port [`recording::Ledger`]), the accounts, their destinations with secrets sealed at rest,
+//! retention policies, and the quarantined messages.
 //!
 //! **Architecture invariant.** Every change of a recording is one statement, fenced by the token
 //! of a live lease, with its history row; the database itself refuses transitions, beginnings
@@ -9,30 +9,40 @@
 mod accounts;
 mod admin;
 mod catalog;
+mod checks;
 mod claim;
 mod destinations;
 mod drive;
 mod failure;
+mod isolation;
+mod keyring;
 mod ledger;
 mod migrate;
 mod notes;
 mod places;
 mod pool;
 mod quarantine;
+mod reading;
 mod recordings;
 mod release;
 mod retention;
 mod returns;
 mod rows;
+mod sas;
 mod settings;
 mod status;
+mod stores;
+mod sweeps;
 mod transfer;
+mod uploads;
 
 pub use accounts::AccountView;
 pub use admin::AdminFault;
 pub use catalog::Catalog;
 pub use destinations::DestinationView;
+pub use pool::PoolCounts;
+pub use keyring::KeyRing;
 pub use quarantine::{QuarantineMessageView, QuarantineView};
 pub use recordings::{HistoryView, MOST_PARKED, RecordingView};
 pub use settings::Settings;
-pub use status::{QuarantineCounts, StatusView};
+pub use status::{OpenRecordings, QuarantineCounts, StatusView};

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations![
     1 "0001_accounts",
     2 "0002_recordings",
     3 "0003_quarantine",
+    4 "0004_clouds_and_uploads",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

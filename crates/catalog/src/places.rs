@@ -1,18 +1,23 @@
 //! Where in a bucket an owner's keys may lie, and whether two owners could ever meet there.
 
-use recording::{AccountId, DestinationOwner, S3Bucket};
+use recording::{AccountId, AzureContainer, DestinationOwner, S3Bucket, Store};
 
-use crate::admin::AdminFault;
+/// Where a store is, in one spelling: equal where two revisions write into the same bucket or
+/// container.
+pub(crate) fn place(store: &Store) -> String {
+    match store {
+        Store::S3(bucket) => in_s3(bucket),
+        Store::Azure(container) => in_azure(container),
+    }
+}
 
-/// Endpoint and bucket in one spelling: equal where two revisions write into the same bucket.
 /// AWS has one name space of buckets, whatever region or address is used.
-pub(crate) fn place(bucket: &S3Bucket) -> String {
+fn in_s3(bucket: &S3Bucket) -> String {
     let origin = match &bucket.endpoint {
         None => "aws".to_owned(),
         Some(endpoint) => {
             let origin = endpoint.trim_end_matches('/').to_ascii_lowercase();
-            let host = origin.split_once("://").map_or(&*origin, |(_, host)| host);
-            let host = host.split([':', '/']).next().unwrap_or_default();
+            let host = host(&origin);
             if host == "amazonaws.com" || host.ends_with(".amazonaws.com") {
                 "aws".to_owned()
             } else {
@@ -21,6 +26,44 @@ pub(crate) fn place(bucket: &S3Bucket) -> String {
         }
     };
     format!("{origin} {}", bucket.bucket)
+}
+
+/// Azure has one name space of storage accounts. Elsewhere the endpoint says which one it is.
+fn in_azure(azure: &AzureContainer) -> String {
+    let account = azure.storage_account.to_ascii_lowercase();
+    let container = &azure.container;
+    let Some(endpoint) = &azure.endpoint else {
+        return format!("azure {account} {container}");
+    };
+    let origin = endpoint.trim_end_matches('/').to_ascii_lowercase();
+    match azures_account(host(&origin)) {
+        Some(named) => format!("azure {named} {container}"),
+        None => format!("{} {container}", without_default_port(&origin)),
+    }
+}
+
+/// The host of a URL in lower case.
+pub(crate) fn host(origin: &str) -> &str {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    host.split([':', '/']).next().unwrap_or_default()
+}
+
+/// The storage account that a host of Azure's own names.
+pub(crate) fn azures_account(host: &str) -> Option<&str> {
+    let (first, rest) = host.split_once('.')?;
+    let azures = [".core.windows.net", ".storage.azure.net"];
+    let within = |domain: &&str| rest.ends_with(*domain);
+    azures.iter().any(within).then_some(first)
+}
+
+fn without_default_port(origin: &str) -> String {
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return origin.to_owned();
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let port = if scheme == "http" { ":80" } else { ":443" };
+    let authority = authority.strip_suffix(port).unwrap_or(authority);
+    format!("{scheme}://{authority}/{path}")
 }
 
 /// The keys that one revision may write.
@@ -76,50 +119,10 @@ impl Space {
     }
 }
 
-/// Checks what would make keys, sessions or requests ambiguous.
-pub(crate) fn check(owner: &DestinationOwner, bucket: &S3Bucket) -> Result<(), AdminFault> {
-    let plain = |text: &str| !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let name = bucket.bucket.as_str();
-    let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    if !(3..=63).contains(&name.len()) || !name.bytes().all(in_name) {
-        return Err(AdminFault::refused(
-            format!("`{name}` is not the name of a bucket"),
-            "3 to 63 letters, digits, dots and hyphens",
-        ));
-    }
-    let whole = |part: &str| !part.is_empty() && part != "." && part != ".." && plain(part);
-    // IAM reads these as wildcards in the policy that narrows a session to the prefix.
-    let literal = !bucket.prefix.contains(['*', '?', '$']);
-    if !bucket.prefix.is_empty() && (!bucket.prefix.split('/').all(whole) || !literal) {
-        return Err(AdminFault::refused(
-            format!("`{}` cannot lead keys", bucket.prefix),
-            "words joined by single slashes, none at its ends, without spaces, *, ? and $",
-        ));
-    }
-    if !plain(&bucket.region) || bucket.region.is_empty() {
-        return Err(AdminFault::refused(
-            "a destination needs its bucket's region",
-            "for instance --region eu-central-1",
-        ));
-    }
-    if bucket.role_arn.is_none() && *owner != DestinationOwner::Default {
-        return Err(AdminFault::refused(
-            "an account's bucket is written only as a role of the customer",
-            "add --role-arn; `callferry setup-kit` makes the role",
-        ));
-    }
-    let digits = |id: &String| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-    if !bucket.expected_owner.as_ref().is_none_or(digits) {
-        return Err(AdminFault::refused(
-            "the bucket's expected owner is not an AWS account",
-            "12 digits",
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use recording::{AzureIdentity, Secret};
+
     use super::*;
 
     fn space(owner: &str, account_leads_key: bool, prefix: &str) -> Space {
@@ -158,25 +161,62 @@ mod tests {
 
     #[test]
     fn one_bucket_has_one_spelling() {
-        let at = |endpoint: Option<&str>| S3Bucket {
-            bucket: "b-1".to_owned(),
-            region: "eu-central-1".to_owned(),
-            role_arn: None,
-            endpoint: endpoint.map(str::to_owned),
-            prefix: String::new(),
-            kms_key: None,
-            storage_class: None,
-            expected_owner: None,
+        let at = |endpoint: Option<&str>| {
+            place(&Store::S3(S3Bucket {
+                bucket: "b-1".to_owned(),
+                region: "eu-central-1".to_owned(),
+                role_arn: None,
+                endpoint: endpoint.map(str::to_owned),
+                prefix: String::new(),
+                kms_key: None,
+                storage_class: None,
+                expected_owner: None,
+            }))
         };
-        let aws = place(&at(None));
+        let aws = at(None);
+        assert_eq!(at(Some("https://s3.eu-central-1.amazonaws.com")), aws);
+        assert_ne!(at(Some("https://amazonaws.com.evil.test")), aws);
         assert_eq!(
-            place(&at(Some("https://s3.eu-central-1.amazonaws.com"))),
-            aws
+            at(Some("http://S3.test:9000/")),
+            at(Some("http://s3.test:9000"))
         );
-        assert_ne!(place(&at(Some("https://amazonaws.com.evil.test"))), aws);
+    }
+
+    #[test]
+    fn one_container_has_one_spelling() {
+        let at = |account: &str, endpoint: Option<&str>| {
+            place(&Store::Azure(AzureContainer {
+                storage_account: account.to_owned(),
+                container: "calls".to_owned(),
+                endpoint: endpoint.map(str::to_owned),
+                prefix: String::new(),
+                identity: AzureIdentity::Sas {
+                    sas_token: Secret::default(),
+                },
+            }))
+        };
+        let azure = at("acme", None);
+        for same in [
+            "https://acme.blob.core.windows.net",
+            "https://ACME.blob.core.windows.net:443/",
+            "https://acme.privatelink.blob.core.windows.net",
+            "https://acme.z04.blob.storage.azure.net",
+        ] {
+            assert_eq!(at("acme", Some(same)), azure, "{same}");
+        }
+        for other in [
+            "https://acme.blob.core.windows.net.evil.test",
+            "https://other.blob.core.windows.net",
+            "https://acme.blob.core.chinacloudapi.cn",
+        ] {
+            assert_ne!(at("acme", Some(other)), azure, "{other}");
+        }
+        let emulated = at("acme", Some("https://127.0.0.1:10000/acme"));
+        assert_eq!(emulated, at("acme", Some("HTTPS://127.0.0.1:10000/ACME")));
+        assert_ne!(emulated, at("beta", Some("https://127.0.0.1:10000/beta")));
         assert_eq!(
-            place(&at(Some("http://S3.test:9000/"))),
-            place(&at(Some("http://s3.test:9000")))
+            at("acme", Some("https://blobs.test:443/acme")),
+            at("acme", Some("https://blobs.test/acme"))
         );
     }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
+use recording::{LedgerFault, Meter};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
@@ -31,6 +33,21 @@ pub(crate) struct Pool {
     connections: deadpool_postgres::Pool,
     /// How long an answer may take that the server's own limits should have cut off before.
     patience: Duration,
+    /// Told how long statements take, and of those that fail.
+    meter: Arc<dyn Meter>,
+}
+
+/// The connections at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolCounts {
+    /// Lent, or being made.
+    pub in_use: u64,
+    /// Open and not lent.
+    pub idle: u64,
+    /// The most there may be.
+    pub max: u64,
+    /// Statements that wait for one.
+    pub waiting: u64,
 }
 
 /// What a connection needs to be made.
@@ -142,14 +159,32 @@ impl Pool {
         Ok(Self {
             connections,
             patience,
+            meter: Arc::clone(&settings.meter),
         })
+    }
+
+    /// The connections now.
+    pub(crate) fn counts(&self) -> PoolCounts {
+        let status = self.connections.status();
+        let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
+        PoolCounts {
+            in_use: count(status.size.saturating_sub(status.available)),
+            idle: count(status.available),
+            max: count(status.max_size),
+            waiting: count(status.waiting),
+        }
     }
 
     /// A connection for several statements that belong together.
     pub(crate) async fn lend(&self) -> Result<Lent, Failure> {
+        counted(&*self.meter, self.borrow().await)
+    }
+
+    async fn borrow(&self) -> Result<Lent, Failure> {
         Ok(Lent {
             object: Some(self.connections.get().await?),
             patience: self.patience,
+            meter: Arc::clone(&self.meter),
         })
     }
 
@@ -160,14 +195,15 @@ impl Pool {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        match self.once(sql, params).await {
+        let outcome = match self.once(sql, params).await {
             Err(failure) if failure.is_collision() => self.once(sql, params).await,
             Err(failure) if failure.is_stale_plan() => {
                 self.connections.manager().statement_caches.clear();
                 self.once(sql, params).await
             }
             outcome => outcome,
-        }
+        };
+        counted(&*self.meter, outcome)
     }
 
     /// The same for at most one row.
@@ -180,8 +216,8 @@ impl Pool {
     }
 
     async fn once(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        let mut lent = self.lend().await?;
-        let outcome = lent.rows(sql, params).await;
+        let lent = self.borrow().await?;
+        let outcome = lent.ask(sql, params).await;
         match &outcome {
             Ok(_) => lent.hand_back(),
             Err(failure) if failure.leaves_connection_usable() => lent.hand_back(),
@@ -200,6 +236,7 @@ impl Pool {
 pub(crate) struct Lent {
     object: Option<Object>,
     patience: Duration,
+    meter: Arc<dyn Meter>,
 }
 
 impl Lent {
@@ -215,12 +252,19 @@ impl Lent {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Failure> {
+        counted(&*self.meter, self.ask(sql, params).await)
+    }
+
+    async fn ask(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         let object = self.object()?;
-        patiently(self.patience, async {
+        let began = Instant::now();
+        let answered = patiently(self.patience, async {
             let statement = object.prepare_cached(sql).await?;
             Ok(object.query(&statement, params).await?)
         })
-        .await
+        .await;
+        self.meter.statement(name(sql), began.elapsed());
+        answered
     }
 
     /// Begins a transaction. If [`Lent::commit`] does not follow, it never happened.
@@ -243,10 +287,13 @@ impl Lent {
 
     async fn run(&mut self, sql: &'static str) -> Result<(), Failure> {
         let object = self.object()?;
-        patiently(self.patience, async {
+        let began = Instant::now();
+        let answered = patiently(self.patience, async {
             Ok(object.batch_execute(sql).await?)
         })
-        .await
+        .await;
+        self.meter.statement(name(sql), began.elapsed());
+        counted(&*self.meter, answered)
     }
 
     pub(crate) fn hand_back(mut self) {
@@ -260,6 +307,28 @@ impl Drop for Lent {
             drop(Object::take(object));
         }
     }
+}
+
+/// What a statement calls itself in its first line; all that roles run do.
+fn name(sql: &'static str) -> &'static str {
+    let named = sql.strip_prefix("-- name: ");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    named.map_or("unnamed", |rest| {
+        rest.split(|c| !is_word(c)).next().unwrap_or(rest)
+    })
+}
+
+/// Counts a failure; a race that callers expect is none.
+fn counted<T>(meter: &dyn Meter, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    if let Err(failure) = &outcome
+        && !failure.is_race()
+    {
+        match failure.fault {
+            LedgerFault::Unavailable(_) => meter.ledger_failed(false),
+            LedgerFault::Corrupt(_) => meter.ledger_failed(true),
+        }
+    }
+    outcome
 }
 
 async fn patiently<T>(

@@ -66,6 +66,16 @@ const ASK: &str = "-- name: requeue_quarantine
 const DROP: &str = "-- name: drop_quarantine
     delete from quarantined_messages where id = $1 and ended_at is null returning true";
 
+const PURGE: &str = "-- name: purge_quarantine
+    delete from quarantined_messages where id in (
+        select id from quarantined_messages
+         where not requeuable and last_seen < now() - make_interval(secs => $1::float8)
+         order by last_seen limit $2 for update skip locked)
+    returning true";
+
+/// How many messages one statement forgets.
+const BATCH: i64 = 500;
+
 /// One quarantined message, without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuarantineView {
@@ -169,6 +179,20 @@ impl Catalog {
             )
             .await?;
         Ok(())
+    }
+
+    /// See [`recording::Ledger::purge_quarantine`]. By when it was seen last: what still comes
+    /// is still somebody's mistake to see.
+    pub(crate) async fn forget_quarantined(&self) -> Result<u64, LedgerFault> {
+        let kept_for = seconds(self.settings.quarantine_kept_for);
+        let mut forgotten: u64 = 0;
+        loop {
+            let batch = self.pool.rows(PURGE, &[&kept_for, &BATCH]).await?.len();
+            forgotten = forgotten.saturating_add(u64::try_from(batch).unwrap_or(u64::MAX));
+            if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
+                return Ok(forgotten);
+            }
+        }
     }
 
     /// The oldest quarantined messages.

@@ -24,7 +24,7 @@ macro_rules! view_columns {
         concat!(
             "r.detail, r.release_reason, r.release_detail, r.release_next_attempt_at,
              r.acknowledged_at, r.released_at, r.expired_at, r.created_at, r.lease_until,
-             r.unclean_claims, r.resumed_at, ",
+             r.child_deaths, r.resumed_at, ",
             recording_columns!()
         )
     };
@@ -142,6 +142,8 @@ pub struct RecordingView {
     pub attempts: u32,
     /// How many leases in a row ran out without an outcome.
     pub unclean_claims: u32,
+    /// How many processes of its own in a row died on it.
+    pub child_deaths: u32,
     /// Until when somebody works on it.
     pub leased_until: Option<DateTime<Utc>>,
     /// When the ledger learned of it.
@@ -213,6 +215,7 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
             attempts
         })?,
         unclean_claims: count("unclean_claims")?,
+        child_deaths: count("child_deaths")?,
         leased_until: get(row, "lease_until")?,
         known_since: get(row, "created_at")?,
         acknowledged_at: get(row, "acknowledged_at")?,

@@ -26,9 +26,9 @@ with r as (
        and (release_reason is null or driven_at is not null
             or coalesce(release_next_attempt_at <= now(), false))
        and (not $4 or (receipt_size_bytes, receipt_sha256, receipt_etag, receipt_version_id,
-                       receipt_checksum, receipt_method, stored_at)
+                       receipt_checksum, receipt_method, stored_at, receipt_content_md5)
             is not distinct from ($5::bigint, $6::bytea, $7::text, $8::text,
-                                  $9::text, $10::text, $11::timestamptz))
+                                  $9::text, $10::text, $11::timestamptz, $12::text))
     returning *
 )
 select ",
@@ -128,13 +128,14 @@ with held as materialized (
 ), moved as (
     update recordings old set
         state = 'parked', lease_token = null, lease_until = null, last_token = $3::uuid,
-        unclean_claims = 0, resumed_at = null,
+        unclean_claims = 0, child_deaths = 0, resumed_at = null,
         reason = $4, detail = $5, next_attempt_at = now() + wait, rungs = 0, announced_reason = $4,
         announcement_id = $6::uuid, announcement_at = now(), announced_at = null,
         announce_after = now() + make_interval(secs => $7::float8),
         -- An older receipt cannot release: it is no longer anybody's.
         object_key = null, receipt_size_bytes = null, receipt_sha256 = null,
         receipt_etag = null, receipt_version_id = null, receipt_checksum = null,
+        receipt_content_md5 = null,
         receipt_method = null, stored_at = null, original_size_bytes = null,
         original_mtime_ns = null, original_inode = null,
         acknowledgment_id = null, acknowledged_at = null,
@@ -189,13 +190,14 @@ impl Catalog {
                     &receipt.map(|receipt| plain(&receipt.checksum)),
                     &receipt.map(|receipt| receipt.method.as_str()),
                     &receipt.map(|receipt| receipt.stored_at),
+                    &receipt.map(|receipt| receipt.content_md5.as_deref().map(plain)),
                 ],
             )
             .await?;
         let Some(row) = row else {
             return self.why_not_released(key, receipt).await;
         };
-        let Recording::Stored(stored) = rows::recording(&row)? else {
+        let Recording::Stored(stored) = rows::recording(&row, self.keyring())? else {
             return Err(corrupt("a stored row is not stored").into());
         };
         Ok(ReleaseClaim::Granted(Box::new(ReleaseGranted {

@@ -4,32 +4,37 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, Announced, AnnouncedOriginal, Announcement, Destination, DestinationOwner, Happened,
-    Identity, Kind, Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording,
-    RecordingId, RecordingKey, S3Bucket, Sha256, StagingPath, State,
+    AccountId, Announced, AnnouncedOriginal, Announcement, Happened, Identity, Kind, Location,
+    Method, ObjectKey, ParkReason, Receipt, Record, Recording, RecordingId, RecordingKey, Sha256,
+    StagingPath, State,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::failure::{Failure, corrupt};
+use crate::keyring::KeyRing;
+use crate::stores::destination;
 
 /// What a query must select for the functions here: `r` is a row of `recordings` and `d` the
 /// pinned row of `destinations`. Listed, because `*` would make cached plans fail as soon as a
 /// migration adds a column.
 macro_rules! recording_columns {
     () => {
-        "r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
+        concat!(
+            "r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
          r.started_at, r.completed_at, r.duration_ms, r.path, r.size_bytes, r.sha256,
-         r.attributes, r.destination_revision, r.retain_until, r.upload_id, r.reason,
-         r.next_attempt_at, r.rungs, r.release_rungs, r.claims, r.object_key,
+         r.attributes, r.destination_revision, r.retain_until, r.reason,
+         r.next_attempt_at, r.rungs, r.release_rungs, r.claims, r.unclean_claims,
+         r.upload_id, r.upload_part_bytes, r.upload_size_bytes, r.upload_mtime_ns,
+         r.upload_inode, r.object_key,
          r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
-         r.receipt_checksum, r.receipt_method, r.stored_at, r.original_size_bytes,
+         r.receipt_checksum, r.receipt_content_md5, r.receipt_method, r.stored_at,
+         r.original_size_bytes,
          r.original_mtime_ns, r.original_inode, r.acknowledgment_id, r.announcement_id,
          r.announcement_at, r.announced_reason, r.lease_token,
-         extract(epoch from now() - r.first_claimed_at)::float8 as known_for,
-         d.revision, d.account_id as destination_account, d.bucket, d.region, d.role_arn,
-         d.endpoint, d.prefix, d.kms_key, d.storage_class, d.expected_owner,
-         d.account_leads_key, d.external_id "
+         extract(epoch from now() - r.first_claimed_at)::float8 as known_for, ",
+            crate::stores::destination_columns!()
+        )
     };
 }
 pub(crate) use recording_columns;
@@ -121,35 +126,6 @@ pub(crate) fn announced(row: &Row) -> Result<Announced, Failure> {
     })
 }
 
-/// The pinned revision.
-pub(crate) fn destination(row: &Row) -> Result<Destination, Failure> {
-    let owner = match optional_word::<AccountId>(row, "destination_account")? {
-        Some(account) => DestinationOwner::Account(account),
-        None => DestinationOwner::Default,
-    };
-    Ok(Destination {
-        owner,
-        revision: get(row, "revision")?,
-        s3: bucket(row)?,
-        external_id: get(row, "external_id")?,
-        account_leads_key: get(row, "account_leads_key")?,
-    })
-}
-
-/// How a revision is reached and written.
-pub(crate) fn bucket(row: &Row) -> Result<S3Bucket, Failure> {
-    Ok(S3Bucket {
-        bucket: get(row, "bucket")?,
-        region: get(row, "region")?,
-        role_arn: get(row, "role_arn")?,
-        endpoint: get(row, "endpoint")?,
-        prefix: get(row, "prefix")?,
-        kms_key: get(row, "kms_key")?,
-        storage_class: get(row, "storage_class")?,
-        expected_owner: get(row, "expected_owner")?,
-    })
-}
-
 /// The remembered evidence.
 pub(crate) fn receipt(row: &Row) -> Result<Receipt, Failure> {
     let method: &str = get(row, "receipt_method")?;
@@ -163,6 +139,7 @@ pub(crate) fn receipt(row: &Row) -> Result<Receipt, Failure> {
         etag: get(row, "receipt_etag")?,
         version_id: get(row, "receipt_version_id")?,
         checksum: get(row, "receipt_checksum")?,
+        content_md5: get(row, "receipt_content_md5")?,
         method,
         stored_at: get(row, "stored_at")?,
     })
@@ -171,16 +148,16 @@ pub(crate) fn receipt(row: &Row) -> Result<Receipt, Failure> {
 /// Where the copy is.
 pub(crate) fn location(row: &Row) -> Result<Location, Failure> {
     let key = ObjectKey::remembered(get(row, "object_key")?);
-    Ok(Location::new(&destination(row)?, &key))
+    Ok(Location::new(&destination(row, None)?, &key))
 }
 
 /// The recording in the state it is in.
-pub(crate) fn recording(row: &Row) -> Result<Recording, Failure> {
+pub(crate) fn recording(row: &Row, keyring: Option<&KeyRing>) -> Result<Recording, Failure> {
     let state = state(row)?;
     let record = match state {
         State::Staged => Record::Staged {
             announced: announced(row)?,
-            destination: destination(row)?,
+            destination: destination(row, keyring)?,
             retain_until: get(row, "retain_until")?,
         },
         State::Parked => Record::Parked {
@@ -190,7 +167,7 @@ pub(crate) fn recording(row: &Row) -> Result<Recording, Failure> {
         },
         State::Stored | State::Released => Record::Stored {
             announced: announced(row)?,
-            destination: destination(row)?,
+            destination: destination(row, keyring)?,
             key: ObjectKey::remembered(get(row, "object_key")?),
             receipt: receipt(row)?,
             identity: Identity {

@@ -1,7 +1,12 @@
 //! What a catalog is told: where the database is, and every interval it decides by.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use recording::{Meter, NoMeter};
+
+use crate::keyring::KeyRing;
 
 /// Settings of a [`crate::Catalog`]. Tests and the demo shorten the intervals.
 #[derive(Clone)]
@@ -43,8 +48,18 @@ pub struct Settings {
     pub note_batch: usize,
     /// How many notes may wait; more are dropped and counted.
     pub note_backlog: usize,
+    /// How long after an upload in parts was begun its account's leftovers in that destination
+    /// are looked for, and again after a sweep that did not end.
+    pub sweep_after: Duration,
+    /// How long quarantined messages are kept that nobody can requeue.
+    pub quarantine_kept_for: Duration,
+    /// The keys of secrets at rest. Without it secrets stay locked, and no destination that has
+    /// one can be set.
+    pub keyring: Option<KeyRing>,
     /// Days that copies are kept where no policy says; `None` is for ever.
     pub default_retention_days: Option<u32>,
+    /// Told how long statements take, and of those that fail.
+    pub meter: Arc<dyn Meter>,
 }
 
 impl Settings {
@@ -70,7 +85,11 @@ impl Settings {
             note_every: Duration::from_millis(100),
             note_batch: 500,
             note_backlog: 10_000,
+            sweep_after: Duration::from_secs(3600),
+            quarantine_kept_for: Duration::from_secs(90 * 24 * 3600),
+            keyring: None,
             default_retention_days: Some(180),
+            meter: Arc::new(NoMeter),
         }
     }
 
@@ -87,6 +106,7 @@ impl fmt::Debug for Settings {
             .field("application_name", &self.application_name)
             .field("pool_size", &self.pool_size)
             .field("lease", &self.lease)
+            .field("keyring", &self.keyring)
             .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use recording::AccountId;
 use serde::Serialize;
 
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::failure::corrupt;
+use crate::reading;
 use crate::rows::{get, unsigned};
 
 const STATES: &str = "-- name: status_states
@@ -45,6 +47,14 @@ pub struct StatusView {
     pub oldest_staged_s: Option<f64>,
     /// How long ago the oldest recording that is not released was stored, in seconds.
     pub oldest_stored_s: Option<f64>,
+    /// How long the oldest recording without a proven copy has been known, in seconds.
+    pub oldest_unproven_s: f64,
+    /// How long the oldest copy has waited for its acknowledgment to be confirmed, in seconds.
+    pub oldest_unacknowledged_s: f64,
+    /// Recordings whose leases ran out three times or more in a row.
+    pub suspected: u64,
+    /// The accounts with most open recordings, at most 50.
+    pub busiest_accounts: Vec<OpenRecordings>,
     /// Recordings to drive on to transfer now.
     pub due_transfer: u64,
     /// Recordings to drive on to cleanup now.
@@ -53,6 +63,15 @@ pub struct StatusView {
     pub waiting_for_a_person: u64,
     /// Quarantined messages by reason.
     pub quarantine: BTreeMap<String, QuarantineCounts>,
+}
+
+/// How many recordings of an account are open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OpenRecordings {
+    /// The account.
+    pub account_id: AccountId,
+    /// Staged, parked and stored ones.
+    pub recordings: u64,
 }
 
 /// Quarantined messages of one reason.
@@ -93,6 +112,17 @@ impl Catalog {
         status.due_transfer = unsigned(get(ages, "transfer")?)?;
         status.due_cleanup = unsigned(get(ages, "cleanup")?)?;
         status.waiting_for_a_person = unsigned(get(ages, "for_a_person")?)?;
+        let open = reading::read(&mut lent).await?;
+        status.oldest_unproven_s = open.unproven_oldest.as_secs_f64();
+        status.oldest_unacknowledged_s = open.unacknowledged_oldest.as_secs_f64();
+        status.suspected = open.suspected;
+        let accounts = open.accounts.into_iter();
+        status.busiest_accounts = accounts
+            .map(|(account_id, recordings)| OpenRecordings {
+                account_id,
+                recordings,
+            })
+            .collect();
         for row in lent.rows(QUARANTINE, &[]).await? {
             let counts = QuarantineCounts {
                 messages: unsigned(get(&row, "messages")?)?,

@@ -1,4 +1,4 @@
-//! What the holder of a transfer's lease may write: renewals, the upload, and the outcome.
+//! What the holder of a transfer's lease may write: renewals, and the outcome.
 //!
 //! SUBTLE: a COMMIT whose answer is lost may have happened. Every outcome leaves its token in
 //! `last_token`, so the same call again finds its own work done instead of being overtaken by
@@ -22,22 +22,19 @@ const RENEW: &str = "-- name: renew
        and lease_token = $3::uuid and lease_until > now()
     returning true";
 
-const UPLOAD_BEGUN: &str = "-- name: upload_begun
-    update recordings set upload_id = $4, updated_at = now()
-     where account_id = $1 and recording_id = $2
-       and lease_token = $3::uuid and lease_until > now() and state = 'staged'
-    returning true";
-
 const STORE: &str = "-- name: store
 with moved as (
     update recordings set
         state = 'stored', lease_token = null, lease_until = null, last_token = $3::uuid,
-        unclean_claims = 0, upload_id = null,
+        unclean_claims = 0, child_deaths = 0, lent_at_claim = null,
+        upload_id = null, upload_part_bytes = null, upload_size_bytes = null,
+        upload_mtime_ns = null, upload_inode = null,
         reason = null, detail = null, next_attempt_at = null, rungs = 0,
         announced_reason = null, announcement_id = null, announcement_at = null,
         announced_at = null, announce_after = null,
         object_key = $5, receipt_size_bytes = $6, receipt_sha256 = $7, receipt_etag = $8,
         receipt_version_id = $9, receipt_checksum = $10, receipt_method = $11, stored_at = $12,
+        receipt_content_md5 = $18,
         original_size_bytes = $13, original_mtime_ns = $14, original_inode = $15,
         acknowledgment_id = $16, acknowledged_at = null,
         release_reason = null, release_detail = null, release_next_attempt_at = null,
@@ -56,6 +53,9 @@ with moved as (
     union all
     select account_id, recording_id, now(), 'staged', 'stored', 'transfer', receipt_method
       from moved
+), finished as (
+    delete from recording_upload_parts p using moved m
+     where p.account_id = m.account_id and p.recording_id = m.recording_id
 )
 select true from moved";
 
@@ -78,7 +78,7 @@ with held as materialized (
 ), moved as (
     update recordings old set
         state = 'parked', lease_token = null, lease_until = null, last_token = $3::uuid,
-        unclean_claims = 0, resumed_at = null,
+        unclean_claims = 0, child_deaths = 0, lent_at_claim = null, resumed_at = null,
         reason = $4, detail = $5,
         next_attempt_at = now() + make_interval(secs => $6::float8),
         -- Waiting for a share of the process is no attempt.
@@ -114,6 +114,7 @@ select account_id, recording_id, state, announced_reason, announcement_id, annou
 const GIVE_BACK: &str = "-- name: give_back
     update recordings set
         lease_token = null, lease_until = null, last_token = $3::uuid, unclean_claims = 0,
+        child_deaths = 0, lent_at_claim = null,
         due_at = now(),
         due_queue = case when state = 'stored' and acknowledged_at is not null
                          then 'cleanup' else 'transfer' end,
@@ -155,24 +156,6 @@ impl Catalog {
         Ok(Ok(()))
     }
 
-    /// See [`recording::Ledger::upload_begun`].
-    pub(crate) async fn remember_upload(
-        &self,
-        key: &RecordingKey,
-        lease: &Lease,
-        upload_id: &str,
-    ) -> Result<Advance<()>, LedgerFault> {
-        let (account, recording) = (key.account_id.as_str(), key.recording_id.as_str());
-        let row = self
-            .pool
-            .row(
-                UPLOAD_BEGUN,
-                &[&account, &recording, &lease.token, &upload_id],
-            )
-            .await?;
-        Ok(row.map_or(Advance::Overtaken, |_| Advance::Done(())))
-    }
-
     /// See [`recording::Ledger::store`].
     pub(crate) async fn advance_to_stored(
         &self,
@@ -206,6 +189,7 @@ impl Catalog {
                     &identity.inode,
                     &stored.acknowledgment_id(),
                     &seconds(self.settings.unacknowledged_after),
+                    &receipt.content_md5,
                 ],
             )
             .await?;

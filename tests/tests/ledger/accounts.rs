@@ -20,7 +20,12 @@ async fn eight_processes_that_migrate_at_once_apply_each_migration_once() {
     applied.sort();
     assert_eq!(
         applied,
-        ["0001_accounts", "0002_recordings", "0003_quarantine"]
+        [
+            "0001_accounts",
+            "0002_recordings",
+            "0003_quarantine",
+            "0004_clouds_and_uploads"
+        ]
     );
     assert!(world.catalog.schema_is_current().await.unwrap());
     let id = world.catalog.staging_id().await.unwrap();
@@ -191,4 +196,8 @@ async fn listings_page_and_filter_and_the_status_counts() {
     assert_eq!(status.parked["access_denied"], 2);
     assert_eq!((status.due_transfer, status.waiting_for_a_person), (0, 0));
     assert!(status.oldest_staged_s.is_some() && status.oldest_stored_s.is_none());
+    assert!(status.oldest_unproven_s > 0.0 && status.oldest_unacknowledged_s == 0.0);
+    assert_eq!(status.suspected, 0);
+    let busiest = &status.busiest_accounts;
+    assert_eq!((busiest.len(), busiest[0].recordings), (1, 5));
 }

@@ -6,6 +6,7 @@ use recording::{
     Advance, Announced, Claimed, Kind, LeaseLost, Ledger, ParkReason, Recording, StagingPath, State,
 };
 
+use super::uploads::upload;
 use super::world::{World, announced, announced_of, at, parking, proven};
 
 fn at_path(mut announced: Announced, path: &str) -> Announced {
@@ -182,7 +183,10 @@ async fn a_granted_claim_carries_everything_the_event_said_to_the_microsecond() 
         Some(at("2024-10-28T10:00:00.987654Z"))
     );
     assert!(!grant.tried_before);
-    assert_eq!((grant.rungs, grant.abandoned_upload), (0, None));
+    assert_eq!(
+        (grant.rungs, grant.unclean_claims, grant.upload),
+        (0, 0, None)
+    );
     assert_eq!(grant.lease.fence.check(), Ok(()));
 }
 
@@ -196,7 +200,10 @@ async fn a_lease_that_ran_out_fences_every_write_and_is_counted() {
     let (catalog, key, lease) = (&world.catalog, &event.key, &late.lease);
     assert_eq!(catalog.renew(key, lease).await.unwrap(), Err(LeaseLost));
     assert_eq!(
-        catalog.upload_begun(key, lease, "u-1").await.unwrap(),
+        catalog
+            .upload_begun(key, lease, &upload("u-1"))
+            .await
+            .unwrap(),
         Advance::Overtaken
     );
     assert_eq!(
@@ -217,6 +224,7 @@ async fn a_lease_that_ran_out_fences_every_write_and_is_counted() {
 
     let next = world.granted(&event).await;
     assert!(next.tried_before);
+    assert_eq!(next.unclean_claims, 1);
     assert_ne!(next.lease.token, late.lease.token);
     assert_eq!(world.column(key, "unclean_claims, claims").await, "1|2");
     // A live lease, but not this one's.
@@ -240,7 +248,7 @@ async fn a_lease_given_back_is_no_suspicion_and_the_row_is_due_at_once() {
     let (catalog, key) = (&world.catalog, &event.key);
     assert_eq!(
         catalog
-            .upload_begun(key, &grant.lease, "u-1")
+            .upload_begun(key, &grant.lease, &upload("u-1"))
             .await
             .unwrap(),
         Advance::Done(())
@@ -253,7 +261,7 @@ async fn a_lease_given_back_is_no_suspicion_and_the_row_is_due_at_once() {
     assert_eq!(due, std::slice::from_ref(key));
     let next = world.granted_due(key).await;
     assert!(next.tried_before);
-    assert_eq!(next.abandoned_upload.as_deref(), Some("u-1"));
+    assert_eq!(next.upload, Some(upload("u-1")));
     assert_eq!(world.column(key, "unclean_claims").await, "0");
 }
 

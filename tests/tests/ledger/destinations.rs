@@ -1,7 +1,7 @@
 //! Which destination a recording is pinned to, and what happens to those that find none.
 
 use chrono::{DateTime, Utc};
-use recording::{Claimed, DestinationOwner, Happened, Ledger, ParkReason, Queue, State};
+use recording::{Claimed, DestinationOwner, Happened, Ledger, ParkReason, Queue, State, Store};
 
 use super::world::{World, announced, announced_of, at, bucket, granted, owner};
 
@@ -16,7 +16,11 @@ async fn pinned(world: &World, recording: &str, completed_at: &str) -> i64 {
 async fn set_from(world: &World, owner: &str, name: &str, from: DateTime<Utc>) -> i64 {
     let view = world
         .catalog
-        .set_destination(&super::world::owner(owner), &bucket(name), Some(from))
+        .set_destination(
+            &super::world::owner(owner),
+            &Store::S3(bucket(name)),
+            Some(from),
+        )
         .await;
     view.unwrap().revision
 }
@@ -191,7 +195,7 @@ async fn a_claim_pins_a_waiting_recording_itself_if_setting_the_destination_miss
             world.catalog.claim_due(&event.key).await
         };
         let grant = granted(claimed.unwrap());
-        assert_eq!(grant.staged.destination().s3.bucket, "late");
+        assert_eq!(grant.staged.destination().store.name(), "late");
         assert_eq!(
             world.history(&event.key).await,
             [">parked", "parked>staged"]

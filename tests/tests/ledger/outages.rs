@@ -6,7 +6,7 @@ use callferry_tests::patience;
 use callferry_tests::scratch::Scratch;
 use callferry_tests::servers::Postgres;
 use catalog::{AdminFault, Catalog, Settings};
-use recording::{Advance, Claimed, Ledger, LedgerFault};
+use recording::{Advance, Claimed, Ledger, LedgerFault, Store};
 
 use super::world::{Watch, World, announced, bucket, owner, proven};
 
@@ -30,7 +30,7 @@ async fn breakable(name: &str) -> (Scratch, Postgres, Catalog) {
     .unwrap();
     let acme = "acme".parse().unwrap();
     catalog.create_account(&acme, None).await.unwrap();
-    let (own, bucket) = (owner("acme"), bucket("acme-bucket"));
+    let (own, bucket) = (owner("acme"), Store::S3(bucket("acme-bucket")));
     let set = catalog.set_destination(&own, &bucket, None);
     set.await.unwrap();
     (scratch, postgres, catalog)

@@ -189,3 +189,38 @@ async fn a_message_that_is_refused_again_before_its_return_is_noted_is_not_lost(
     assert_eq!((listed[0].count, listed[0].requeue_asked_at), (2, None));
     assert!(world.catalog.requeues(10).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_nobody_can_requeue_is_forgotten_after_ninety_days_and_counted() {
+    let world = World::new().await;
+    let mut large = vec![b'x'; 256 * 1024 + 1];
+    for n in 0..3_u8 {
+        large[0] = n;
+        let large = entry(RefusalReason::TooLarge, &large);
+        world.catalog.quarantine(&large).await.unwrap();
+    }
+    let whole = entry(RefusalReason::NotJson, b"whole");
+    world.catalog.quarantine(&whole).await.unwrap();
+    assert_eq!(world.catalog.purge_quarantine().await.unwrap(), 0);
+    world
+        .sql(
+            "update quarantined_messages set first_seen = now() - interval '91 days', \
+             last_seen = now() - case id when 1 then interval '89 days' \
+                                         else interval '91 days' end",
+        )
+        .await;
+    assert_eq!(world.catalog.purge_quarantine().await.unwrap(), 2);
+    let left = world.catalog.list_quarantine(10).await.unwrap();
+    let left: Vec<_> = left.iter().map(|m| (m.id, m.requeuable)).collect();
+    assert_eq!(left, [(1, false), (4, true)]);
+    // Also more than one statement takes up.
+    world
+        .sql(
+            "insert into quarantined_messages (reason, body_sha256, detail, queue, body, \
+               body_bytes, requeuable, last_seen) \
+             select 'too_large', sha256(n::text::bytea), '', 'transfer', '', 1, false, \
+               '2020-01-01' from generate_series(1, 1203) n",
+        )
+        .await;
+    assert_eq!(world.catalog.purge_quarantine().await.unwrap(), 1203);
+}

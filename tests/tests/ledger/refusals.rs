@@ -127,6 +127,10 @@ async fn the_database_refuses_a_change_of_content_or_of_a_proof() {
         "destination_revision = 99",
         "original_inode = 1",
         "acknowledgment_id = gen_random_uuid()",
+        "receipt_content_md5 = 'x'",
+        "upload_id = 'u', upload_part_bytes = 1, upload_size_bytes = 1, upload_mtime_ns = 1, \
+         upload_inode = 1",
+        "lent_at_claim = 1",
     ] {
         assert!(
             world.try_force(&stored.key, change).await.is_err(),
@@ -165,6 +169,13 @@ async fn the_database_refuses_rows_that_nobody_would_drive_on() {
     assert!(
         world
             .try_force(&staged.key, "destination_revision = null")
+            .await
+            .is_err()
+    );
+    // An upload without its part size and original cannot be gone on with.
+    assert!(
+        world
+            .try_force(&staged.key, "upload_id = 'u-1'")
             .await
             .is_err()
     );

@@ -33,7 +33,8 @@ async fn buffers(world: &World, work: impl AsyncFn(&Catalog)) -> u64 {
     let touched = async || -> u64 {
         let sum = "select sum(coalesce(heap_blks_hit, 0) + coalesce(heap_blks_read, 0) \
               + coalesce(idx_blks_hit, 0) + coalesce(idx_blks_read, 0)) \
-              from pg_statio_user_tables where relname in ('recordings', 'recording_history')";
+              from pg_statio_user_tables where relname in \
+              ('recordings', 'recording_history', 'recording_upload_parts')";
         world.sql(sum).await.parse().unwrap()
     };
     let mut settings = Settings::new(&world.url);

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use recording::{
     Advance, Announced, AnnouncedOriginal, Claimed, Clock, Crc64Nvme, DestinationOwner, Digests,
     Expected, Granted, Identity, Kind, Ledger, Observed, ParkReason, Parking, RecordingKey,
-    ReleaseClaim, ReleaseGranted, S3Bucket, Sha256, StagingPath, Stored, object_metadata,
+    ReleaseClaim, ReleaseGranted, S3Bucket, Sha256, StagingPath, Store, Stored, object_metadata,
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -127,8 +127,29 @@ impl World {
         owner: &str,
         bucket: &S3Bucket,
     ) -> Result<DestinationView, AdminFault> {
+        self.set_store(owner, &Store::S3(bucket.clone())).await
+    }
+
+    /// The same for either cloud.
+    pub(crate) async fn set_store(
+        &self,
+        owner: &str,
+        store: &Store,
+    ) -> Result<DestinationView, AdminFault> {
         let owner = self::owner(owner);
-        self.catalog.set_destination(&owner, bucket, None).await
+        self.catalog.set_destination(&owner, store, None).await
+    }
+
+    /// A second catalog over the same database.
+    pub(crate) fn another(&self, change: impl FnOnce(&mut Settings)) -> Catalog {
+        let mut settings = Settings::new(&self.url);
+        change(&mut settings);
+        Catalog::connect(settings, Watch::new()).unwrap()
+    }
+
+    /// Waits for the lease to be over, as the database sees it.
+    pub(crate) async fn run_out(&self, key: &RecordingKey) {
+        self.force(key, "lease_until = now(), due_at = now()").await;
     }
 
     /// Runs SQL of a test's own.
@@ -167,6 +188,17 @@ impl World {
             ReleaseClaim::Granted(granted) => *granted,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Why, in each row of history.
+    pub(crate) async fn reasons(&self, key: &RecordingKey) -> Vec<String> {
+        let shown = self
+            .catalog
+            .show_recording(Some(&key.account_id), &key.recording_id)
+            .await
+            .unwrap();
+        let steps = shown.first().unwrap().history.iter();
+        steps.map(|step| step.why.clone()).collect()
     }
 
     /// The transitions that history shows, as `from>to`.
@@ -285,11 +317,14 @@ pub(crate) fn proven(granted: &Granted) -> Stored {
         crc64nvme: Some(digests.crc64nvme),
         etag: "\"e-1\"".to_owned(),
         version_id: None,
+        content_md5: None,
+        blocks: None,
         metadata: object_metadata(announced, staged.destination(), staged.retain_until(), None),
         read_back: None,
     };
     let expected = Expected {
         digests,
+        sent: None,
         first_look: None,
     };
     let proof = expected.verify(announced, observed).unwrap();

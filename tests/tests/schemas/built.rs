@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use recording::{
-    Announced, Crc64Nvme, Destination, DestinationOwner, Digests, Expected, Identity, Incoming,
-    Observed, Outgoing, ParkReason, Queue, Record, Recording, RecordingKey, Route, S3Bucket,
-    Sha256, Stored, due, parked, parse, released, stored,
+    Announced, AzureContainer, AzureIdentity, Block, CheckedWrite, Crc64Nvme, Destination,
+    DestinationOwner, Digests, Expected, Identity, Incoming, Method, Observed, Outgoing,
+    ParkReason, Queue, Record, Recording, RecordingKey, Route, S3Bucket, Secret, Sha256, Store,
+    Stored, due, parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::contract::{assert_fits, bytes, deliver, document, files, validator};
 fn announced(example: &str) -> Announced {
     let body = bytes(&format!("examples/valid/{example}"));
     match parse(&deliver(body)) {
-        Ok(Incoming::Completed(announced)) => *announced,
+        Ok(Incoming::Completed(announced, _)) => *announced,
         other => panic!("{example}: {other:?}"),
     }
 }
@@ -31,30 +32,47 @@ fn key() -> RecordingKey {
     announced("recording.completed.v1.json").key
 }
 
-fn destination() -> Destination {
+fn bucket() -> Store {
+    Store::S3(S3Bucket {
+        bucket: "acme-recordings".into(),
+        region: "eu-central-1".into(),
+        role_arn: Some("arn:aws:iam::123456789012:role/callferry".into()),
+        endpoint: None,
+        prefix: "calls".into(),
+        kms_key: None,
+        storage_class: None,
+        expected_owner: Some("123456789012".into()),
+    })
+}
+
+fn container() -> Store {
+    Store::Azure(AzureContainer {
+        storage_account: "acmerecordings".into(),
+        container: "calls".into(),
+        endpoint: None,
+        prefix: String::new(),
+        identity: AzureIdentity::Sas {
+            sas_token: Secret::new("sig=x".into()),
+        },
+    })
+}
+
+fn destination(store: Store) -> Destination {
     Destination {
         owner: DestinationOwner::Account("acme".parse().unwrap()),
         revision: 12,
-        s3: S3Bucket {
-            bucket: "acme-recordings".into(),
-            region: "eu-central-1".into(),
-            role_arn: Some("arn:aws:iam::123456789012:role/callferry".into()),
-            endpoint: None,
-            prefix: "calls".into(),
-            kms_key: None,
-            storage_class: None,
-            expected_owner: Some("123456789012".into()),
-        },
+        store,
         external_id: Some("x".into()),
         account_leads_key: false,
     }
 }
 
-/// What the bucket reports, besides size and bytes.
+/// What the store reports, besides size and bytes.
 struct Look {
     etag: String,
     version_id: Option<String>,
-    reports_checksum: bool,
+    content_md5: Option<String>,
+    evidence: Method,
 }
 
 /// A recording that was stored the ordinary way: recalled, proven, recorded.
@@ -72,16 +90,32 @@ fn stored_after(announced: Announced, look: Look, id: Uuid, now: DateTime<Utc>) 
             announced.key.recording_id.to_string(),
         ),
     ];
+    let block = Block {
+        id: "AAAA".into(),
+        size_bytes: digests.size_bytes,
+    };
+    let blocks = (look.evidence == Method::BlockList).then(|| vec![block]);
+    let sent = matches!(look.evidence, Method::SentChecksum | Method::BlockList);
+    let sent = sent.then(|| CheckedWrite {
+        etag: look.etag.clone(),
+        content_md5: look.content_md5.clone(),
+        blocks: blocks.clone(),
+    });
+    let reports_checksum = look.evidence == Method::ReportedChecksum;
     let observed = Observed {
         size_bytes: digests.size_bytes,
-        crc64nvme: look.reports_checksum.then_some(digests.crc64nvme),
+        crc64nvme: reports_checksum.then_some(digests.crc64nvme),
         etag: look.etag,
         version_id: look.version_id,
+        content_md5: look.content_md5,
+        blocks,
         metadata: BTreeMap::from(names.map(|(name, value)| (name.to_owned(), value))),
-        read_back: (!look.reports_checksum).then_some(digests),
+        read_back: (look.evidence == Method::ReadBack).then_some(digests),
     };
+    let in_azure = sent.is_some();
     let expected = Expected {
         digests,
+        sent,
         first_look: None,
     };
     let proof = expected.verify(&announced, observed).unwrap();
@@ -90,7 +124,8 @@ fn stored_after(announced: Announced, look: Look, id: Uuid, now: DateTime<Utc>) 
         mtime_ns: 1,
         inode: 1,
     };
-    let Recording::Staged(staged) = recall(announced) else {
+    let store = if in_azure { container() } else { bucket() };
+    let Recording::Staged(staged) = recall(announced, store) else {
         panic!("a staged row is recalled as something else");
     };
     staged.stored(&proof, identity, id, now)
@@ -100,10 +135,10 @@ fn stored_after(announced: Announced, look: Look, id: Uuid, now: DateTime<Utc>) 
     clippy::disallowed_methods,
     reason = "stands in for the catalog, the only place a staged recording comes from"
 )]
-fn recall(announced: Announced) -> Recording {
+fn recall(announced: Announced, store: Store) -> Recording {
     Recording::recall(Record::Staged {
         announced,
-        destination: destination(),
+        destination: destination(store),
         retain_until: None,
     })
 }
@@ -129,7 +164,8 @@ fn the_published_examples_are_what_the_code_builds() {
         let look = Look {
             etag: "9b2cf535f27731c974343645a3985328".into(),
             version_id: Some("3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY".into()),
-            reports_checksum: true,
+            content_md5: None,
+            evidence: Method::ReportedChecksum,
         };
         stored(&stored_after(
             announced("recording.completed.v1.json"),
@@ -142,12 +178,36 @@ fn the_published_examples_are_what_the_code_builds() {
         let look = Look {
             etag: "9b2cf535f27731c974343645a3985328".into(),
             version_id: None,
-            reports_checksum: false,
+            content_md5: None,
+            evidence: Method::ReadBack,
         };
         let mut announced = announced("recording.completed.v1.json");
         announced.attributes.clear();
         stored(&stored_after(announced, look, id, at))
     });
+    for (example, evidence, content_md5) in [
+        (
+            "recording.stored.v1.sent_checksum.json",
+            Method::SentChecksum,
+            Some("CY9rzUYh03PK3k6DJie09g==".to_owned()),
+        ),
+        (
+            "recording.stored.v1.block_list.json",
+            Method::BlockList,
+            None,
+        ),
+    ] {
+        assert_is_example(example, |id, at| {
+            let look = Look {
+                etag: "\"0x8DD0B5A1C0E4F7A\"".into(),
+                version_id: None,
+                content_md5,
+                evidence,
+            };
+            let announced = announced("recording.completed.v1.json");
+            stored(&stored_after(announced, look, id, at))
+        });
+    }
     assert_is_example("recording.parked.v1.json", |id, at| {
         let next = time("2026-11-22T10:00:36.5Z");
         parked(&key(), id, at, ParkReason::AccessDenied, Some(next))
@@ -172,7 +232,8 @@ fn every_event_goes_where_the_contract_says() {
     let look = Look {
         etag: "e".into(),
         version_id: None,
-        reports_checksum: true,
+        content_md5: None,
+        evidence: Method::ReportedChecksum,
     };
     let copy = stored_after(
         announced("recording.completed.v1.json"),
@@ -220,11 +281,12 @@ fn every_valid_announcement_leads_to_an_acknowledgment_that_fits_and_is_understo
         .iter()
         .filter(|name| name.starts_with("recording.completed."));
     for name in completed {
-        for reports_checksum in [true, false] {
+        for evidence in Method::ALL {
             let look = Look {
                 etag: String::new(),
                 version_id: None,
-                reports_checksum,
+                content_md5: (evidence == Method::SentChecksum).then(String::new),
+                evidence,
             };
             let now = time("2026-11-22T10:00:07.123456789Z");
             let copy = stored_after(announced(name), look, Uuid::nil(), now);
@@ -249,13 +311,15 @@ proptest! {
     fn whatever_the_bucket_and_the_clock_say_the_events_fit(
         etag in any::<String>(),
         version_id in any::<Option<String>>(),
+        content_md5 in any::<Option<String>>(),
         seconds in 631_152_000_i64..7_289_654_400, // 1990 to 2200
         nanos in 0_u32..1_000_000_000,
         id in any::<u128>(),
     ) {
         let now = DateTime::from_timestamp(seconds, nanos).unwrap();
         let id = Uuid::from_u128(id);
-        let look = Look { etag, version_id, reports_checksum: true };
+        let evidence = Method::ReportedChecksum;
+        let look = Look { etag, version_id, content_md5, evidence };
         let copy = stored_after(announced("recording.completed.v1.json"), look, id, now);
         let events = [
             ("recording.stored.v1", stored(&copy)),

@@ -88,7 +88,7 @@ fn every_valid_example_fits_its_schema_and_is_understood() {
         assert_fits(event, &value);
         let data = &value["data"];
         let key = match (event, parse(&deliver(body))) {
-            ("recording.completed.v1", Ok(Incoming::Completed(announced))) => {
+            ("recording.completed.v1", Ok(Incoming::Completed(announced, _))) => {
                 assert_eq!(data["original"]["path"], announced.original.path.as_str());
                 assert_eq!(
                     data["original"]["size_bytes"],
