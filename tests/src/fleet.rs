@@ -30,6 +30,8 @@ pub struct Fleet {
     dir: PathBuf,
     /// The environment of every member and command. Nothing is inherited but `PATH`.
     env: BTreeMap<String, String>,
+    /// What members with a role have besides, by role.
+    of_role: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Fleet {
@@ -51,6 +53,7 @@ impl Fleet {
             binary: binary.to_owned(),
             dir: dir.to_owned(),
             env: BTreeMap::from([quiet]),
+            of_role: BTreeMap::new(),
         }
     }
 
@@ -64,6 +67,29 @@ impl Fleet {
     /// Sets a variable for all members and commands from now on.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.env.insert(name.to_owned(), value.into());
+    }
+
+    /// Sets a variable for all members that run `role` from now on: a broker or database user of
+    /// that role's own, for instance. A member that runs several roles has the variables of all,
+    /// the last one's where they differ.
+    pub fn set_for(&mut self, role: &str, name: &str, value: impl Into<String>) {
+        let own = self.of_role.entry(role.to_owned()).or_default();
+        own.insert(name.to_owned(), value.into());
+    }
+
+    /// Unsets a variable for all members and commands from now on.
+    pub fn unset(&mut self, name: &str) {
+        self.env.remove(name);
+    }
+
+    /// The environment of a member that runs `roles`, besides what is its own alone.
+    #[must_use]
+    pub fn environment(&self, roles: &[&str]) -> BTreeMap<String, String> {
+        let mut env = self.env.clone();
+        for role in roles {
+            env.extend(self.of_role.get(*role).cloned().unwrap_or_default());
+        }
+        env
     }
 
     /// The executable.
@@ -97,8 +123,9 @@ impl Fleet {
     /// When it cannot be started.
     pub fn start_args(&self, name: &str, args: &[&str], own: &[(&str, &str)]) -> Result<Member> {
         let ops = format!("127.0.0.1:{}", free_port()?);
+        // The words after `run` are roles; any other word is the name of none.
         let launch = Launch::new(name, &self.binary, &self.dir.join(format!("{name}.log")))
-            .envs(&self.env)
+            .envs(self.environment(args))
             .envs([("CALLFERRY_OPS_ADDR", ops.as_str())])
             .envs(own.iter().copied())
             .args(args);
@@ -122,11 +149,47 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started or does not end; a refusal is an [`Outcome`], not an error.
     pub async fn run(&self, args: &[&str]) -> Result<Outcome> {
+        self.run_with(args, &[]).await
+    }
+
+    /// The same with variables of this command's own, which win over all others.
+    ///
+    /// # Errors
+    /// As [`Fleet::run`].
+    pub async fn run_with(&self, args: &[&str], own: &[(&str, &str)]) -> Result<Outcome> {
+        let binary = self.binary.clone();
+        self.launch(args, own, |errors| Launch::new("callferry", binary, errors))
+            .await
+    }
+
+    /// Runs a command that reads standard input from `file`.
+    ///
+    /// # Errors
+    /// As [`Fleet::run`].
+    pub async fn run_reading(&self, args: &[&str], file: &Path) -> Result<Outcome> {
+        let (binary, file) = (self.binary.clone(), file.to_owned());
+        // Children have no standard input; a shell opens the file in its place.
+        let redirected = |errors: &Path| {
+            Launch::new("callferry", "sh", errors)
+                .args(["-c", "exec \"$0\" \"$@\" < \"$CALLFERRY_TEST_INPUT\""])
+                .args([binary.as_os_str()])
+                .envs([("CALLFERRY_TEST_INPUT", file.as_os_str())])
+        };
+        self.launch(args, &[], redirected).await
+    }
+
+    async fn launch(
+        &self,
+        args: &[&str],
+        own: &[(&str, &str)],
+        launch: impl FnOnce(&Path) -> Launch,
+    ) -> Result<Outcome> {
         let number = uuid::Uuid::new_v4().simple().to_string();
         let output = self.dir.join(format!("command-{number}.out"));
         let errors = self.dir.join(format!("command-{number}.err"));
-        let launch = Launch::new("callferry", &self.binary, &errors)
+        let launch = launch(&errors)
             .envs(&self.env)
+            .envs(own.iter().copied())
             .args(args);
         let mut running = launch.start_with_output(&output)?;
         let status = running.wait(COMMAND).await?;

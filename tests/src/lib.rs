@@ -3,8 +3,10 @@
 
 pub mod auditor;
 pub mod child;
+pub mod entra;
 pub mod environment;
 pub mod fleet;
+pub mod fuzz;
 pub mod load;
 pub mod patience;
 pub mod platform;
@@ -14,3 +16,4 @@ pub mod s3;
 pub mod scratch;
 pub mod servers;
 pub mod sim;
+pub mod usage;

@@ -1,13 +1,17 @@
 //! A whole platform for the demo, the end-to-end tests and the bench.
 //!
-//! Private `RabbitMQ` and PostgreSQL, the S3+STS laboratory, staging, accounts with buckets and
+//! Private `RabbitMQ` and PostgreSQL, the S3+STS laboratory, Azure where it is asked for, staging, accounts with buckets and
 //! roles of their own, and the real binary set up against all of it by its own command line.
+
+mod azure;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+
+pub use azure::{AzureAccess, AzureLab, STORAGE_ACCOUNT};
 
 use crate::auditor::Auditor;
 use crate::fleet::Fleet;
@@ -43,6 +47,16 @@ pub struct Platform {
     pub staging: PathBuf,
     dir: PathBuf,
     accounts: u32,
+    /// Containers and tokens, once they were started.
+    azure: Option<AzureLab>,
+}
+
+/// Makes the key ring, as an operator does: once, before anything that needs it is configured.
+async fn make_keyring(fleet: &Fleet, file: &Path) -> Result<()> {
+    let file = file.display().to_string();
+    let unset = [("CALLFERRY_KEYRING_FILE", "")];
+    let made = fleet.run_with(&["keyring", "new", &file], &unset).await?;
+    made.success().map(drop)
 }
 
 impl Platform {
@@ -90,6 +104,7 @@ impl Platform {
             Policy::none().allow(&["s3:GetObject", "s3:ListBucket"], &["arn:aws:s3:::*"]);
         lab.put_identity(Identity::new(AUDITOR.0, AUDITOR.1).allowed(readable));
         let database = postgres.create_database("callferry").await?;
+        let keyring = dir.join("keyring");
         let logs = dir.join("logs");
         fs::create_dir_all(&logs)?;
         let fleet = Fleet::new(&logs)?
@@ -100,11 +115,13 @@ impl Platform {
                 format!("file://{}", staging.display()),
             )
             .with("CALLFERRY_STS_ENDPOINT", lab.endpoint())
+            .with("CALLFERRY_KEYRING_FILE", keyring.display().to_string())
             .with("CALLFERRY_ALLOW_HTTP", "true")
             .with("CALLFERRY_ALLOWED_PRIVATE_RANGES", "127.0.0.0/8")
             .with("AWS_ACCESS_KEY_ID", OURS.0)
             .with("AWS_SECRET_ACCESS_KEY", OURS.1)
             .with("AWS_REGION", REGION);
+        make_keyring(&fleet, &keyring).await?;
         fleet.run(&["migrate"]).await?.success()?;
         fleet.run(&["topology", "apply"]).await?.success()?;
         let dir = dir.to_owned();
@@ -116,6 +133,7 @@ impl Platform {
             staging,
             dir,
             accounts: 0,
+            azure: None,
         })
     }
 

@@ -4,22 +4,24 @@
     reason = "a tool that prints a table to the person who ran it"
 )]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callferry_tests::fleet::{Member, Readings};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use std::collections::BTreeMap;
+
+use crate::fleet::{Member, Readings};
 
 /// The latest readings of every process that was ever seen, by pid.
-#[derive(Default)]
-pub(crate) struct Usage {
+#[derive(Debug, Default)]
+pub struct Usage {
     seen: BTreeMap<u32, (String, Readings, u64)>,
 }
 
 impl Usage {
-    pub(crate) fn observe(&mut self, transfers: &[Member], others: &[Member]) {
-        for member in transfers.iter().chain(others) {
+    /// Reads every process that runs.
+    pub fn observe<'a>(&mut self, members: impl IntoIterator<Item = &'a Member>) {
+        for member in members {
             // A process that was just killed has no readings.
             let Ok(readings) = Readings::of(member.pid()) else {
                 continue;
@@ -36,8 +38,15 @@ impl Usage {
         }
     }
 
+    /// The most anonymous memory that any process of a role ever had, in bytes.
+    #[must_use]
+    pub fn peak_anonymous(&self, role: &str) -> u64 {
+        let of_role = self.seen.values().filter(|(name, _, _)| name == role);
+        of_role.map(|(_, _, peak)| *peak).max().unwrap_or(0)
+    }
+
     /// Prints a row for each role: processor time per recording, files per second, memory.
-    pub(crate) fn print(&self, recordings: usize, took: Duration) {
+    pub fn print(&self, recordings: usize, took: Duration) {
         let mut roles: BTreeMap<&str, (u32, Duration, u64)> = BTreeMap::new();
         for (role, readings, peak) in self.seen.values() {
             let row = roles.entry(role).or_default();

@@ -3,6 +3,8 @@
 
 mod command_line {
     pub(crate) mod asking;
+    pub(crate) mod azure;
+    pub(crate) mod isolated;
     pub(crate) mod operating;
     pub(crate) mod running;
 }

@@ -8,6 +8,7 @@ mod account;
 mod configuration;
 mod context;
 mod destination;
+mod keyring;
 mod migrate;
 mod parked;
 mod publish;
@@ -75,9 +76,13 @@ pub(crate) enum Command {
     /// Create, list and show accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Set, list and show destinations: which bucket, how to reach it, how to write there
+    /// Set, list and show destinations: which bucket, how to reach it, how to write there; S3
+    /// and Azure
     #[command(subcommand)]
     Destination(destination::DestinationCommand),
+    /// Make the key ring that secrets of destinations are encrypted with
+    #[command(subcommand)]
+    Keyring(keyring::KeyringCommand),
     /// Announce files in staging, as a recorder would
     Publish(publish::PublishArgs),
     /// Show where recordings are and how they got there
@@ -89,7 +94,12 @@ pub(crate) enum Command {
     /// Look at messages that are not believed, return them or drop them
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
-    /// Say how much is where: by state and reason, due, waiting for a person, in quarantine
+    /// Carry one recording to an outcome in a process of its own; `run transfer` starts it for
+    /// recordings that are suspected to take their process down
+    #[command(hide = true)]
+    TransferOne(crate::run::OneArgs),
+    /// Say how much is where and since when: by state and reason, due, waiting for a person, in
+    /// quarantine
     Status(status::StatusArgs),
     /// Print the effective configuration, without secrets
     Config(configuration::ConfigArgs),
@@ -99,7 +109,7 @@ impl Command {
     /// Sets logging up: a role tells its story as configured, or in JSON where `--json` was said;
     /// a command tells only what went wrong, readably, besides the `error:` it ends with.
     pub(crate) fn log(&self, config: &Config, json: bool) -> Result<()> {
-        let (format, filter) = if matches!(self, Self::Run(_)) {
+        let (format, filter) = if matches!(self, Self::Run(_) | Self::TransferOne(_)) {
             let format = if json {
                 LogFormat::Json
             } else {
@@ -114,13 +124,16 @@ impl Command {
 }
 
 /// Does what was asked for.
-pub(crate) async fn execute(command: Command, config: Config, json: bool) -> Result<()> {
+pub(crate) async fn execute(command: Command, config: Config, global: Global) -> Result<()> {
+    let json = global.json;
     let context = Context {
         config,
         output: Output { json },
     };
     match command {
-        Command::Run(args) => crate::run::run(args, context.config).await,
+        Command::Run(args) => crate::run::run(args, context.config, &global).await,
+        Command::TransferOne(args) => crate::run::one(args, &context).await,
+        Command::Keyring(command) => keyring::execute(&command, &context),
         Command::Migrate(args) => migrate::execute(args, &context).await,
         Command::Topology(command) => topology::execute(command, &context).await,
         Command::Account(command) => account::execute(command, &context).await,
@@ -162,7 +175,7 @@ mod tests {
         Cli::command().debug_assert();
         let mut found = Vec::new();
         nodes(&Cli::command(), "callferry", &mut found);
-        assert!(found.len() > 27, "{}", found.len());
+        assert!(found.len() > 31, "{}", found.len());
         for (path, command) in found {
             let help = command
                 .get_after_help()
@@ -177,7 +190,10 @@ mod tests {
                 let words: Vec<_> = words.take_while(|w| !["|", ">"].contains(w)).collect();
                 let parsed = Cli::try_parse_from(&words);
                 assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
-                own += usize::from(words.join(" ").starts_with(&path) || path.contains(" s3"));
+                own += usize::from(
+                    words.join(" ").starts_with(&path)
+                        || [" s3", " azure"].iter().any(|kind| path.ends_with(kind)),
+                );
             }
             assert!(own > 0, "{path} has no example of its own");
         }

@@ -51,6 +51,9 @@ pub(crate) struct Config {
     /// STS, where it is not AWS's own for the region: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) sts_endpoint: Option<Url>,
+    /// Microsoft Entra, where it is not the public cloud's: an origin.
+    #[serde(deserialize_with = "layers::url")]
+    pub(crate) entra_authority: Option<Url>,
     /// Whether endpoints may be plain http. For laboratories.
     pub(crate) allow_http: bool,
     /// Private addresses that customers' endpoints may resolve to all the same.
@@ -63,7 +66,7 @@ pub(crate) struct Config {
     /// Where playback and the API will be served. Accepted, unused until they exist.
     #[serde(deserialize_with = "layers::address")]
     pub(crate) http_addr: SocketAddr,
-    /// The key ring for secrets at rest. Accepted, unused until destinations have secrets.
+    /// The key ring that secrets of destinations are encrypted with in the ledger.
     pub(crate) keyring_file: Option<PathBuf>,
     /// Up to this size a copy is one PUT; larger ones go in parts of this size. Bytes.
     pub(crate) part_size_bytes: u64,
@@ -75,6 +78,10 @@ pub(crate) struct Config {
     pub(crate) cleanup_prefetch: u16,
     /// How long a claim lasts unless it is renewed. Seconds.
     pub(crate) lease_s: u64,
+    /// After this many leases in a row that ran out, a recording runs in a process of its own.
+    pub(crate) isolate_after: u32,
+    /// How long quarantined messages are kept that cannot be requeued. Days.
+    pub(crate) quarantine_days: u32,
     /// Housekeeping's tick. Milliseconds.
     pub(crate) tick_ms: u64,
     /// How log lines look: `auto`, `json` or `text`.
@@ -99,6 +106,7 @@ impl Default for Config {
             database_pool_size: 16,
             staging_url: None,
             sts_endpoint: None,
+            entra_authority: None,
             allow_http: false,
             allowed_private_ranges: Ranges::default(),
             extra_ca_file: None,
@@ -110,6 +118,8 @@ impl Default for Config {
             prefetch: 64,
             cleanup_prefetch: 64,
             lease_s: 30,
+            isolate_after: 5,
+            quarantine_days: 90,
             tick_ms: 1000,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
@@ -166,6 +176,13 @@ impl Config {
         sts.map(origin).transpose()
     }
 
+    /// The origin of Microsoft Entra, where it is not the public cloud's.
+    pub(crate) fn entra_origin(&self) -> Result<Option<String>> {
+        let entra = self.entra_authority.as_ref();
+        let origin = |url| crate::endpoint::plain_origin("`entra_authority`", url, self.allow_http);
+        entra.map(origin).transpose()
+    }
+
     fn check(&self) -> Result<()> {
         let threads = self.worker_threads.map_or(1, wide);
         for (key, value, least) in [
@@ -179,6 +196,8 @@ impl Config {
             ("cleanup_prefetch", self.cleanup_prefetch.into(), 1),
             // The fence closes 5 s before a lease ends, and a renewal needs time of its own.
             ("lease_s", self.lease_s, 10),
+            ("isolate_after", self.isolate_after.into(), 1),
+            ("quarantine_days", self.quarantine_days.into(), 1),
             ("tick_ms", self.tick_ms, 10),
             // While one connection works, another must be left to answer the probe.
             ("database_pool_size", wide(self.database_pool_size), 2),
@@ -190,6 +209,11 @@ impl Config {
             ("drive.redrive_cap_s", self.drive.redrive_cap_s, 1),
             ("drive.unannounced_s", self.drive.unannounced_s, 1),
             ("drive.trash_every_s", self.drive.trash_every_s, 1),
+            ("drive.hand_off_s", self.drive.hand_off_s, 1),
+            ("drive.reading_every_s", self.drive.reading_every_s, 1),
+            ("drive.sweep_every_s", self.drive.sweep_every_s, 1),
+            // An upload is begun a moment before it is written down.
+            ("drive.leftover_age_s", self.drive.leftover_age_s, 5),
         ] {
             if value < least {
                 let message = format!("`{key}` is {value}: at least {least}");
@@ -197,6 +221,7 @@ impl Config {
             }
         }
         self.sts_origin()?;
+        self.entra_origin()?;
         telemetry::check_filter(&self.log_filter).map_err(|fault| {
             Failure::usage(format!("`log_filter`: {fault}"))
                 .hint(examples::hint("log_filter"))

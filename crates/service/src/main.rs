@@ -51,7 +51,7 @@ fn start(cli: Cli) -> Result<()> {
     }
     let runtime = threads.enable_all().build();
     let runtime = runtime.context("starting the threads")?;
-    let done = runtime.block_on(cli::execute(cli.command, config, cli.global.json));
+    let done = runtime.block_on(cli::execute(cli.command, config, cli.global));
     // A read of a file system that hangs must not keep a process that has ended.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done

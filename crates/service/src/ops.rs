@@ -83,8 +83,7 @@ async fn readyz(State(pages): State<Pages>) -> Response {
 
 async fn metrics(State(pages): State<Pages>) -> Response {
     match pages.metrics.text() {
-        Ok(mut text) => {
-            text.push_str(&pages.readiness.text());
+        Ok(text) => {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
             (kind, text).into_response()
         }
@@ -124,7 +123,10 @@ mod tests {
         pages.readiness.note("staging", Seen::fine("marked"));
         pages.readiness.started();
         assert!(!pages.readiness.report().ready);
-        let text = pages.readiness.text();
+        let readiness = Arc::clone(&pages.readiness);
+        let parts_ready = Box::new(move || readiness.parts_ready());
+        pages.metrics.watch_parts(parts_ready);
+        let text = pages.metrics.text().unwrap();
         assert!(
             text.contains("callferry_part_ready{part=\"ledger\"} 0"),
             "{text}"

@@ -57,7 +57,9 @@ impl Output {
     }
 }
 
-fn tabular(things: &Value, columns: &[&str], nothing: &str) -> String {
+/// Many things as a table of these columns (dotted for what is inside), or `nothing` where there
+/// are none.
+pub(crate) fn tabular(things: &Value, columns: &[&str], nothing: &str) -> String {
     let mut rows = table(columns);
     for thing in things.as_array().into_iter().flatten() {
         let cell = |column: &&str| {

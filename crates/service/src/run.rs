@@ -16,7 +16,11 @@
 //! before the deadline leases are given back; at the deadline the rest is dropped and listed. A
 //! second signal ends the process at once.
 
+mod isolation;
+mod one;
+mod parent;
 mod parts;
+mod readings;
 mod roles_side;
 mod signals;
 mod start;
@@ -30,10 +34,12 @@ use clap::Args;
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::Global;
 use crate::cli::role::{RoleWord, roles};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::ops::{self, Pages, Readiness};
+pub(crate) use one::{OneArgs, one};
 use signals::Signals;
 use start::Process;
 use tasks::Tasks;
@@ -69,7 +75,7 @@ struct Stops {
 }
 
 /// Runs the roles until they are told to stop.
-pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
+pub(crate) async fn run(args: RunArgs, config: Config, global: &Global) -> Result<()> {
     let roles = roles(&args.roles);
     let mut signals = Signals::listen()?;
     let metrics = Metrics::new()
@@ -78,31 +84,20 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
     let stops = Stops::default();
     let mut tasks = Tasks::default();
 
-    let listener = ops::bind(config.ops_addr).await?;
-    let pages = Pages {
-        metrics: Arc::clone(&metrics),
-        readiness: Arc::clone(&readiness),
-    };
-    let words: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-    let address = listener.local_addr().map(|address| address.to_string());
-    tracing::info!(
-        roles = words.join(" "),
-        ops = address.unwrap_or_default(),
-        version = env!("CARGO_PKG_VERSION"),
-        "started"
-    );
+    let (isolation, abandoned) = isolation::isolation(global);
     tasks.rest(
-        "operations port",
-        ops::serve(listener, pages, stops.rest.clone()),
+        "processes of their own",
+        abandoned.end_in_order(stops.rest.clone()),
     );
-
     let process = Process {
         config: &config,
         roles: &roles,
         metrics: &metrics,
         readiness: &readiness,
         stops: &stops,
+        isolation: Some(Arc::new(isolation)),
     };
+    serve_operations(&process, &mut tasks).await?;
     let starting = start::start(&process, &mut tasks);
     let early = tokio::select! {
         started = starting => match started {
@@ -139,6 +134,32 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<()> {
         }
     }
     verdict
+}
+
+/// Serves the operations port, from the first moment on.
+async fn serve_operations(process: &Process<'_>, tasks: &mut Tasks) -> Result<()> {
+    let parts = Arc::clone(process.readiness);
+    process
+        .metrics
+        .watch_parts(Box::new(move || parts.parts_ready()));
+    let listener = ops::bind(process.config.ops_addr).await?;
+    let pages = Pages {
+        metrics: Arc::clone(process.metrics),
+        readiness: Arc::clone(process.readiness),
+    };
+    let words: Vec<_> = process.roles.iter().map(|role| role.as_str()).collect();
+    let address = listener.local_addr().map(|address| address.to_string());
+    tracing::info!(
+        roles = words.join(" "),
+        ops = address.unwrap_or_default(),
+        version = env!("CARGO_PKG_VERSION"),
+        "started"
+    );
+    tasks.rest(
+        "operations port",
+        ops::serve(listener, pages, process.stops.rest.clone()),
+    );
+    Ok(())
 }
 
 /// Lets what is in progress end, in order, under one deadline.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use recording::Clock;
+use recording::{Clock, Meter, NoMeter};
 use roles::Tuning;
 
 pub(crate) use broker_side::{Publishing, broker, broker_failure};
-pub(crate) use ledger_side::{admin_failure, catalog, expect_schema, old_schema};
+pub(crate) use ledger_side::{admin_failure, catalog, expect_schema, ledger_failure, old_schema};
 pub(crate) use stores_side::{Buckets, buckets};
 
 use crate::clock::SystemClock;
@@ -22,6 +22,11 @@ use crate::failure::Failure;
 /// The machine's clocks.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
+}
+
+/// What counts for a command that nobody scrapes.
+pub(crate) fn no_meter() -> Arc<dyn Meter> {
+    Arc::new(NoMeter)
 }
 
 /// One provider of cryptography for everything; must run before anything opens a connection.
@@ -45,6 +50,11 @@ pub(crate) fn tuning(config: &Config) -> Tuning {
         growing_max: Duration::from_secs(drive.growing_s),
         tick: Duration::from_millis(config.tick_ms),
         trash_every: Duration::from_secs(drive.trash_every_s),
+        hand_off_after: Duration::from_secs(drive.hand_off_s),
+        suspect_after: config.isolate_after,
+        reading_every: Duration::from_secs(drive.reading_every_s),
+        sweep_every: Duration::from_secs(drive.sweep_every_s),
+        leftover_age: Duration::from_secs(drive.leftover_age_s),
         trash_age_s: drive.trash_age_s,
         ..Tuning::production()
     }

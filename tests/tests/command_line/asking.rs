@@ -1,5 +1,12 @@
 //! How commands fail: the exit code, the hint, and silence on standard output. No servers.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key that an answer lacks reads as null, and the comparison fails"
+)]
+
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::Result;
 use callferry_tests::fleet::{Fleet, Outcome};
 use callferry_tests::ports::free_port;
@@ -117,6 +124,113 @@ async fn a_server_that_is_away_ends_a_command_with_1_and_no_password_is_repeated
 }
 
 #[tokio::test]
+async fn azure_is_asked_for_with_one_identity_and_no_secret_in_an_argument() -> Result<()> {
+    let scratch = Scratch::new("asking-azure")?;
+    let ring = scratch.path().join("keyring").display().to_string();
+    let plain = Fleet::new(scratch.path())?.with("CALLFERRY_DATABASE_URL", "postgres://u@h/d");
+    plain.must(&["keyring", "new", &ring]).await?;
+    let file = |name: &str, text: &str| -> Result<String> {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, text)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(path.display().to_string())
+    };
+    let words = file("words", "canary canary")?;
+    let old = file("old", "sv=1&sr=c&sp=rcw&se=2020-01-01&sig=canary")?;
+    let fleet = plain.clone().with("CALLFERRY_KEYRING_FILE", ring);
+    let set = [
+        "destination",
+        "set",
+        "acme",
+        "azure",
+        "--container",
+        "calls",
+    ];
+    let set = [&set[..], &["--storage-account", "acmecalls"]].concat();
+    for (more, says) in [
+        (vec![], "who we are"),
+        (
+            vec!["--tenant-id", "acme.example"],
+            "--client-secret-file missing",
+        ),
+        (
+            vec!["--sas-token-file", &old, "--access-key-file", &words],
+            "different identities",
+        ),
+        (vec!["--access-key-file", &words], "not one secret"),
+        (vec!["--access-key-file", "/does/not/exist"], "No such file"),
+        (vec!["--sas-token-file", &old], "the SAS ended"),
+        (vec!["--sas-token", "sig=canary"], "unexpected argument"),
+        (
+            vec!["--access-key-file", &words, "--endpoint", "http://h"],
+            "https",
+        ),
+        (
+            vec![
+                "--access-key-file",
+                &words,
+                "--endpoint",
+                "https://10.0.0.1/acmecalls",
+            ],
+            "private",
+        ),
+        (
+            vec!["--access-key-file", &words, "--prefix", "a/../b"],
+            "--prefix",
+        ),
+    ] {
+        let outcome = fleet.run(&[&set[..], &more].concat()).await?;
+        assert_refused(&outcome, 2, says);
+        let told = outcome.stderr.replace(&words, "").replace(&old, "");
+        assert!(
+            says == "unexpected argument" || !told.contains("canary"),
+            "{told}"
+        );
+    }
+    std::fs::set_permissions(&words, std::fs::Permissions::from_mode(0o644))?;
+    let args = [&set[..], &["--access-key-file", &words]].concat();
+    let told = fleet.run(&args).await?.stderr;
+    assert!(told.contains("can be read by others"), "{told}");
+    let without = plain
+        .run(&[&set[..], &["--access-key-file", &words]].concat())
+        .await?;
+    assert_refused(&without, 2, "`keyring_file` is not configured");
+    assert!(
+        without.stderr.contains("callferry keyring new"),
+        "{without:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_ring_is_made_once_for_its_owner_alone_and_never_overwritten() -> Result<()> {
+    let scratch = Scratch::new("asking-keyring")?;
+    let fleet = Fleet::new(scratch.path())?;
+    let file = scratch.path().join("keyring");
+    let path = file.display().to_string();
+    let made = fleet.must(&["keyring", "new", &path, "--json"]).await?;
+    let answer = made.json()?;
+    assert_eq!(answer["file"], path.as_str());
+    let mode = std::fs::metadata(&file)?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file)?;
+    let key_id = answer["key_id"].as_str().unwrap_or_default();
+    assert!(!key_id.is_empty() && text.contains(key_id), "{answer}");
+    let again = fleet.run(&["keyring", "new", &path]).await?;
+    assert_refused(&again, 1, "exists");
+    assert_eq!(std::fs::read_to_string(&file)?, text);
+
+    // A ring that everybody may read is refused by everything that would use it.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
+    let open = fleet
+        .with("CALLFERRY_KEYRING_FILE", path)
+        .with("CALLFERRY_DATABASE_URL", "postgres://u@h/d");
+    let refused = open.run(&["account", "list"]).await?;
+    assert_refused(&refused, 2, "everybody");
+    Ok(())
+}
+
+#[tokio::test]
 async fn help_and_version_are_answers() -> Result<()> {
     let scratch = Scratch::new("asking-help")?;
     let fleet = Fleet::new(scratch.path())?;
@@ -125,5 +239,13 @@ async fn help_and_version_are_answers() -> Result<()> {
         assert!(outcome.stdout.contains("callferry"), "{outcome:?}");
         assert!(outcome.stderr.is_empty(), "{outcome:?}");
     }
+    // What only `run transfer` starts is told to whoever asks for it by name.
+    let short = fleet.must(&["--help"]).await?;
+    assert!(!short.stdout.contains("transfer-one"), "{short:?}");
+    let own = fleet.must(&["transfer-one", "--help"]).await?;
+    assert!(
+        own.stdout.contains("callferry transfer-one --account"),
+        "{own:?}"
+    );
     Ok(())
 }

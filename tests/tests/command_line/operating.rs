@@ -170,6 +170,21 @@ async fn both_are_parked_and_one_is_retried(platform: &Platform) -> Result<()> {
     assert_eq!(listed.await?[0]["reason"], "no_destination");
     let table = platform.fleet.must(&["parked", "list"]).await?;
     assert!(table.stdout.contains("no_destination"), "{table:?}");
+    let status = platform.json(&["status"]).await?;
+    assert_eq!(status["parked"]["no_destination"], 2, "{status}");
+    assert!(
+        status["oldest_s"]["parked"]["no_destination"].is_u64(),
+        "{status}"
+    );
+    let status = platform.fleet.must(&["status"]).await?;
+    for says in [
+        "Parked",
+        "no_destination",
+        "Accounts with most open recordings",
+        "acme",
+    ] {
+        assert!(status.stdout.contains(says), "{says}: {status:?}");
+    }
     let retry = ["parked", "retry", "--account", "acme"];
     let retried = platform.json(&[&retry[..], &["rec-1"]].concat()).await?;
     assert_eq!(retried["due"], 1, "{retried}");
@@ -198,7 +213,9 @@ async fn both_are_released_and_shown(platform: &Platform) -> Result<()> {
     assert!(readable.stdout.contains("receipt.sha256"), "{readable:?}");
     let status = platform.fleet.must(&["status"]).await?;
     assert!(status.stdout.contains("released"), "{status:?}");
-    platform.json(&["status"]).await?;
+    let status = platform.json(&["status"]).await?;
+    assert_eq!(status["recordings"]["released"], 2, "{status}");
+    assert_eq!(status["suspected"], 0, "{status}");
     Ok(())
 }
 

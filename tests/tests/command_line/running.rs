@@ -113,9 +113,25 @@ async fn a_process_lives_through_servers_that_are_down_and_stops_in_order() -> R
         "{metrics}"
     );
     assert!(
-        metrics.contains("callferry_broker_sessions_opened_total"),
+        metrics.contains("callferry_broker_sessions{side=\"publish\"} 1"),
         "{metrics}"
     );
+    for (series, labels) in [
+        ("callferry_broker_sessions", "side=\"consume\""),
+        ("callferry_ledger_connections", "state=\"max\""),
+        (
+            "callferry_ledger_statement_seconds_count",
+            "statement=\"probe\"",
+        ),
+    ] {
+        let value = member.metric(series, labels).await?;
+        assert!(value >= 1.0, "{series}: {metrics}");
+    }
+    patience::until("housekeeping has read the ledger", LONG, async || {
+        let read = member.metric("callferry_ledger_reading_timestamp_seconds", "");
+        Ok((read.await? > 1e9).then_some(()))
+    })
+    .await?;
 
     platform.rabbit.kill9()?;
     member.unready(LONG).await?;

@@ -19,7 +19,7 @@ pub(crate) struct Context {
 impl Context {
     /// The ledger, with a schema this release knows.
     pub(crate) async fn ledger(&self) -> Result<Catalog> {
-        let catalog = wiring::catalog(&self.config, &wiring::clock())?;
+        let catalog = wiring::catalog(&self.config, &wiring::clock(), &wiring::no_meter())?;
         wiring::expect_schema(&catalog).await?;
         Ok(catalog)
     }

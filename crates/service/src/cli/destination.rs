@@ -1,15 +1,20 @@
 //! `callferry destination`.
 
+mod azure;
+mod prefix;
 mod s3;
+mod shown;
 
 use std::str::FromStr;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use recording::{AccountId, DestinationOwner, MalformedId};
+use recording::{AccountId, DestinationOwner, MalformedId, Store};
 
 use super::Context;
-use crate::wiring::admin_failure;
+use crate::config::Config;
+use crate::wiring::{self, admin_failure};
 
 /// What can be done with destinations.
 #[derive(Debug, Subcommand)]
@@ -27,6 +32,8 @@ Examples:
   callferry destination set acme s3 --bucket acme-calls \\
       --region eu-central-1 \\
       --role-arn arn:aws:iam::123456789012:role/callferry
+  callferry destination set beta azure --storage-account betacalls \\
+      --container calls --sas-token-file /run/secrets/beta-sas
   callferry destination set default s3 --bucket our-calls \\
       --region eu-central-1 --expected-owner 123456789012")]
     Set(Box<SetArgs>),
@@ -83,6 +90,44 @@ Examples:
       --role-arn arn:aws:iam::210987654321:role/x \\
       --endpoint https://s3.beta.example:9000")]
     S3(s3::S3Args),
+    /// A container on Azure Blob Storage
+    #[command(after_help = "\
+Examples:
+  callferry destination set acme azure --storage-account acmecalls \\
+      --container calls --prefix eu \\
+      --tenant-id 72f988bf-86f1-41af-91ab-2d7cd011db47 \\
+      --client-id 00001111-aaaa-2222-bbbb-3333cccc4444 \\
+      --client-secret-file /run/secrets/acme-client-secret
+  callferry destination set beta azure --storage-account betacalls \\
+      --container calls --sas-token-file /run/secrets/beta-sas
+  callferry destination set default azure --storage-account ourcalls \\
+      --container calls --access-key-file -
+
+Secrets are read from files, or from standard input where the file is `-`, and kept encrypted:
+set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE).")]
+    Azure(azure::AzureArgs),
+}
+
+impl Kind {
+    /// The store, if every word of it is sound.
+    fn check(
+        &self,
+        owner: &DestinationOwner,
+        config: &Config,
+        now: DateTime<Utc>,
+    ) -> Result<Store> {
+        match self {
+            Self::S3(s3) => Ok(Store::S3(s3.check(owner, config)?)),
+            Self::Azure(azure) => Ok(Store::Azure(azure.check(config, now)?)),
+        }
+    }
+
+    fn in_force_from(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::S3(s3) => s3.in_force_from,
+            Self::Azure(azure) => azure.in_force_from,
+        }
+    }
 }
 
 /// `destination list`.
@@ -107,33 +152,26 @@ pub(super) async fn execute(command: DestinationCommand, context: &Context) -> R
         DestinationCommand::List(args) => list(args, context).await,
         DestinationCommand::Show(args) => {
             let ledger = context.ledger().await?;
-            let shown = ledger.show_destination(&args.owner.0).await;
-            context.output.one(&shown.map_err(admin_failure)?)
+            let view = ledger.show_destination(&args.owner.0).await;
+            let view = view.map_err(admin_failure)?;
+            context
+                .output
+                .one(&shown::shown(&view, wiring::clock().now())?)
         }
     }
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<()> {
-    let owner = args.owner.0;
-    let Kind::S3(s3) = args.kind;
+    let (owner, now) = (args.owner.0, wiring::clock().now());
     // The words first: nothing is asked of anybody for a destination that cannot be.
-    let bucket = s3.check(&owner, &context.config)?;
+    let store = args.kind.check(&owner, &context.config, now)?;
     let ledger = context.ledger().await?;
-    let set = ledger.set_destination(&owner, &bucket, s3.in_force_from);
+    let set = ledger.set_destination(&owner, &store, args.kind.in_force_from());
     let set = set.await.map_err(admin_failure)?;
-    context.output.answer(&set, |set| {
-        let since = set
-            .in_force_from
-            .map_or_else(|| "the beginning".to_owned(), |from| from.to_rfc3339());
-        let pinned = match set.recordings_pinned {
-            None | Some(0) => String::new(),
-            Some(some) => format!(" {some} recordings that waited for it go on."),
-        };
-        format!(
-            "Revision {} of {}: s3://{}/{}, in force from {since}.{pinned}",
-            set.revision, set.owner, set.s3.bucket, set.s3.prefix
-        )
-    })
+    let answer = shown::shown(&set, now)?;
+    context
+        .output
+        .answer(&answer, |_| shown::sentence(&set, now))
 }
 
 async fn list(args: ListArgs, context: &Context) -> Result<()> {
@@ -148,19 +186,21 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
             owners
         }
     };
+    let now = wiring::clock().now();
     let mut revisions = Vec::new();
     for owner in &owners {
         let of_owner = ledger.list_destinations(owner).await;
-        revisions.extend(of_owner.map_err(admin_failure)?);
+        for view in of_owner.map_err(admin_failure)? {
+            revisions.push(shown::shown(&view, now)?);
+        }
     }
     let columns = [
         "revision",
         "owner",
-        "bucket",
+        "location",
         "prefix",
-        "region",
-        "role_arn",
         "in_force_from",
+        "sas_expires_at",
     ];
     context
         .output

@@ -41,7 +41,7 @@ pub(super) async fn execute(args: MigrateArgs, context: &Context) -> Result<()> 
     } else {
         Some(context.config.staging_root()?)
     };
-    let ledger = wiring::catalog(&context.config, &wiring::clock())?;
+    let ledger = wiring::catalog(&context.config, &wiring::clock(), &wiring::no_meter())?;
     let applied = ledger.migrate().await.map_err(admin_failure)?;
     let staging_id = ledger.staging_id().await.map_err(admin_failure)?;
     if let Some(root) = &root {

@@ -1,13 +1,17 @@
 //! `callferry quarantine`: messages that cannot be understood or may not be believed.
 
-use anyhow::Result;
-use catalog::AdminFault;
+mod legible;
+
+use anyhow::{Context as _, Result};
+use catalog::{AdminFault, QuarantineMessageView, QuarantineView};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use recording::RefusalReason;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Context;
 use crate::failure::Failure;
-use crate::output::tell_if_cut;
+use crate::output::{Output, listed, tell_if_cut};
 use crate::wiring::admin_failure;
 
 /// What can be done with quarantined messages.
@@ -71,17 +75,15 @@ pub(super) async fn execute(command: QuarantineCommand, context: &Context) -> Re
     let ledger = context.ledger().await?;
     match command {
         QuarantineCommand::List(args) => {
-            let listed = ledger.list_quarantine(args.limit).await;
-            let listed = listed.map_err(admin_failure)?;
-            let columns = ["id", "reason", "count", "last_seen", "account_id", "detail"];
-            let nothing = "Quarantine is empty.";
-            context.output.list(&listed, &columns, nothing)?;
-            tell_if_cut(listed.len(), args.limit, "--limit");
+            let found = ledger.list_quarantine(args.limit).await;
+            let found = found.map_err(admin_failure)?;
+            list(&found, context.output)?;
+            tell_if_cut(found.len(), args.limit, "--limit");
             Ok(())
         }
         QuarantineCommand::Show(args) => {
             let shown = ledger.show_quarantine(args.id).await;
-            context.output.one(&shown.map_err(admin_failure)?)
+            show(&shown.map_err(admin_failure)?, context.output)
         }
         QuarantineCommand::Requeue(args) => {
             let asked = each(&args.ids, async |id| ledger.requeue_quarantine(id).await).await;
@@ -101,6 +103,70 @@ pub(super) async fn execute(command: QuarantineCommand, context: &Context) -> Re
             dropped.verdict()
         }
     }
+}
+
+fn list(found: &[QuarantineView], output: Output) -> Result<()> {
+    let found: Vec<Value> = found.iter().map(with_hint).collect::<Result<_>>()?;
+    if output.json {
+        return answer_safely(&Value::Array(found));
+    }
+    let columns = ["id", "reason", "count", "last_seen", "account_id", "detail"];
+    output.list(&found, &columns, "Quarantine is empty.")
+}
+
+fn show(found: &QuarantineMessageView, output: Output) -> Result<()> {
+    if output.json {
+        return answer_safely(&with_hint(found)?);
+    }
+    let mut fields = with_hint(&found.message)?;
+    if let Some(fields) = fields.as_object_mut() {
+        for text in fields.values_mut() {
+            if let Value::String(text) = text {
+                *text = legible::line(text);
+            }
+        }
+    }
+    let body = legible::body(found.body.as_deref(), found.body_hex.as_deref());
+    let id = found.message.id;
+    output.answer(&fields, |fields| {
+        format!(
+            "{}\nbody\n{body}\n{}",
+            listed(fields),
+            next(id, found.message.requeuable)
+        )
+    })
+}
+
+/// What a person does with a message, once it is understood.
+fn next(id: i64, requeuable: bool) -> String {
+    if requeuable {
+        format!(
+            "to return it  callferry quarantine requeue {id}\n\
+             to forget it  callferry quarantine drop {id}\n"
+        )
+    } else {
+        format!("to forget it  callferry quarantine drop {id}\n")
+    }
+}
+
+/// A view with what the person who reads it can do about the reason.
+fn with_hint(view: &impl Serialize) -> Result<Value> {
+    let mut value = serde_json::to_value(view).context("writing the answer as JSON")?;
+    let reason = value.get("reason").and_then(Value::as_str);
+    let reason = reason.and_then(|word| word.parse::<RefusalReason>().ok());
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("hint".to_owned(), json!(reason.map(RefusalReason::hint)));
+    }
+    Ok(value)
+}
+
+/// Writes JSON in which nothing but ASCII stands: a message is the one thing in the ledger that
+/// nobody has checked, and a script's output may well end at a terminal.
+fn answer_safely(value: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).context("writing the answer as JSON")?;
+    let text = legible::ascii_json(&text);
+    // As it stands: it is JSON already.
+    Output { json: false }.answer(&text, String::clone)
 }
 
 /// What became of several messages.

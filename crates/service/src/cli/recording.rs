@@ -175,6 +175,7 @@ mod tests {
             retain_until: None,
             attempts: 1,
             unclean_claims: 0,
+            child_deaths: 0,
             leased_until: None,
             known_since: at,
             acknowledged_at: None,

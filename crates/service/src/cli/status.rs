@@ -1,21 +1,56 @@
-//! `callferry status`.
+//! `callferry status`: how much is where and since when, as an operator asks at three in the
+//! morning. An answer is an answer, however bad: the exit code is 0.
 
-use anyhow::Result;
+mod shown;
+
+use anyhow::{Context as _, Result};
 use clap::Args;
+use recording::Ledger;
+use serde_json::{Value, json};
 
 use super::Context;
-use crate::wiring::admin_failure;
+use crate::wiring::{admin_failure, ledger_failure};
+use shown::Status;
 
-/// Say how much is where: recordings by state, what is parked or refused release by reason, what is
-/// due or waits for a person, the oldest that is not through, and quarantine by reason
+/// Say how much is where and since when: recordings by state, what is parked or refused release by
+/// reason, what is due, suspected or waits for a person, quarantine by reason, and the accounts
+/// with most open recordings
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   callferry status
-  callferry status --json")]
+  callferry status --json
+
+Ages are in seconds in the JSON (`oldest_s`); `callferry parked list` and `callferry quarantine list`
+show what is behind the numbers.")]
 pub(crate) struct StatusArgs {}
 
 pub(super) async fn execute(StatusArgs {}: StatusArgs, context: &Context) -> Result<()> {
-    let status = context.ledger().await?.status().await;
-    context.output.one(&status.map_err(admin_failure)?)
+    let ledger = context.ledger().await?;
+    let counts = ledger.status().await.map_err(admin_failure)?;
+    let open = ledger.reading().await.map_err(ledger_failure)?;
+    let mut answer = serde_json::to_value(&counts).context("writing the answer as JSON")?;
+    if let Some(keys) = answer.as_object_mut() {
+        keys.insert("oldest_s".to_owned(), ages(&open));
+    }
+    let status = Status { counts, open };
+    context.output.answer(&answer, |_| status.text())
+}
+
+/// How long the oldest of each has been so, in seconds.
+fn ages(open: &recording::LedgerReading) -> Value {
+    fn of<K: Copy>(
+        tallies: &std::collections::BTreeMap<K, recording::Tally>,
+        word: impl Fn(K) -> &'static str,
+    ) -> Value {
+        let each = tallies.iter();
+        let each = each.map(|(key, tally)| (word(*key).to_owned(), json!(tally.oldest.as_secs())));
+        Value::Object(each.collect())
+    }
+    json!({
+        "recordings": of(&open.states, recording::State::as_str),
+        "parked": of(&open.parked, recording::ParkReason::as_str),
+        "release_refused": of(&open.release_refused, recording::ParkReason::as_str),
+        "quarantine": of(&open.quarantined, recording::RefusalReason::as_str),
+    })
 }

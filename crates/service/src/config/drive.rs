@@ -26,6 +26,14 @@ pub(crate) struct Drive {
     pub(crate) trash_every_s: u64,
     /// How old a trash entry must be before that look takes an interest in it.
     pub(crate) trash_age_s: u64,
+    /// How long a transfer may last before its delivery is acked and the ledger alone carries it.
+    pub(crate) hand_off_s: u64,
+    /// How often housekeeping reads the ledger for the gauges in `/metrics`.
+    pub(crate) reading_every_s: u64,
+    /// How often housekeeping looks for open uploads in buckets that nobody will go on with.
+    pub(crate) sweep_every_s: u64,
+    /// How old such an upload must be before it is aborted.
+    pub(crate) leftover_age_s: u64,
 }
 
 impl Default for Drive {
@@ -40,6 +48,10 @@ impl Default for Drive {
             outage_s: 60,
             trash_every_s: 30,
             trash_age_s: 60,
+            hand_off_s: 600,
+            reading_every_s: 15,
+            sweep_every_s: 60,
+            leftover_age_s: 3600,
         }
     }
 }

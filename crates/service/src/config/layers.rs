@@ -25,12 +25,13 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 13] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
     "staging_url",
     "sts_endpoint",
+    "entra_authority",
     "allowed_private_ranges",
     "extra_ca_file",
     "ops_addr",
@@ -42,13 +43,15 @@ const TEXTS: [&str; 12] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 18] = [
+const NUMBERS: [&str; 24] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
     "prefetch",
     "cleanup_prefetch",
     "lease_s",
+    "isolate_after",
+    "quarantine_days",
     "tick_ms",
     "drain_s",
     "worker_threads",
@@ -61,6 +64,10 @@ const NUMBERS: [&str; 18] = [
     "drive_outage_s",
     "drive_trash_every_s",
     "drive_trash_age_s",
+    "drive_hand_off_s",
+    "drive_reading_every_s",
+    "drive_sweep_every_s",
+    "drive_leftover_age_s",
 ];
 
 /// The variables that concern us, by name.

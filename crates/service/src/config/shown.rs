@@ -18,6 +18,7 @@ impl Config {
             "database_pool_size": self.database_pool_size,
             "staging_url": self.staging_url,
             "sts_endpoint": self.sts_endpoint,
+            "entra_authority": self.entra_authority,
             "allow_http": self.allow_http,
             "allowed_private_ranges": ranges,
             "extra_ca_file": self.extra_ca_file,
@@ -29,6 +30,8 @@ impl Config {
             "prefetch": self.prefetch,
             "cleanup_prefetch": self.cleanup_prefetch,
             "lease_s": self.lease_s,
+            "isolate_after": self.isolate_after,
+            "quarantine_days": self.quarantine_days,
             "tick_ms": self.tick_ms,
             "log_format": self.log_format.as_str(),
             "log_filter": self.log_filter,
@@ -44,6 +47,10 @@ impl Config {
                 "outage_s": self.drive.outage_s,
                 "trash_every_s": self.drive.trash_every_s,
                 "trash_age_s": self.drive.trash_age_s,
+                "hand_off_s": self.drive.hand_off_s,
+                "reading_every_s": self.drive.reading_every_s,
+                "sweep_every_s": self.drive.sweep_every_s,
+                "leftover_age_s": self.drive.leftover_age_s,
             },
         })
     }

@@ -59,6 +59,12 @@ fn a_key_that_is_unknown_or_has_an_impossible_value_is_refused_by_name() {
         ("log_filter = 'info,=='", "`log_filter`"),
         ("allowed_private_ranges = ['all']", "`all`"),
         ("sts_endpoint = 'http://sts.example'", "sts_endpoint"),
+        (
+            "entra_authority = 'https://login.example/tenant'",
+            "entra_authority",
+        ),
+        ("isolate_after = 0", "`isolate_after`"),
+        ("[drive]\nleftover_age_s = 1", "`drive.leftover_age_s`"),
     ] {
         let error = load(file, &[]).unwrap_err();
         assert!(error.contains(names), "{file}: {error}");
@@ -173,6 +179,32 @@ fn every_example_in_deploy_config_is_a_valid_configuration() {
         }
     }
     assert!(examples >= 3, "only {examples} examples in {folder}");
+}
+
+#[test]
+fn the_reference_names_every_key_with_its_default() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../deploy/config/reference.toml"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let keys: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
+        .map(|(key, _)| key.to_owned())
+        .collect();
+    for name in layers::names() {
+        let key = name.replacen("CALLFERRY_", "", 1).to_lowercase();
+        let key = key.strip_prefix("drive_").unwrap_or(&key);
+        assert!(keys.contains(key), "{key} is not in reference.toml");
+    }
+    let read = Config::load(Some(path.as_ref()), &layers::Environment::new()).unwrap();
+    let (mut read, mut default) = (read.shown(), Config::default().shown());
+    for place in ["amqp_url", "database_url", "staging_url"] {
+        read[place].take();
+        default[place].take();
+    }
+    assert_eq!(read, default);
 }
 
 #[test]

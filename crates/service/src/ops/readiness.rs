@@ -30,7 +30,6 @@ impl Seen {
 }
 
 type Asked = Box<dyn Fn() -> Seen + Send>;
-type Counted = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send>;
 
 /// Where the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +48,6 @@ struct Parts {
     life: Life,
     noted: BTreeMap<String, Seen>,
     asked: BTreeMap<String, Asked>,
-    counted: BTreeMap<String, Counted>,
 }
 
 /// All parts of one process.
@@ -83,15 +81,6 @@ impl Readiness {
         self.parts().asked.insert(part.to_owned(), Box::new(how));
     }
 
-    /// A part with counters of its own, for `/metrics`.
-    pub(crate) fn count(
-        &self,
-        part: &str,
-        how: impl Fn() -> Vec<(&'static str, u64)> + Send + 'static,
-    ) {
-        self.parts().counted.insert(part.to_owned(), Box::new(how));
-    }
-
     /// Every part is there now.
     pub(crate) fn started(&self) {
         self.parts().life = Life::Started;
@@ -117,34 +106,9 @@ impl Readiness {
         Report { ready, parts }
     }
 
-    /// The same and the parts' counters, in Prometheus' text format.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::from(
-            "# HELP callferry_part_ready Whether a part of the process does its work.\n\
-             # TYPE callferry_part_ready gauge\n",
-        );
-        for (part, seen) in self.report().parts {
-            let line = format!(
-                "callferry_part_ready{{part=\"{part}\"}} {}\n",
-                u8::from(seen.ok)
-            );
-            text.push_str(&line);
-        }
-        let mut families: BTreeMap<&str, String> = BTreeMap::new();
-        for (part, how) in &self.parts().counted {
-            for (name, count) in how() {
-                let line = format!("callferry_broker_{name}{{part=\"{part}\"}} {count}\n");
-                families.entry(name).or_default().push_str(&line);
-            }
-        }
-        for (name, lines) in families {
-            let kind = if name.ends_with("_total") {
-                "counter"
-            } else {
-                "gauge"
-            };
-            text.push_str(&format!("# TYPE callferry_broker_{name} {kind}\n{lines}"));
-        }
-        text
+    /// Each part and whether it does its work, for the metrics.
+    pub(crate) fn parts_ready(&self) -> Vec<(String, bool)> {
+        let parts = self.report().parts.into_iter();
+        parts.map(|(part, seen)| (part, seen.ok)).collect()
     }
 }

@@ -15,6 +15,7 @@ use roles::{
 };
 use storage::{LocalStaging, LocalTrash};
 
+use super::readings;
 use super::start::Process;
 use super::tasks::Tasks;
 use crate::cli::role::Role;
@@ -24,14 +25,12 @@ use crate::wiring::{self, Buckets};
 /// Quarantined messages in hand at once: each is one statement.
 const QUARANTINE_PREFETCH: u16 = 16;
 
-/// Staging and buckets, for the roles that touch recordings.
+/// Staging, for the roles that touch originals.
 pub(super) struct Files {
     /// Staging, for reading.
     pub(super) originals: Arc<LocalStaging>,
     /// Staging, for deleting.
     pub(super) trash: Arc<LocalTrash>,
-    /// The customers' buckets.
-    pub(super) buckets: Buckets,
 }
 
 /// Everything outside of the roles.
@@ -44,12 +43,14 @@ pub(super) struct Outside {
     pub(super) settings: Settings,
     /// The broker, for publishing.
     pub(super) publisher: Publisher,
-    /// Staging and buckets; there whenever a role needs them.
+    /// The customers' buckets.
+    pub(super) buckets: Buckets,
+    /// Staging; there whenever a role needs it.
     pub(super) files: Option<Files>,
 }
 
 impl Outside {
-    fn ledger(&self) -> Arc<dyn Ledger> {
+    pub(super) fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::<Catalog>::clone(&self.ledger)
     }
 
@@ -73,18 +74,24 @@ pub(super) fn spawn(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks)
     }
 }
 
-fn transfer(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut Tasks) {
+/// The transfer role over its ports, the same for a worker and for a process of its own.
+pub(super) fn transfer_role(process: &Process<'_>, outside: &Outside, files: &Files) -> Transfer {
     let ports = TransferPorts {
         ledger: outside.ledger(),
         originals: Arc::<LocalStaging>::clone(&files.originals),
-        writers: Arc::clone(&files.buckets.writers),
-        lookers: Arc::clone(&files.buckets.lookers),
+        writers: Arc::clone(&outside.buckets.writers),
+        lookers: Arc::clone(&outside.buckets.lookers),
         publisher: outside.publisher(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
         hurry: process.stops.hurry.clone(),
+        isolation: process.isolation.clone(),
     };
-    let role = Arc::new(Transfer::new(ports, wiring::tuning(process.config)));
+    Transfer::new(ports, wiring::tuning(process.config))
+}
+
+fn transfer(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut Tasks) {
+    let role = Arc::new(transfer_role(process, outside, files));
     let prefetch = process.config.prefetch;
     consume(process, outside, tasks, (Queue::Transfer, prefetch), role);
 }
@@ -93,7 +100,7 @@ fn cleanup(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut 
     let ports = CleanupPorts {
         ledger: outside.ledger(),
         trash: Arc::<LocalTrash>::clone(&files.trash),
-        lookers: Arc::clone(&files.buckets.lookers),
+        lookers: Arc::clone(&outside.buckets.lookers),
         publisher: outside.publisher(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
@@ -120,6 +127,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
     let ports = HousekeepingPorts {
         ledger: outside.ledger(),
         publisher: outside.publisher(),
+        leftovers: Arc::clone(&outside.buckets.leftovers),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
@@ -163,32 +171,12 @@ fn consume<R: Handler + Probe>(
         ConsumerState::Waiting(why) => Seen::down(format!("waiting: {why}")),
         ConsumerState::Stopped => Seen::down("stopped"),
     });
-    process.readiness.count(&name, move || counts(&stats));
+    process
+        .metrics
+        .watch(Box::new(move || readings::consumer(&stats)));
     let stop = process.stops.intake.clone();
     tasks.intake(&name, async move {
         consumer.run(stop).await;
         Ok(())
     });
-}
-
-/// What a publisher or consumer has done, by the names of its metrics.
-pub(super) fn counts(stats: &BrokerStats) -> Vec<(&'static str, u64)> {
-    let now = stats.snapshot();
-    vec![
-        ("sessions_opened_total", now.sessions_opened),
-        ("sessions_lost_total", now.sessions_lost),
-        ("deliveries_total", now.deliveries),
-        ("acks_total", now.acks),
-        ("requeues_total", now.requeues),
-        ("quarantined_total", now.quarantined),
-        ("handler_panics_total", now.handler_panics),
-        ("settled_too_late_total", now.settled_too_late),
-        ("give_backs_total", now.give_backs),
-        ("publishes_confirmed_total", now.publishes_confirmed),
-        ("publishes_returned_total", now.publishes_returned),
-        ("publishes_nacked_total", now.publishes_nacked),
-        ("publishes_unconfirmed_total", now.publishes_unconfirmed),
-        ("publishes_disconnected_total", now.publishes_disconnected),
-        ("blocked", u64::from(now.blocked)),
-    ]
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use broker::{BrokerStats, Publisher, Settings};
 use catalog::{AdminFault, Catalog};
-use recording::{Ledger, LedgerFault, Originals, Publisher as _};
+use recording::{Isolation, Ledger, LedgerFault, Meter, Originals, Publisher as _};
 use retry::{Policy, Verdict};
 use storage::{LocalStaging, LocalTrash};
 use telemetry::Metrics;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::Stops;
 use super::parts::{note, watch};
+use super::readings;
 use super::roles_side::{self, Files, Outside};
 use super::tasks::Tasks;
 use crate::cli::role::Role;
@@ -46,52 +47,53 @@ pub(super) struct Process<'a> {
     pub(super) readiness: &'a Arc<Readiness>,
     /// What stops it.
     pub(super) stops: &'a Stops,
+    /// Starts processes of their own for suspicious recordings; `None` within such a one.
+    pub(super) isolation: Option<Arc<dyn Isolation>>,
 }
 
 /// Starts everything; returns when every part is there.
 pub(super) async fn start(process: &Process<'_>, tasks: &mut Tasks) -> Result<()> {
+    let outside = outside(process, tasks).await?;
+    roles_side::spawn(process, &outside, tasks);
+    Ok(())
+}
+
+/// Opens everything that the roles reach, and watches it.
+pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<Outside> {
     let clock = wiring::clock();
     let config = process.config;
     let with_files = process.roles.iter().any(|role| match role {
         Role::Transfer | Role::Cleanup => true,
         Role::Housekeeping => false,
     });
+    let meter: Arc<dyn Meter> = Arc::<Metrics>::clone(process.metrics);
     // What can only be wrong, never down, comes first: a misspelt URL ends the process at once.
-    let ledger = Arc::new(wiring::catalog(config, &clock)?);
+    let ledger = Arc::new(wiring::catalog(config, &clock, &meter)?);
     let settings = wiring::broker(config, &clock)?;
     let root = with_files.then(|| config.staging_root()).transpose()?;
-    let buckets = if with_files {
-        Some(wiring::buckets(config, &clock)?)
-    } else {
-        None
-    };
+    let buckets = wiring::buckets(config, &clock, &meter)?;
 
     let publisher = publish(process, tasks, &settings);
     close_at_the_end(process, tasks, &ledger);
     let staging_id = waited(process, "ledger", || usable(&ledger)).await?;
     watch_ledger(process, tasks, &ledger);
     let mut files = None;
-    if let (Some(root), Some(buckets)) = (root, buckets) {
+    if let Some(root) = root {
         let opened = waited(process, "staging", || open(root.clone(), staging_id));
         let (originals, trash) = opened.await?;
         watch_staging(process, tasks, &originals);
-        files = Some(Files {
-            originals,
-            trash,
-            buckets,
-        });
+        files = Some(Files { originals, trash });
     }
     publisher.until_live().await;
     watch_topology(process, tasks, &publisher);
-    let outside = Outside {
+    Ok(Outside {
         clock,
         ledger,
         settings,
         publisher,
+        buckets,
         files,
-    };
-    roles_side::spawn(process, &outside, tasks);
-    Ok(())
+    })
 }
 
 /// Why a part cannot be used yet, or at all.
@@ -196,8 +198,8 @@ fn publish(process: &Process<'_>, tasks: &mut Tasks, settings: &Settings) -> Pub
         }
     });
     process
-        .readiness
-        .count("publisher", move || roles_side::counts(&stats));
+        .metrics
+        .watch(Box::new(move || readings::publisher(&stats)));
     publisher
 }
 
@@ -214,6 +216,12 @@ fn close_at_the_end(process: &Process<'_>, tasks: &mut Tasks, ledger: &Arc<Catal
 fn watch_ledger(process: &Process<'_>, tasks: &mut Tasks, ledger: &Arc<Catalog>) {
     note("ledger", process.readiness, Ok("answers".to_owned()));
     let ledger = Arc::clone(ledger);
+    // Weak, because the ledger itself tells the metrics how long its statements take.
+    let seen = Arc::downgrade(&ledger);
+    process.metrics.watch(Box::new(move || {
+        let there = seen.upgrade();
+        there.map_or_else(Default::default, |ledger| readings::ledger(&ledger))
+    }));
     let ask = move || {
         let ledger = Arc::clone(&ledger);
         async move {

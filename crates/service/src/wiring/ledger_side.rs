@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use catalog::{AdminFault, Catalog, Settings};
-use recording::Clock;
+use catalog::{AdminFault, Catalog, KeyRing, Settings};
+use recording::{Clock, LedgerFault, Meter};
 use secrecy::ExposeSecret;
 
 use crate::config::Config;
 use crate::failure::Failure;
+
+/// Seconds of a day.
+const DAY_S: u64 = 24 * 3600;
 
 /// What is wrong with the ledger, with what to do about it.
 pub(crate) fn admin_failure(fault: AdminFault) -> anyhow::Error {
@@ -24,10 +27,20 @@ pub(crate) fn admin_failure(fault: AdminFault) -> anyhow::Error {
     failure.hint(hint).into()
 }
 
+/// The same of a fault of the ledger itself.
+pub(crate) fn ledger_failure(fault: LedgerFault) -> anyhow::Error {
+    admin_failure(AdminFault::Ledger(fault))
+}
+
 /// The ledger; connections are made when they are first used.
-pub(crate) fn catalog(config: &Config, clock: &Arc<dyn Clock>) -> Result<Catalog> {
+pub(crate) fn catalog(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    meter: &Arc<dyn Meter>,
+) -> Result<Catalog> {
     let seconds = Duration::from_secs;
     let drive = &config.drive;
+    let keyring = config.keyring_file.as_deref().map(KeyRing::load);
     let settings = Settings {
         pool_size: config.database_pool_size,
         lease: seconds(config.lease_s),
@@ -36,6 +49,10 @@ pub(crate) fn catalog(config: &Config, clock: &Arc<dyn Clock>) -> Result<Catalog
         drive_again_after: seconds(drive.redrive_s),
         drive_again_at_most: seconds(drive.redrive_cap_s),
         announce_after: seconds(drive.unannounced_s),
+        sweep_after: seconds(drive.leftover_age_s),
+        quarantine_kept_for: seconds(u64::from(config.quarantine_days).saturating_mul(DAY_S)),
+        keyring: keyring.transpose().map_err(admin_failure)?,
+        meter: Arc::clone(meter),
         ..Settings::new(config.database_url()?.expose_secret())
     };
     Catalog::connect(settings, Arc::clone(clock)).map_err(admin_failure)
@@ -67,7 +84,8 @@ mod tests {
             database_url: Some(url.into()),
             ..Config::default()
         };
-        catalog(&config, &crate::wiring::clock())
+        let meter = crate::wiring::no_meter();
+        catalog(&config, &crate::wiring::clock(), &meter)
     }
 
     #[tokio::test]

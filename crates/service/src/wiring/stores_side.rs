@@ -3,39 +3,49 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use recording::{Clock, Lookers, Writers};
+use recording::{Clock, Leftovers, Lookers, Meter, Writers};
 use storage::{StoreSettings, Stores};
 
 use crate::config::Config;
 use crate::failure::Failure;
 
-/// The customers' buckets as two powers.
+/// The customers' buckets as three powers.
 #[derive(Clone)]
 pub(crate) struct Buckets {
     /// For writing.
     pub(crate) writers: Arc<dyn Writers>,
     /// For looking.
     pub(crate) lookers: Arc<dyn Lookers>,
+    /// For uploads that were never completed.
+    pub(crate) leftovers: Arc<dyn Leftovers>,
 }
 
 /// Sets the clients up. Nothing is connected to yet.
-pub(crate) fn buckets(config: &Config, clock: &Arc<dyn Clock>) -> Result<Buckets> {
+pub(crate) fn buckets(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    meter: &Arc<dyn Meter>,
+) -> Result<Buckets> {
     let settings = StoreSettings {
         part_size_bytes: config.part_size_bytes,
         byte_budget: config.byte_budget_bytes,
         allow_http: config.allow_http,
         allowed_private_ranges: config.allowed_private_ranges.as_slice().to_vec(),
         sts_endpoint: config.sts_origin()?,
+        entra_authority: config.entra_origin()?,
         extra_ca_file: config.extra_ca_file.clone(),
         ..StoreSettings::default()
     };
-    let stores = Stores::new(settings, Arc::clone(clock));
+    let stores = Stores::new(settings, Arc::clone(clock), Arc::clone(meter));
     let stores = stores.map_err(|fault| {
-        Failure::failed(fault.to_string())
-            .hint("see CALLFERRY_EXTRA_CA_FILE and CALLFERRY_STS_ENDPOINT: `callferry config`")
+        Failure::failed(fault.to_string()).hint(
+            "see CALLFERRY_EXTRA_CA_FILE, CALLFERRY_STS_ENDPOINT and \
+                 CALLFERRY_ENTRA_AUTHORITY: `callferry config`",
+        )
     })?;
     Ok(Buckets {
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
+        leftovers: Arc::new(stores.leftovers()),
     })
 }

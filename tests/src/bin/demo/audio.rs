@@ -40,7 +40,7 @@ pub(crate) fn media_type(extension: &str) -> &'static str {
 pub(crate) fn stage(platform: &Platform) -> Result<Vec<Staged>> {
     let library = environment::local().join("audio");
     let mut staged = Vec::new();
-    for (account, extension) in ACCOUNTS {
+    for (account, extension, _) in ACCOUNTS {
         let mut prompts = Vec::new();
         collect(&library, extension, &mut prompts)?;
         prompts.sort();

@@ -1,5 +1,6 @@
-//! The independent check: every object, fetched by `curl` and hashed, against what the recorder
-//! wrote; and staging against what must stay there, and why.
+//! The independent check: every object, fetched by `curl` (from Azurite with the storage account's
+//! key, which callferry never signs with) and hashed, against what the recorder wrote; and staging
+//! against what must stay there, and why.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use callferry_tests::platform::Platform;
 
 use crate::audio::Staged;
 use crate::bad::Oddity;
-use crate::{ACCOUNTS, find};
+use crate::{ACCOUNTS, Place, find};
 
 /// What the check found for one account.
 pub(crate) struct Account {
@@ -42,12 +43,15 @@ pub(crate) async fn independently(
     staged: &[Staged],
     oddities: &[Oddity],
 ) -> Result<Verdict> {
-    let auditor = platform.auditor();
     let mut differences = Vec::new();
     let mut accounts = Vec::new();
-    for (name, _) in ACCOUNTS {
-        let owner = if name == "initech" { "default" } else { name };
+    for (name, _, place) in ACCOUNTS {
+        let owner = if place == Place::Default { "default" } else { name };
         let bucket = Platform::bucket(owner);
+        let objects = match place {
+            Place::Bucket | Place::Default => platform.auditor().fetch(&bucket).await?,
+            Place::Container(_) => platform.azure_objects(&bucket).await?,
+        };
         let mine = staged.iter().filter(|one| one.account == name).count();
         let mut account = Account {
             name,
@@ -57,7 +61,7 @@ pub(crate) async fn independently(
             bytes: 0,
         };
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        for (key, found) in auditor.fetch(&account.bucket).await? {
+        for (key, found) in objects {
             let id = recording_id(&key);
             if let Some(twin) = seen.insert(id.clone(), key.clone()) {
                 differences.push(format!("two objects for {name}/{id}: {twin} and {key}"));

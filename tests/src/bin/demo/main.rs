@@ -10,17 +10,41 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use callferry_tests::environment;
 use callferry_tests::fleet::Member;
-use callferry_tests::platform::Platform;
+use callferry_tests::platform::{AzureAccess, Platform};
 use callferry_tests::scratch::Scratch;
 
 use crate::audio::Staged;
 
-/// Who takes part: an account with a bucket of its own each, and one that uses the default.
-pub(crate) const ACCOUNTS: [(&str, &str); 3] =
-    [("acme", "wav"), ("globex", "g722"), ("initech", "gsm")];
+/// Where an account's copies belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In an S3 bucket of its own.
+    Bucket,
+    /// In the platform's own bucket.
+    Default,
+    /// In an Azure container of its own, reached like this.
+    Container(AzureAccess),
+}
+
+/// Who takes part, with which recordings.
+pub(crate) const ACCOUNTS: [(&str, &str, Place); 5] = [
+    ("acme", "wav", Place::Bucket),
+    ("globex", "g722", Place::Bucket),
+    ("initech", "gsm", Place::Default),
+    (
+        "hooli",
+        "wav",
+        Place::Container(AzureAccess::ServicePrincipal),
+    ),
+    (
+        "umbrella",
+        "g722",
+        Place::Container(AzureAccess::AccessKey),
+    ),
+];
 
 /// The longest that everything together may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,12 +78,22 @@ async fn run() -> Result<()> {
     Scratch::sweep(&environment::local(), "demo")?;
     let mut scratch = Scratch::beneath(&environment::local(), "demo")?;
     scratch.keep();
-    report::headline("Starting RabbitMQ, PostgreSQL and the S3+STS laboratory");
+    report::headline("Starting RabbitMQ, PostgreSQL, the S3+STS laboratory and Azurite");
     let mut platform = Platform::start(scratch.path()).await?;
-    platform.account("acme").await?;
-    platform.account("globex").await?;
-    platform.plain_account("initech").await?;
-    platform.default_destination().await?;
+    ensure!(
+        platform.start_azure().await?,
+        "no Azurite: run deploy/local/install.sh demo"
+    );
+    for (account, _, place) in ACCOUNTS {
+        match place {
+            Place::Bucket => drop(platform.account(account).await?),
+            Place::Default => {
+                platform.plain_account(account).await?;
+                platform.default_destination().await?;
+            }
+            Place::Container(access) => platform.azure_account(account, access).await?,
+        }
+    }
     report::servers(&platform, began.elapsed());
 
     let mut fleet = start_fleet(&platform).await?;
@@ -70,7 +104,7 @@ async fn run() -> Result<()> {
     progress::follow(&platform, staged.len(), PATIENCE).await?;
     bad::settled(&platform, &oddities, PATIENCE).await?;
 
-    report::headline("Checking with a client that is not ours (curl)");
+    report::headline("Checking with clients that are not ours (curl, and the account key)");
     let verdict = check::independently(&platform, &staged, &oddities).await?;
     report::accounts(&verdict);
     report::oddities(&oddities);
@@ -110,7 +144,7 @@ async fn stop_fleet(fleet: &mut [Member]) -> Result<()> {
 }
 
 async fn publish(platform: &Platform) -> Result<()> {
-    for (account, extension) in ACCOUNTS {
+    for (account, extension, _) in ACCOUNTS {
         let media_type = audio::media_type(extension);
         let folder = platform.staging.join(account).join(audio::FOLDER);
         let folder = folder.to_str().context("the staging path is not UTF-8")?;

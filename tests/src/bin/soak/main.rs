@@ -6,7 +6,6 @@
 )]
 
 mod killer;
-mod usage;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,11 +18,11 @@ use callferry_tests::load::{self, Load, Witness};
 use callferry_tests::platform::Platform;
 use callferry_tests::s3::LabOptions;
 use callferry_tests::scratch::Scratch;
+use callferry_tests::usage::Usage;
 use clap::Parser;
 use serde_json::Value;
 
 use crate::killer::{Killer, Kills};
-use crate::usage::Usage;
 
 /// Many recordings through a fleet of real processes.
 #[derive(Clone, Debug, Parser)]
@@ -184,7 +183,7 @@ async fn drive(
         // While a server is down, the command line cannot say either.
         if let Ok(states) = load::states(platform).await {
             let count = |state: &str| states.get(state).copied().unwrap_or(0);
-            usage.observe(killer.members(), others);
+            usage.observe(killer.members().iter().chain(&*others));
             if states != last && said.elapsed() >= Duration::from_secs(2) {
                 said = Instant::now();
                 println!("{:>6.1} s  {states:?}", began.elapsed().as_secs_f32());

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use recording::{DestinationOwner, S3Bucket};
 
+use super::prefix;
 use crate::config::Config;
 use crate::endpoint;
 use crate::failure::Failure;
@@ -63,8 +64,8 @@ impl S3Args {
         let origin =
             |text| endpoint::customers(text, config.allow_http, &config.allowed_private_ranges);
         let endpoint = self.endpoint.as_deref().map(origin).transpose()?;
-        let prefix = self.prefix.clone().unwrap_or_default();
-        words::prefix(&prefix)?;
+        let leading = self.prefix.clone().unwrap_or_default();
+        prefix::check(&leading)?;
         self.kms_key.as_deref().map_or(Ok(()), words::kms_key)?;
         let class = self.storage_class.as_deref();
         class.map_or(Ok(()), words::storage_class)?;
@@ -74,7 +75,7 @@ impl S3Args {
             role_arn: self.role_arn.clone(),
             expected_owner: self.bucket_owner(role_owner, endpoint.is_some())?,
             endpoint,
-            prefix,
+            prefix: leading,
             kms_key: self.kms_key.clone(),
             storage_class: self.storage_class.clone(),
         })

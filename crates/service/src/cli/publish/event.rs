@@ -183,7 +183,7 @@ mod tests {
             body,
             ..Delivery::default()
         });
-        let Ok(Incoming::Completed(announced)) = read else {
+        let Ok(Incoming::Completed(announced, _)) = read else {
             panic!("{read:?}");
         };
         assert_eq!(announced.media_type, "audio/wav");

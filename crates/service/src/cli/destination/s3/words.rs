@@ -6,9 +6,6 @@ use anyhow::Result;
 
 use crate::failure::Failure;
 
-/// The longest prefix, in bytes.
-const PREFIX_BYTES_MAX: usize = 512;
-
 /// What S3 lists for objects in general-purpose buckets.
 const STORAGE_CLASSES: [&str; 8] = [
     "STANDARD",
@@ -96,23 +93,6 @@ fn is_role_path(path: &str) -> bool {
         && !path.starts_with('/')
         && !path.contains("//")
         && path.bytes().all(plain)
-}
-
-/// A prefix leads keys *and* narrows session policies, where `*`, `?` and `${…}` have a meaning:
-/// what is not on the short list of plain characters is refused.
-pub(super) fn prefix(text: &str) -> Result<()> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"!-_.'()/=+,@&:".contains(&b);
-    let components_sound = text
-        .split('/')
-        .all(|component| !matches!(component, "" | "." | ".."));
-    let sound = text.len() <= PREFIX_BYTES_MAX && components_sound && text.bytes().all(plain);
-    if text.is_empty() || sound {
-        return Ok(());
-    }
-    Err(refuse(
-        "--prefix cannot lead a key",
-        "at most 512 letters, digits and !-_.'()/=+,@&: without a slash at either end, `.` or `..`",
-    ))
 }
 
 /// A KMS key's id, alias or ARN.

@@ -1,0 +1,153 @@
+//! `scale`: how a fleet grows and is restarted under load. First the same load with one, two and
+//! four transfer processes, while one is added and one removed; then large recordings while every
+//! process is replaced, again and again. The store itself counts the bytes that it was sent, and
+//! everything is judged as in the soak.
+#![expect(
+    clippy::print_stdout,
+    reason = "a tool that prints a table to the person who ran it"
+)]
+
+mod growing;
+mod rolling;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use callferry_tests::environment;
+use callferry_tests::load::{self, Load, Produce};
+use callferry_tests::platform::Platform;
+use callferry_tests::s3::LabOptions;
+use callferry_tests::scratch::Scratch;
+use clap::Parser;
+
+/// How a fleet grows and is restarted under load.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    after_help = "Examples:\n  scale\n  scale --latency-ms 200 --prefetch 8\n  \
+    scale --recordings 600 --restarts 0"
+)]
+struct Args {
+    /// Small recordings of each run.
+    #[arg(long, default_value_t = 2000)]
+    recordings: usize,
+    /// Size of each, in bytes.
+    #[arg(long, default_value_t = 480_000)]
+    size: usize,
+    /// Slows every request to the store down by this much.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// Unsettled deliveries a transfer process holds at most.
+    #[arg(long, default_value_t = 64)]
+    prefetch: u16,
+    /// Numbers of transfer processes to begin with.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4])]
+    processes: Vec<usize>,
+    /// How often every transfer process is replaced while large recordings are under way.
+    #[arg(long, default_value_t = 10)]
+    restarts: u32,
+    /// Large recordings of that run.
+    #[arg(long, default_value_t = 60)]
+    large: usize,
+    /// Size of each, in bytes.
+    #[arg(long, default_value_t = 40 << 20)]
+    large_size: usize,
+    /// What the store takes meanwhile, in bytes a second, so that it lasts.
+    #[arg(long, default_value_t = 20_000_000)]
+    large_rate: u64,
+    /// Gives up after as many seconds.
+    #[arg(long, default_value_t = 900)]
+    limit_s: u64,
+}
+
+impl Args {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.limit_s)
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into);
+    match ended.and_then(|runtime| runtime.block_on(run(&args))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let mut scratch = Scratch::beneath(&environment::local(), "scale")?;
+    let judged = judged(args, scratch.path()).await;
+    if judged.is_err() {
+        scratch.keep();
+    }
+    judged
+}
+
+async fn judged(args: &Args, dir: &Path) -> Result<()> {
+    let options = LabOptions {
+        opaque_etags: true,
+        ..LabOptions::default()
+    };
+    let mut platform = Platform::start_with(dir, options, true).await?;
+    growing::run(args, &mut platform).await?;
+    if args.restarts > 0 {
+        rolling::run(args, &mut platform).await?;
+    }
+    Ok(())
+}
+
+/// Three accounts of its own for each run, so that runs on one platform do not meet.
+async fn stage(
+    platform: &mut Platform,
+    run: &str,
+    recordings: usize,
+    size_bytes: usize,
+) -> Result<(Load, Produce)> {
+    let accounts: Vec<String> = (1..=3).map(|n| format!("{run}-{n}")).collect();
+    for account in &accounts {
+        platform.account(account).await?;
+    }
+    let load = Load {
+        accounts,
+        recordings,
+        size_bytes,
+        seed: 7,
+    };
+    let produce = load.stage(platform)?;
+    platform.lab.clear_history();
+    Ok((load, produce))
+}
+
+/// Bytes that the store was sent, whatever became of them.
+fn sent(platform: &Platform) -> u64 {
+    let seen = platform.lab.history();
+    seen.iter().map(|one| one.bytes_in).sum()
+}
+
+fn ratio(a: u64, b: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let ratio = a as f64 / b.max(1) as f64;
+    ratio
+}
+
+async fn must_be_whole(platform: &Platform, produce: &Produce) -> Result<()> {
+    let differences = load::differences(platform, produce, None).await?;
+    for difference in &differences {
+        println!("DIFFERS: {difference}");
+    }
+    ensure!(differences.is_empty(), "{} differences", differences.len());
+    Ok(())
+}
+
+/// Recordings of these accounts that were claimed more than once.
+async fn repeated(platform: &Platform, run: &str) -> Result<u64> {
+    let query =
+        format!("select count(*) from recordings where claims > 1 and account_id like '{run}-%'");
+    let count = platform.postgres.sql("callferry", &query).await?;
+    Ok(count.trim().parse()?)
+}

@@ -1,0 +1,173 @@
+//! Azure for a platform: Azurite over https, Entra's laboratory, and accounts that are reached by
+//! any of the three identities, set up by callferry's own command line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use chrono::{TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::Platform;
+use crate::auditor::Found;
+use crate::entra::Entra;
+use crate::servers::Azurite;
+use crate::servers::azurite::Wire;
+
+/// The storage account that every container is in.
+pub const STORAGE_ACCOUNT: &str = "callferrylab";
+/// The directory that every service principal is of.
+const TENANT: &str = "0f2b6d3c-5a1e-4c3f-9d43-6f8a2a1b7c55";
+
+/// The servers.
+#[derive(Debug)]
+pub struct AzureLab {
+    /// The blob service, over https with tokens.
+    pub azurite: Azurite,
+    /// The token service, over http.
+    pub entra: Entra,
+}
+
+/// Who callferry is to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AzureAccess {
+    /// An application with tokens.
+    ServicePrincipal,
+    /// A signature that the customer made, for a day.
+    Sas,
+    /// The storage account's key.
+    AccessKey,
+}
+
+impl AzureAccess {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::ServicePrincipal, Self::Sas, Self::AccessKey];
+}
+
+impl Platform {
+    /// Starts Azurite and Entra's laboratory and has members and commands trust both. Members that
+    /// run already do not know of them. `false`: Azurite cannot be had here, which is said loudly;
+    /// the caller then skips.
+    ///
+    /// # Errors
+    /// When one that can be had does not start.
+    pub async fn start_azure(&mut self) -> Result<bool> {
+        let dir = self.dir.join("azure");
+        fs::create_dir_all(&dir)?;
+        let started = Azurite::start(&dir, Wire::Https, &[STORAGE_ACCOUNT]).await?;
+        let Some(azurite) = started else {
+            return Ok(false);
+        };
+        let entra = Entra::start().await.context("starting the token service")?;
+        let ca = azurite.ca_file().context("Azurite speaks no TLS")?;
+        self.fleet
+            .set("CALLFERRY_EXTRA_CA_FILE", ca.display().to_string());
+        self.fleet
+            .set("CALLFERRY_ENTRA_AUTHORITY", entra.authority());
+        self.azure = Some(AzureLab { azurite, entra });
+        Ok(true)
+    }
+
+    /// The servers, once they were started.
+    ///
+    /// # Errors
+    /// Before [`Platform::start_azure`].
+    pub fn azure(&self) -> Result<&AzureLab> {
+        self.azure.as_ref().context("start_azure comes first")
+    }
+
+    /// Creates an account with a container of its own, called [`Platform::bucket`], as its
+    /// destination.
+    ///
+    /// # Errors
+    /// When a server or the command line refuses.
+    pub async fn azure_account(&mut self, name: &str, access: AzureAccess) -> Result<()> {
+        self.plain_account(name).await?;
+        self.azure_destination(name, access).await
+    }
+
+    /// Makes the container of an account, or of `default`, and sets its destination.
+    ///
+    /// # Errors
+    /// When a server or the command line refuses.
+    pub async fn azure_destination(&mut self, owner: &str, access: AzureAccess) -> Result<()> {
+        let container = Self::bucket(owner);
+        let lab = self.azure()?;
+        let azurite = &lab.azurite;
+        azurite
+            .create_container(STORAGE_ACCOUNT, &container)
+            .await?;
+        let secret = self.dir.join("azure").join(format!("{owner}-secret"));
+        let file = secret.display().to_string();
+        let mut flags = Vec::new();
+        match access {
+            AzureAccess::AccessKey => {
+                keep(&secret, azurite.key(STORAGE_ACCOUNT))?;
+                flags.extend(["--access-key-file".to_owned(), file]);
+            }
+            AzureAccess::Sas => {
+                let ends = Utc::now() + TimeDelta::days(1);
+                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcw", ends);
+                keep(&secret, &sas)?;
+                flags.extend(["--sas-token-file".to_owned(), file]);
+            }
+            AzureAccess::ServicePrincipal => {
+                let (client, word) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+                let (client, word) = (client.to_string(), word.simple().to_string());
+                lab.entra.register(TENANT, &client, &word);
+                keep(&secret, &word)?;
+                flags.extend(["--tenant-id", TENANT, "--client-id"].map(str::to_owned));
+                flags.extend([client, "--client-secret-file".to_owned(), file]);
+            }
+        }
+        let endpoint = azurite.endpoint(STORAGE_ACCOUNT);
+        let store = ["destination", "set", owner, "azure"];
+        let account = ["--storage-account", STORAGE_ACCOUNT];
+        let place = ["--container", &container, "--endpoint", &endpoint];
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let args = [&store[..], &account, &place, &flags].concat();
+        self.json(&args).await.map(drop)
+    }
+
+    /// What is stored at a location such as `az://storage-account/container/key`, read with the
+    /// storage account's key and none of callferry's code; `None` if nothing is.
+    ///
+    /// # Errors
+    /// When it is no such location, or Azurite does not say.
+    pub async fn azure_bytes(&self, location: &str) -> Result<Option<Vec<u8>>> {
+        let rest = location.strip_prefix("az://").context("not in Azure")?;
+        let mut parts = rest.splitn(3, '/');
+        let account = parts.next().unwrap_or_default();
+        let container = parts.next().context("no container")?;
+        let key = parts.next().context("no key")?;
+        self.azure()?.azurite.read(account, container, key).await
+    }
+
+    /// Every object of a container, by key, read in the same way.
+    ///
+    /// # Errors
+    /// When Azurite does not say.
+    pub async fn azure_objects(&self, container: &str) -> Result<BTreeMap<String, Found>> {
+        let azurite = &self.azure()?.azurite;
+        let mut found = BTreeMap::new();
+        for key in azurite.list(STORAGE_ACCOUNT, container).await? {
+            let read = azurite.read(STORAGE_ACCOUNT, container, &key).await?;
+            let bytes = read.with_context(|| format!("{key} is listed and cannot be read"))?;
+            let object = Found {
+                size_bytes: u64::try_from(bytes.len())?,
+                sha256: hex::encode(Sha256::digest(&bytes)),
+            };
+            found.insert(key, object);
+        }
+        Ok(found)
+    }
+}
+
+/// Keeps a secret where an operator does: in a file of its owner's.
+fn keep(file: &Path, secret: &str) -> Result<()> {
+    fs::write(file, secret)?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+    Ok(())
+}
