@@ -3,10 +3,16 @@
 #
 #   build   a C compiler, for the cryptography
 #   lint    build + rustfmt and clippy, by rustup
-#   test    lint + RabbitMQ, PostgreSQL, curl, moto (an S3 and STS emulator in Python)
-#   demo    build + RabbitMQ, PostgreSQL, curl, real telephone audio
+#   test    lint + RabbitMQ, PostgreSQL, curl, moto (an S3 and STS emulator in Python), Azurite,
+#           Prometheus, Grafana's types
+#   demo    build + RabbitMQ, PostgreSQL, curl, real telephone audio, Azurite
 #   moto    only moto, into .local/tools
 #   audio   only the audio, into .local/audio
+#   azurite only Azurite (an emulator of Azure Blob storage), into .local/tools
+#   prometheus       only Prometheus and Alertmanager
+#   dashboard-types  only Grafana's types, into .local/tools
+#   manifests        only the schemas that the manifests of deploy/ are validated with
+#   dashboard        prometheus + Grafana's panels and a browser that draws them
 #
 # Quick when everything is there. Starts no service and makes no database cluster: tests and demo
 # start private servers of their own. But Debian's packages enable their units, so that a machine
@@ -125,6 +131,83 @@ get_audio() {
   rm -rf "$work" && touch "$local_dir/audio/complete"
 }
 
+# Prometheus with promtool, and Alertmanager with amtool: what the dashboard and the alerts are
+# tested with. Debian enables both units; neither is started now (see hush).
+install_prometheus() {
+  local absent=()
+  { command -v prometheus && command -v promtool; } >/dev/null || absent+=(prometheus)
+  { command -v prometheus-alertmanager && command -v amtool; } >/dev/null \
+    || absent+=(prometheus-alertmanager)
+  [ ${#absent[@]} -gt 0 ] || return 0
+  apt_install "${absent[@]}"
+  if [ -d /run/systemd/system ]; then
+    say "note: not started now, but Debian enables the packages' units for the next boot;" \
+      "if that is not wanted: systemctl disable ${absent[*]}"
+  fi
+}
+
+# What the dashboard is checked and drawn with, exactly as locked, into .local.
+install_dashboards_tools() { # types | render
+  local from=tests/tools/grafana/$1 to=$local_dir/tools/grafana-$1 absent=()
+  { command -v node && command -v npm; } >/dev/null || absent+=(nodejs npm)
+  if [ "$1" = render ]; then
+    command -v chromium >/dev/null || absent+=(chromium)
+    # Grafana is set in Inter, which its libraries do not bring.
+    compgen -G "/usr/share/fonts/*/inter/*" >/dev/null || absent+=(fonts-inter)
+  fi
+  [ ${#absent[@]} -eq 0 ] || apt_install "${absent[@]}"
+  if ! cmp -s "$from/package-lock.json" "$to/complete"; then
+    say "Grafana's libraries to $1 with, into .local/tools/grafana-$1"
+    rm -rf "$to" && mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to/"
+    (cd "$to" && npm ci --no-progress >"$local_dir/npm.log" 2>&1) \
+      || { tail -5 "$local_dir/npm.log" >&2; rm -rf "$to"; return 1; }
+    cp "$from/package-lock.json" "$to/complete"
+  fi
+  ln -sfn "$to/node_modules" "$from/node_modules" # where the programs look for their libraries
+}
+
+# What the manifests of deploy/ are validated with: the schemas of Kubernetes, of compose files, of
+# KEDA and of the Prometheus operator, all inside of the packages. Into .local/tools.
+install_manifest_tools() {
+  local venv=$local_dir/tools/manifests from=tests/tools/deployment absent=()
+  local to=$local_dir/tools/deployment wanted=(kubernetes-validate==1.37.0 check-jsonschema==0.39.0)
+  have_venv || absent+=(python3 python3-venv)
+  { command -v node && command -v npm; } >/dev/null || absent+=(nodejs npm)
+  [ ${#absent[@]} -eq 0 ] || apt_install "${absent[@]}"
+  if [ "$(cat "$venv/complete" 2>/dev/null)" != "${wanted[*]}" ]; then
+    say "schemas of Kubernetes and compose files, into .local/tools/manifests"
+    rm -rf "$venv"
+    python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check \
+      "${wanted[@]}" || { rm -rf "$venv"; return 1; }
+    echo "${wanted[*]}" >"$venv/complete"
+  fi
+  if ! cmp -s "$from/package-lock.json" "$to/complete"; then
+    say "schemas of KEDA and the Prometheus operator, into .local/tools/deployment"
+    rm -rf "$to" && mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to/"
+    (cd "$to" && npm ci --no-progress >"$local_dir/npm.log" 2>&1) \
+      || { tail -5 "$local_dir/npm.log" >&2; rm -rf "$to"; return 1; }
+    cp "$from/package-lock.json" "$to/complete"
+  fi
+  ln -sfn "$to/node_modules" "$from/node_modules" # where the program looks for its libraries
+}
+
+# Microsoft's emulator of Azure Blob storage, exactly as locked, into .local/tools. It asks for a
+# newer Node than Debian's and runs on it all the same.
+install_azurite() {
+  local from=tests/tools/azurite to=$local_dir/tools/azurite absent=()
+  { command -v node && command -v npm; } >/dev/null || absent+=(nodejs npm)
+  [ ${#absent[@]} -eq 0 ] || apt_install "${absent[@]}"
+  cmp -s "$from/package-lock.json" "$to/complete" && return 0
+  say "Azurite, into .local/tools/azurite"
+  rm -rf "$to" && mkdir -p "$to"
+  cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to/"
+  (cd "$to" && npm ci --no-progress >"$local_dir/npm.log" 2>&1) \
+    || { tail -5 "$local_dir/npm.log" >&2; rm -rf "$to"; return 1; }
+  cp "$from/package-lock.json" "$to/complete"
+}
+
 case ${1:-} in
 build) want_build; apt_install "${missing[@]}" ;;
 lint) want_build; apt_install "${missing[@]}"; want_lints ;;
@@ -133,9 +216,22 @@ test)
   have_venv || missing+=(python3 python3-venv)
   apt_install "${missing[@]}"
   want_lints
-  get_moto || say "WARNING: moto could not be installed; its tests will be skipped" ;;
-demo) want_build; want_servers; apt_install "${missing[@]}"; get_audio ;;
+  get_moto || say "WARNING: moto could not be installed; its tests will be skipped"
+  (trap unhush EXIT; install_azurite) \
+    || say "WARNING: Azurite could not be installed; the tests with it will be skipped"
+  (trap unhush EXIT; install_prometheus) \
+    || say "WARNING: no Prometheus; the tests of dashboard and alerts will be skipped"
+  (trap unhush EXIT; install_dashboards_tools types) \
+    || say "WARNING: no types of Grafana; the test with them will be skipped"
+  (trap unhush EXIT; install_manifest_tools) \
+    || say "WARNING: no schemas of Kubernetes and others; manifests will not be validated" ;;
+demo) want_build; want_servers; apt_install "${missing[@]}"; get_audio; install_azurite ;;
+prometheus) install_prometheus ;;
+dashboard-types) install_dashboards_tools types ;;
+dashboard) install_prometheus; install_dashboards_tools render ;;
+manifests) install_manifest_tools ;;
+azurite) install_azurite ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,14s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,20s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

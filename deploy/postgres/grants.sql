@@ -1,0 +1,119 @@
+-- What each of the database's users may do: as much as its statements need, and no more. Run it
+-- as callferry_owner after every `callferry migrate`; repeating it is harmless, and processes that
+-- run meanwhile notice nothing: it is one transaction.
+--
+-- Two things no grant can say are said by a trigger: which transitions of a recording are whose.
+-- A transfer process could otherwise write `released` into a row whose original is still there.
+
+\set ON_ERROR_STOP on
+begin;
+set local lock_timeout = '10s';
+
+revoke all on all tables in schema public from callferry_transfer, callferry_cleanup,
+    callferry_housekeeping, callferry_operator, callferry_scaler, public;
+revoke all on all functions in schema public from callferry_transfer, callferry_cleanup,
+    callferry_housekeeping, callferry_operator, callferry_scaler, public;
+alter default privileges in schema public revoke execute on functions from public;
+
+-- Everybody checks that this is the ledger it expects.
+grant select on installation, schema_migrations to callferry_transfer, callferry_cleanup,
+    callferry_housekeeping, callferry_operator;
+
+-- Transfer: claims, keeps its lease, and says that a copy is stored or why it is not yet.
+grant select on accounts, destinations, retention_policies, recordings to callferry_transfer;
+grant execute on function destination_in_force(text, timestamptz),
+    retention_end(text, text, timestamptz, integer) to callferry_transfer;
+grant insert (account_id, recording_id, state, interaction_id, kind, media_type, started_at,
+    completed_at, duration_ms, path, size_bytes, sha256, attributes, destination_revision,
+    retain_until, created_by, lease_token, lease_until, claims, first_claimed_at, reason, detail,
+    next_attempt_at, rungs, announced_reason, announcement_id, announcement_at, announce_after,
+    due_at, due_queue) on recordings to callferry_transfer;
+grant update (state, destination_revision, lease_token, lease_until, last_token, claims,
+    unclean_claims, child_deaths, lent_at_claim, first_claimed_at, resumed_at, upload_id,
+    upload_part_bytes, upload_size_bytes, upload_mtime_ns, upload_inode, reason, detail,
+    next_attempt_at, rungs, announced_reason, object_key, receipt_size_bytes, receipt_sha256,
+    receipt_etag, receipt_version_id, receipt_checksum, receipt_content_md5, receipt_method,
+    stored_at, original_size_bytes, original_mtime_ns, original_inode, acknowledgment_id,
+    acknowledged_at, release_reason, release_detail, release_next_attempt_at, release_rungs,
+    announcement_id, announcement_at, announced_at, announce_after, due_at, due_queue, driven_at,
+    drive_count, updated_at) on recordings to callferry_transfer;
+grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
+    on recording_history to callferry_transfer;
+-- The parts of an upload that may be gone on with, and where its leftovers are to be looked for.
+grant select, insert, delete, update (etag, crc64nvme)
+    on recording_upload_parts to callferry_transfer;
+grant select, insert (revision, account_id, begun_at, due_at), update (begun_at)
+    on upload_sweeps to callferry_transfer;
+
+-- Cleanup: releases, refuses to, or finds that the copy is lost and takes the receipt back.
+grant select on destinations, recordings to callferry_cleanup;
+grant update (state, lease_token, lease_until, last_token, unclean_claims, child_deaths,
+    lent_at_claim, resumed_at, reason, detail, next_attempt_at, rungs, announced_reason,
+    object_key, receipt_size_bytes, receipt_sha256, receipt_etag, receipt_version_id,
+    receipt_checksum, receipt_content_md5, receipt_method, stored_at, original_size_bytes,
+    original_mtime_ns, original_inode, acknowledgment_id, acknowledged_at, release_reason,
+    release_detail, release_next_attempt_at, release_rungs, released_at, announcement_id,
+    announcement_at, announced_at, announce_after, due_at, due_queue, driven_at, drive_count,
+    updated_at) on recordings to callferry_cleanup;
+grant select (account_id, recording_id, from_state, to_state),
+    insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
+    on recording_history to callferry_cleanup;
+grant select (reason, account_id, path, ended_at, requeuable), update (check_at)
+    on quarantined_messages to callferry_cleanup;
+
+-- Housekeeping: drives on what is due, announces what is owed, keeps the quarantine, looks for
+-- leftovers of uploads.
+grant select on accounts, destinations, recordings to callferry_housekeeping;
+grant update (due_at, driven_at, drive_count, announced_at, announce_after)
+    on recordings to callferry_housekeeping;
+grant select, delete,
+    insert (reason, body_sha256, detail, queue, body, body_bytes, requeuable, content_type,
+        account_id, path, check_at),
+    update (seen, last_seen, detail, queue, body, check_at, ended_at, returned, asked_at)
+    on quarantined_messages to callferry_housekeeping;
+grant select, delete, insert (revision, account_id, begun_at, due_at), update (due_at, handed_at)
+    on upload_sweeps to callferry_housekeeping;
+
+-- The command line: makes accounts and destinations, has things tried again. It moves no state.
+grant select on all tables in schema public to callferry_operator;
+grant execute on function destination_in_force(text, timestamptz),
+    retention_end(text, text, timestamptz, integer) to callferry_operator;
+grant insert (account_id, name) on accounts to callferry_operator;
+grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
+    cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
+    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
+    on destinations to callferry_operator;
+grant insert (account_id, kind, days) on retention_policies to callferry_operator;
+grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
+    due_queue, driven_at, drive_count, updated_at) on recordings to callferry_operator;
+grant delete, update (asked_at, check_at) on quarantined_messages to callferry_operator;
+
+-- The scaler: how many rows are due, and nothing about them.
+grant select (due_queue, due_at) on recordings to callferry_scaler;
+
+create or replace function refuse_anothers_transition() returns trigger language plpgsql as $$
+declare
+    step text := coalesce(old.state, '') || ' to ' || new.state;
+begin
+    if not (case current_user
+        when 'callferry_transfer' then
+            step in ('staged to stored', 'staged to parked', 'parked to staged')
+        when 'callferry_cleanup' then step in ('stored to released', 'stored to parked')
+        when 'callferry_housekeeping' then false
+        when 'callferry_operator' then false
+        -- Whoever else may write here at all is bound by the legal transitions alone.
+        else true
+    end) then
+        raise exception '% may not take recording %/% from %',
+            current_user, old.account_id, old.recording_id, step
+            using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end $$;
+-- Fires in the order of names, before the ledger's own: whose it is comes before what it is.
+create or replace trigger each_user_makes_its_own_transitions before update on recordings
+    for each row when (old.state is distinct from new.state)
+    execute function refuse_anothers_transition();
+revoke execute on function refuse_anothers_transition() from public;
+
+commit;

@@ -1,0 +1,216 @@
+//! Every call that a role makes of the ledger, as the role's own user of the database. A statement
+//! that needs more than its user may is refused before it looks at any row, so the rows need not
+//! be there: what is tested is that nobody is refused.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use callferry_tests::environment;
+use catalog::{Catalog, Settings};
+use chrono::{DateTime, Utc};
+use recording::{
+    Clock, Crc64Nvme, Fence, Identity, Lease, Ledger, ParkReason, Parking, Part, QuarantineEntry,
+    Queue, RecordingKey, RefusalReason, Upload,
+};
+use uuid::Uuid;
+
+use super::production::{DATABASE, Production};
+
+/// Calls that the main job makes with real rows (`main_job.rs`), each by the role it belongs to.
+const BY_THE_MAIN_JOB: [&str; 3] = ["claim", "store", "note"];
+
+/// A clock that starts with the test; its wall clock stands.
+#[derive(Debug)]
+struct Watch(Instant);
+
+impl Clock for Watch {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+    fn boot(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The ledger as one user sees it, and what was refused to it.
+struct AsUser {
+    user: &'static str,
+    ledger: Arc<Catalog>,
+    clock: Arc<Watch>,
+    called: BTreeSet<&'static str>,
+    refused: Vec<String>,
+}
+
+impl AsUser {
+    fn new(production: &Production, user: &'static str) -> Result<Self> {
+        let clock = Arc::new(Watch(Instant::now()));
+        let settings = Settings::new(&production.database_url(user)?);
+        Ok(Self {
+            user,
+            ledger: Arc::new(Catalog::connect(settings, Arc::<Watch>::clone(&clock))?),
+            clock,
+            called: BTreeSet::new(),
+            refused: Vec::new(),
+        })
+    }
+
+    /// A lease that nobody holds.
+    fn lease(&self) -> Lease {
+        let clock = Arc::<Watch>::clone(&self.clock);
+        Lease {
+            token: Uuid::new_v4(),
+            fence: Fence::new(clock, self.clock.boot(), Duration::from_secs(30)),
+        }
+    }
+
+    /// Notes what a call came to.
+    async fn call<T, E: std::fmt::Display>(
+        &mut self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        self.called.insert(name);
+        match call.await {
+            Ok(found) => Some(found),
+            Err(fault) => {
+                self.refused.push(format!("{} {name}: {fault}", self.user));
+                None
+            }
+        }
+    }
+}
+
+/// Calls each one, with what it takes.
+macro_rules! calls {
+    ($user:ident: $($name:ident($($with:expr),*)),+ $(,)?) => {
+        let ledger = Arc::clone(&$user.ledger);
+        $($user.call(stringify!($name), ledger.$name($($with),*)).await;)+
+    };
+}
+
+fn nobody() -> Result<RecordingKey> {
+    Ok(RecordingKey {
+        account_id: "acme".parse().ok().context("an id")?,
+        recording_id: "nothing".parse().ok().context("an id")?,
+    })
+}
+
+fn upload() -> Upload {
+    let identity = Identity {
+        size_bytes: 1,
+        mtime_ns: 1,
+        inode: 1,
+    };
+    Upload {
+        id: "upload".to_owned(),
+        part_bytes: 1,
+        identity,
+        parts: Vec::new(),
+    }
+}
+
+fn parking(reason: ParkReason) -> Parking {
+    Parking {
+        reason,
+        detail: "a test".to_owned(),
+        after: Some(Duration::from_secs(1)),
+    }
+}
+
+async fn as_transfer(production: &Production) -> Result<AsUser> {
+    let mut user = AsUser::new(production, "transfer")?;
+    let (key, lease) = (nobody()?, user.lease());
+    let parts = [Part {
+        number: 1,
+        etag: "etag".to_owned(),
+        crc64nvme: Crc64Nvme::new(1),
+    }];
+    let parking = parking(ParkReason::StillGrowing);
+    calls!(user:
+        claim_due(&key), renew(&key, &lease), upload_begun(&key, &lease, &upload()),
+        upload_landed(&key, &lease, &parts), lend(&key, &lease), child_died(&key, "a test"),
+        park(&key, &lease, &parking), give_back(&key, &lease), probe(),
+    );
+    Ok(user)
+}
+
+async fn as_cleanup(production: &Production) -> Result<AsUser> {
+    let mut user = AsUser::new(production, "cleanup")?;
+    let (key, lease) = (nobody()?, user.lease());
+    let refusal = parking(ParkReason::OriginalUnreadable);
+    calls!(user:
+        claim_release(&key, None), renew(&key, &lease), give_back(&key, &lease),
+        release(&key, &lease, "a test"), refuse_release(&key, &lease, &refusal),
+        copy_lost(&key, &lease, "a test"), probe(),
+    );
+    Ok(user)
+}
+
+async fn as_housekeeping(production: &Production) -> Result<AsUser> {
+    let mut user = AsUser::new(production, "housekeeping")?;
+    let key = nobody()?;
+    let entry = QuarantineEntry {
+        reason: RefusalReason::NotJson,
+        detail: "a test".to_owned(),
+        queue: Queue::Transfer,
+        body: "{".into(),
+        content_type: None,
+        names: None,
+    };
+    calls!(user:
+        due(Queue::Transfer, 1), due(Queue::Cleanup, 1),
+        undrive(Queue::Transfer, std::slice::from_ref(&key)), announcements(1),
+        known_upload(&key), purge_quarantine(), reading(), quarantine(&entry), quarantine(&entry),
+        requeues(1), requeued(1), probe(),
+    );
+    // A real one, for what is asked of it needs its destination.
+    let due = "insert into upload_sweeps (revision, account_id, begun_at, due_at) \
+         select revision, account_id, now(), now() from destinations where account_id = 'acme'";
+    production.platform.postgres.sql(DATABASE, due).await?;
+    let ledger = Arc::clone(&user.ledger);
+    let sweeps = user.call("sweeps", ledger.sweeps(1)).await;
+    for sweep in sweeps.iter().flatten() {
+        user.call("swept", ledger.swept(sweep, true)).await;
+        user.call("swept", ledger.swept(sweep, false)).await;
+    }
+    Ok(user)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_make_every_call_of_the_ledger_that_it_makes() -> Result<()> {
+    let production = Production::new("ledger-calls").await?;
+    let mut called: BTreeSet<&str> = BY_THE_MAIN_JOB.into();
+    let mut refused = Vec::new();
+    for user in [
+        as_transfer(&production).await?,
+        as_cleanup(&production).await?,
+        as_housekeeping(&production).await?,
+    ] {
+        called.extend(user.called);
+        refused.extend(user.refused);
+        user.ledger.close().await;
+    }
+    assert_eq!(refused, Vec::<String>::new());
+
+    // A call that nobody has tried here is one that nobody has granted anything for.
+    let port = environment::repository().join("crates/recording/src/ports/ledger.rs");
+    let port = std::fs::read_to_string(port)?;
+    let (_, port) = port
+        .split_once("pub trait Ledger")
+        .context("the port has no trait")?;
+    let names = port.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ")?.split('(').next()
+    });
+    let missing: Vec<&str> = names.filter(|name| !called.contains(name)).collect();
+    assert_eq!(
+        missing,
+        Vec::<&str>::new(),
+        "have them called here as the role that calls them, and granted by grants.sql"
+    );
+    Ok(())
+}
