@@ -1,7 +1,7 @@
 # Everything a person types here. Each target is the first command that works on a bare Debian or
 # Ubuntu machine with a Rust toolchain, root or sudo: what is missing is installed.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint deny bench sim
+.PHONY: help build demo test lint deny bench sim dashboard fuzz
 
 # Below it are the programs that the targets run, whatever the caller's own settings say.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -32,11 +32,18 @@ lint: ## formatting, clippy and documentation, warnings being errors
 deny: ## dependencies: who may use what, licences, sources
 	deploy/local/deny.sh
 
-# The figures to hold against the budgets; the run itself compares nothing but copies.
-bench: ## measure processor time per recording, memory and rate of a fleet
+# The figures to hold against the budgets; the runs compare copies, repeated work and bytes sent.
+bench: ## measure processor time per recording, memory and rate of a fleet that grows and restarts
 	deploy/local/install.sh demo
-	cargo build --release --locked --bin callferry --bin soak
+	cargo build --release --locked --bin callferry --bin soak --bin scale --bin giant
 	target/release/soak --recordings 2000 --opaque-etags
+	target/release/scale
+	target/release/giant
+
+dashboard: ## a run with an incident, and the dashboard of it drawn to .local/fleet-overview.png
+	deploy/local/install.sh dashboard
+	cargo build --locked --bin callferry --bin dashboard
+	target/debug/dashboard --out .local/fleet-overview.png
 
 sim: ## the simulation over SEEDS seeds from FIRST on
 	cargo build --locked -p callferry-tests --bin sim

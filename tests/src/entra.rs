@@ -1,6 +1,7 @@
-//! A laboratory of Entra's token endpoint: it gives tokens to applications that know their secret,
-//! as Azurite takes them, and misbehaves to order. It is an emulator, written from the
-//! documentation of the client credentials flow; never checked against Entra itself.
+//! A laboratory of Entra's token endpoint, for applications that know their secret.
+//!
+//! It gives tokens as Azurite takes them, and misbehaves to order. It is an emulator, written from
+//! the documentation of the client credentials flow; never checked against Entra itself.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -203,6 +204,15 @@ fn decide(path: &str, form: &[u8], state: &mut State) -> (StatusCode, Value) {
     (StatusCode::OK, granted)
 }
 
+/// The wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server for clients in other processes keeps real time; nothing here is simulated"
+)]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 /// The prose is what must get into no log.
 fn refusal(error: &str, code: u32) -> Value {
     let prose = format!("AADSTS{code}: prose-canary of the directory");
@@ -211,7 +221,7 @@ fn refusal(error: &str, code: u32) -> Value {
 
 /// Unsigned: Azurite reads the claims and does not check a signature.
 fn token((tenant, client): &(String, String), state: &State) -> String {
-    let now = Utc::now().timestamp();
+    let now = now().timestamp();
     let life = i64::try_from(state.life.as_secs()).unwrap_or(i64::MAX);
     let end = match state.mood {
         Mood::Stale => now.saturating_sub(1),

@@ -1,7 +1,8 @@
 //! A whole platform for the demo, the end-to-end tests and the bench.
 //!
-//! Private `RabbitMQ` and PostgreSQL, the S3+STS laboratory, Azure where it is asked for, staging, accounts with buckets and
-//! roles of their own, and the real binary set up against all of it by its own command line.
+//! Private `RabbitMQ` and PostgreSQL, the S3+STS laboratory, Azure where it is asked for, staging,
+//! accounts with buckets and roles of their own, and the real binary set up against all of it by
+//! its own command line.
 
 mod azure;
 

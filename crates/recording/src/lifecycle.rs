@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::proof::FirstLook;
 use crate::{
-    Announced, Crc64Nvme, Destination, Digests, Expected, Lease, Location, ObjectKey,
-    ParkReason, Receipt, RecordingKey, Verified, object_key,
+    Announced, Crc64Nvme, Destination, Digests, Expected, Lease, Location, ObjectKey, ParkReason,
+    Receipt, RecordingKey, Verified, object_key,
 };
 
 /// The state's name, as the ledger, the command line and metrics spell it.

@@ -359,10 +359,13 @@ impl Cleanup {
 #[async_trait]
 impl Handler for Cleanup {
     async fn handle(&self, delivery: Delivery) -> Settlement {
-        let settlement = self
-            .settle(&delivery)
-            .await
-            .unwrap_or_else(Outage::settlement);
+        let settlement = match self.settle(&delivery).await {
+            Ok(settlement) => settlement,
+            Err(outage) => {
+                self.ports.metrics.outcome(CleanupOutcome::Outage);
+                outage.settlement()
+            }
+        };
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
             self.ports.metrics.outcome(CleanupOutcome::RefusedMessage);

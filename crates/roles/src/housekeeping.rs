@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::{
-    Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey, Requeue, Route, due,
+    Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey, Requeue,
+    Route, due,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;

@@ -248,7 +248,9 @@ impl Transfer {
             let trouble = match self.carry(granted, &uploads, tried).await {
                 Ok(stored) => {
                     let receipt = stored.receipt();
-                    self.ports.metrics.stored(receipt.size_bytes, receipt.method);
+                    self.ports
+                        .metrics
+                        .stored(receipt.size_bytes, receipt.method);
                     return Ok(self.finish(granted, &stored, task).await);
                 }
                 Err(trouble) => trouble,
@@ -414,10 +416,13 @@ fn quarantine(reason: RefusalReason, detail: impl Into<String>) -> Settlement {
 #[async_trait]
 impl Handler for Transfer {
     async fn handle(&self, delivery: Delivery) -> Settlement {
-        let settlement = self
-            .settle(&delivery)
-            .await
-            .unwrap_or_else(Outage::settlement);
+        let settlement = match self.settle(&delivery).await {
+            Ok(settlement) => settlement,
+            Err(outage) => {
+                self.ports.metrics.outcome(TransferOutcome::Outage);
+                outage.settlement()
+            }
+        };
         if let Settlement::Quarantine(refusal) = &settlement {
             self.ports.metrics.refused(refusal.reason);
             self.ports.metrics.outcome(TransferOutcome::Refused);

@@ -40,6 +40,14 @@ impl Budget {
         }
     }
 
+    /// All of it, and what is in use, in bytes.
+    pub(crate) fn reading(&self) -> (u64, u64) {
+        let all = u64::from(self.units);
+        let free = u64::try_from(self.permits.available_permits()).unwrap_or(all);
+        let used = all.saturating_sub(free);
+        (all.saturating_mul(UNIT), used.saturating_mul(UNIT))
+    }
+
     /// Waits for `bytes`, in turn. What is larger than the budget waits for all of it, and is
     /// then alone.
     pub(crate) async fn take(&self, bytes: u64) -> Share {

@@ -19,7 +19,7 @@ use object_store::client::{
 };
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Digests, Fault, Fence, Identity, Look,
-    NoMeter, ObjectKey, Observed, Original, Outbound, Part, Progress, S3Bucket, Secret, SendFault,
+    NoMeter, ObjectKey, Original, Outbound, Part, Progress, S3Bucket, Secret, SendFault,
     SendOutcome, StagingFault, Upload, UploadLog,
 };
 
@@ -34,6 +34,8 @@ use crate::s3::{self, Bucket};
 const SECRET: &str = "c2VzYW1lLW9wZW4=";
 /// Divides answers.
 const SEPARATOR: u8 = 0x1e;
+/// The key that everything is about.
+const KEY: &str = "call/2026/11/22/rec.wav";
 /// The original that is sent.
 const ORIGINAL: &[u8] = b"abcde";
 /// The size of its parts: three of them.
@@ -68,69 +70,11 @@ pub fn answer(input: &[u8]) -> &'static str {
 }
 
 async fn ask(asked: u8, cloud: &Arc<Canned>) -> &'static str {
-    let key = "call/2026/11/22/rec.wav";
     match asked {
-        b'p' => sent(
-            bucket(cloud)
-                .send_whole(&outbound().of(None), &budget())
-                .await,
-            cloud,
-        ),
-        b'm' => sent(
-            bucket(cloud)
-                .send_parts(&outbound().of(None), &budget(), PART)
-                .await,
-            cloud,
-        ),
-        b'r' => {
-            let outbound = outbound();
-            let earlier = outbound.earlier();
-            let outbound = outbound.of(Some(&earlier));
-            sent(
-                bucket(cloud).send_parts(&outbound, &budget(), PART).await,
-                cloud,
-            )
-        }
-        b'u' => match bucket(cloud).open_uploads("call/").await {
-            Ok(uploads) => {
-                // A stranger's listing must not have us abort outside of the prefix.
-                assert!(
-                    uploads
-                        .iter()
-                        .all(|upload| upload.key.as_str().starts_with("call/"))
-                );
-                "uploads"
-            }
-            Err(fault) => refused(&fault),
-        },
-        b'a' => {
-            let container = container(cloud);
-            let looked = container.look(key).await;
-            if let Ok(Look::Absent) = &looked {
-                // One 404 that says in so many words that the blob is what is missing.
-                assert_eq!(cloud.statuses(), [404]);
-                assert!(cloud.says(0, "BlobNotFound"), "absent, and nobody said so");
-            }
-            match look(looked) {
-                Ok(observed) => read(container.read_back(key, &observed).await),
-                Err(word) => word,
-            }
-        }
-        b'w' => sent(
-            container(cloud)
-                .send_whole(&outbound().of(None), &budget())
-                .await,
-            cloud,
-        ),
-        b'b' => {
-            let container = container(cloud);
-            sent(
-                container
-                    .send_blocks(&outbound().of(None), &budget(), PART)
-                    .await,
-                cloud,
-            )
-        }
+        b'p' | b'm' | b'r' => sent(send(asked, cloud).await, cloud),
+        b'w' | b'b' => sent(send_to_azure(asked, cloud).await, cloud),
+        b'u' => uploads(cloud).await,
+        b'a' => look_at_azure(cloud).await,
         b't' => issued(&Session::new(Box::new(role(cloud)), clock())).await,
         b'e' => {
             let entra = Arc::new(Entra::new(line(cloud, Cloud::Entra), None, clock()));
@@ -141,21 +85,75 @@ async fn ask(asked: u8, cloud: &Arc<Canned>) -> &'static str {
             });
             issued(&session).await
         }
+        _ => look_at_s3(cloud).await,
+    }
+}
+
+async fn send(asked: u8, cloud: &Arc<Canned>) -> Result<SendOutcome, SendFault> {
+    let (bucket, sending, budget) = (bucket(cloud), outbound(), budget());
+    let earlier = sending.earlier();
+    match asked {
+        b'p' => bucket.send_whole(&sending.of(None), &budget).await,
+        b'm' => bucket.send_parts(&sending.of(None), &budget, PART).await,
         _ => {
-            let bucket = bucket(cloud);
-            let looked = bucket.look(key).await;
-            if let Ok(Look::Absent) = &looked {
-                // A refusal that may mean absence, and a whole listing without the key.
-                let statuses = cloud.statuses();
-                let proven = matches!(statuses.as_slice(), [.., 403 | 404, 200..=299]);
-                assert!(proven, "absent after {statuses:?}");
-                assert!(cloud.says(statuses.len().saturating_sub(1), "ListBucketResult"));
-            }
-            match look(looked) {
-                Ok(observed) => read(bucket.read_back(key, &observed).await),
-                Err(word) => word,
-            }
+            let outbound = sending.of(Some(&earlier));
+            bucket.send_parts(&outbound, &budget, PART).await
         }
+    }
+}
+
+async fn send_to_azure(asked: u8, cloud: &Arc<Canned>) -> Result<SendOutcome, SendFault> {
+    let (container, sending, budget) = (container(cloud), outbound(), budget());
+    let outbound = sending.of(None);
+    match asked {
+        b'w' => container.send_whole(&outbound, &budget).await,
+        _ => container.send_blocks(&outbound, &budget, PART).await,
+    }
+}
+
+async fn uploads(cloud: &Arc<Canned>) -> &'static str {
+    match bucket(cloud).open_uploads("call/").await {
+        Ok(uploads) => {
+            // A stranger's listing must not have us abort outside of the prefix.
+            let ours = |key: &ObjectKey| key.as_str().starts_with("call/");
+            assert!(uploads.iter().all(|upload| ours(&upload.key)));
+            "uploads"
+        }
+        Err(fault) => refused(&fault),
+    }
+}
+
+async fn look_at_s3(cloud: &Arc<Canned>) -> &'static str {
+    let bucket = bucket(cloud);
+    match bucket.look(KEY).await {
+        Ok(Look::Absent) => {
+            // A refusal that may mean absence, and a whole listing without the key.
+            let statuses = cloud.statuses();
+            let proven = matches!(statuses.as_slice(), [.., 403 | 404, 200..=299]);
+            assert!(proven, "absent after {statuses:?}");
+            let last = statuses.len().saturating_sub(1);
+            assert!(
+                cloud.says(last, "ListBucketResult"),
+                "absent, and nobody said so"
+            );
+            "absent"
+        }
+        Ok(Look::Present(observed)) => read(bucket.read_back(KEY, &observed).await),
+        Err(fault) => refused(&fault),
+    }
+}
+
+async fn look_at_azure(cloud: &Arc<Canned>) -> &'static str {
+    let container = container(cloud);
+    match container.look(KEY).await {
+        Ok(Look::Absent) => {
+            // One 404 that says in so many words that the blob is what is missing.
+            assert_eq!(cloud.statuses(), [404]);
+            assert!(cloud.says(0, "BlobNotFound"), "absent, and nobody said so");
+            "absent"
+        }
+        Ok(Look::Present(observed)) => read(container.read_back(KEY, &observed).await),
+        Err(fault) => refused(&fault),
     }
 }
 
@@ -172,14 +170,6 @@ fn refused(fault: &Fault) -> &'static str {
         recording::Class::Transient => "a passing refusal",
         recording::Class::Destination => "a refusal",
         recording::Class::Permanent => "a lasting refusal",
-    }
-}
-
-fn look(looked: Result<Look, Fault>) -> Result<Observed, &'static str> {
-    match looked {
-        Ok(Look::Present(observed)) => Ok(observed),
-        Ok(Look::Absent) => Err("absent"),
-        Err(fault) => Err(refused(&fault)),
     }
 }
 
@@ -418,7 +408,7 @@ struct Sending {
 fn outbound() -> Sending {
     Sending {
         account: "acme".parse().expect("an id"),
-        key: ObjectKey::remembered("call/2026/11/22/rec.wav".to_owned()),
+        key: ObjectKey::remembered(KEY.to_owned()),
         progress: Progress::default(),
         fence: Fence::new(clock(), Stopped.boot(), Duration::from_secs(30)),
     }

@@ -6,6 +6,7 @@
 //! look like a thousand deleted originals. Nothing is opened through a link, and everything is
 //! opened beneath its account's own folder.
 
+mod buffers;
 mod compare;
 mod faults;
 mod marker;

@@ -118,6 +118,12 @@ impl Stores {
         BucketLookers::new(Arc::clone(&self.shared))
     }
 
+    /// How much of the originals may be in memory, and how much is, in bytes.
+    #[must_use]
+    pub fn byte_budget(&self) -> (u64, u64) {
+        self.shared.budget.reading()
+    }
+
     /// The power to find and abort uploads that nobody goes on with. Its sessions can do nothing
     /// to an object.
     #[must_use]

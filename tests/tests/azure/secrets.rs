@@ -46,7 +46,7 @@ async fn no_secret_is_logged_shown_or_put_into_a_fault() {
         return;
     };
     let key = it.azurite.key(STORAGE_ACCOUNT).to_owned();
-    let end = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let end = Clocks.now() + chrono::TimeDelta::hours(1);
     let sas = it.azurite.sas(STORAGE_ACCOUNT, CONTAINER, "rcw", end);
     let (_, signature) = sas.rsplit_once("sig=").unwrap();
     let given = AzureIdentity::Sas {

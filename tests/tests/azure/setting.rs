@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use recording::{
     AzureContainer, AzureIdentity, CheckedWrite, Clock, Destination, DestinationOwner, Digests,
     Expected, Fault, FirstLook, Look, Lookers, Mismatch, NoMeter, ObjectKey, Originals, Secret,
@@ -84,7 +84,7 @@ impl Setting {
 
     /// The customer's own signature, good for an hour from now or for less.
     pub(crate) fn sas(&self, permissions: &str, minutes: i64) -> AzureIdentity {
-        let end = Utc::now() + TimeDelta::minutes(minutes);
+        let end = Clocks.now() + TimeDelta::minutes(minutes);
         let sas = self
             .azurite
             .sas(STORAGE_ACCOUNT, CONTAINER, permissions, end);

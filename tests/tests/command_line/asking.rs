@@ -1,10 +1,5 @@
 //! How commands fail: the exit code, the hint, and silence on standard output. No servers.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a key that an answer lacks reads as null, and the comparison fails"
-)]
-
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::Result;
@@ -137,7 +132,7 @@ async fn azure_is_asked_for_with_one_identity_and_no_secret_in_an_argument() -> 
     };
     let words = file("words", "canary canary")?;
     let old = file("old", "sv=1&sr=c&sp=rcw&se=2020-01-01&sig=canary")?;
-    let fleet = plain.clone().with("CALLFERRY_KEYRING_FILE", ring);
+    let fleet = plain.with("CALLFERRY_KEYRING_FILE", ring);
     let set = [
         "destination",
         "set",
@@ -187,18 +182,43 @@ async fn azure_is_asked_for_with_one_identity_and_no_secret_in_an_argument() -> 
             "{told}"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_others_can_read_is_noted_and_none_is_taken_without_a_key_ring() -> Result<()>
+{
+    let scratch = Scratch::new("asking-open-secret")?;
+    let fleet = Fleet::new(scratch.path())?.with("CALLFERRY_DATABASE_URL", "postgres://u@h/d");
+    let (words, ring) = (scratch.path().join("words"), scratch.path().join("keyring"));
+    std::fs::write(&words, "canary canary")?;
     std::fs::set_permissions(&words, std::fs::Permissions::from_mode(0o644))?;
-    let args = [&set[..], &["--access-key-file", &words]].concat();
-    let told = fleet.run(&args).await?.stderr;
-    assert!(told.contains("can be read by others"), "{told}");
-    let without = plain
-        .run(&[&set[..], &["--access-key-file", &words]].concat())
-        .await?;
+    let (words, ring) = (words.display().to_string(), ring.display().to_string());
+    fleet.must(&["keyring", "new", &ring]).await?;
+    let set = [
+        "destination",
+        "set",
+        "acme",
+        "azure",
+        "--container",
+        "calls",
+    ];
+    let key = [
+        "--storage-account",
+        "acmecalls",
+        "--access-key-file",
+        &words,
+    ];
+    let set = [&set[..], &key].concat();
+    let without = fleet.run(&set).await?;
     assert_refused(&without, 2, "`keyring_file` is not configured");
     assert!(
         without.stderr.contains("callferry keyring new"),
         "{without:?}"
     );
+    let fleet = fleet.with("CALLFERRY_KEYRING_FILE", ring);
+    let told = fleet.run(&set).await?.stderr;
+    assert!(told.contains("can be read by others"), "{told}");
     Ok(())
 }
 

@@ -80,6 +80,35 @@ async fn a_process_waits_for_staging_that_is_not_mounted_yet() -> Result<()> {
     member.stop(LONG).await
 }
 
+/// What each part of a process counts is in its metrics.
+async fn the_parts_are_measured(member: &Member) -> Result<()> {
+    let metrics = member.metrics().await?;
+    assert!(
+        metrics.contains("callferry_part_ready{part=\"ledger\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("callferry_broker_sessions{side=\"publish\"} 1"),
+        "{metrics}"
+    );
+    for (series, labels) in [
+        ("callferry_broker_sessions", "side=\"consume\""),
+        ("callferry_ledger_connections", "state=\"max\""),
+        (
+            "callferry_ledger_statement_seconds_count",
+            "statement=\"probe\"",
+        ),
+    ] {
+        let value = member.metric(series, labels).await?;
+        assert!(value >= 1.0, "{series}: {metrics}");
+    }
+    patience::until("housekeeping has read the ledger", LONG, async || {
+        let read = member.metric("callferry_ledger_reading_timestamp_seconds", "");
+        Ok((read.await? > 1e9).then_some(()))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_process_lives_through_servers_that_are_down_and_stops_in_order() -> Result<()> {
     let scratch = Scratch::new("running-outages")?;
@@ -107,31 +136,7 @@ async fn a_process_lives_through_servers_that_are_down_and_stops_in_order() -> R
     .await?;
     platform.rabbit.restart().await?;
     member.ready(LONG).await?;
-    let metrics = member.metrics().await?;
-    assert!(
-        metrics.contains("callferry_part_ready{part=\"ledger\"} 1"),
-        "{metrics}"
-    );
-    assert!(
-        metrics.contains("callferry_broker_sessions{side=\"publish\"} 1"),
-        "{metrics}"
-    );
-    for (series, labels) in [
-        ("callferry_broker_sessions", "side=\"consume\""),
-        ("callferry_ledger_connections", "state=\"max\""),
-        (
-            "callferry_ledger_statement_seconds_count",
-            "statement=\"probe\"",
-        ),
-    ] {
-        let value = member.metric(series, labels).await?;
-        assert!(value >= 1.0, "{series}: {metrics}");
-    }
-    patience::until("housekeeping has read the ledger", LONG, async || {
-        let read = member.metric("callferry_ledger_reading_timestamp_seconds", "");
-        Ok((read.await? > 1e9).then_some(()))
-    })
-    .await?;
+    the_parts_are_measured(&member).await?;
 
     platform.rabbit.kill9()?;
     member.unready(LONG).await?;

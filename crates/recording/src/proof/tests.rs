@@ -154,7 +154,9 @@ fn what_the_store_checked_while_taking_it_proves_only_the_very_object_that_was_w
         ..observed()
     };
     let verify = |expected: Expected, seen: Observed| {
-        expected.verify(&announced(), seen).map(|proof| proof.method())
+        expected
+            .verify(&announced(), seen)
+            .map(|proof| proof.method())
     };
     assert_eq!(
         verify(written(None), seen("e", None)),

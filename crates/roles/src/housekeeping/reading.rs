@@ -38,7 +38,10 @@ impl Housekeeping {
         let purged = self.ports.ledger.purge_quarantine().await?;
         if purged > 0 {
             self.ports.metrics.quarantine_purged(purged);
-            tracing::info!(purged, "quarantined messages that nobody can requeue are gone");
+            tracing::info!(
+                purged,
+                "quarantined messages that nobody can requeue are gone"
+            );
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use recording::{
     Advance, Digests, Expected, Fault, Granted, Original, Outbound, ParkReason, Progress,
     SendFault, SendOutcome, StagingFault, Stored, Verified, object_metadata, safe_media_type,
 };
-use telemetry::Stage;
+use telemetry::{Metrics, Stage};
 use tokio::time::Instant;
 
 use super::uploads::Uploads;
@@ -177,10 +177,14 @@ impl Transfer {
         original: &dyn Original,
         uploads: &Uploads<'_>,
     ) -> Result<(Expected, bool), Trouble> {
-        let began = Instant::now();
         let staged = &granted.staged;
         let announced = staged.announced();
         let progress = Progress::default();
+        let measured = Measured {
+            metrics: &self.ports.metrics,
+            progress: &progress,
+            began: Instant::now(),
+        };
         let earlier = uploads.known();
         let sha256 = announced.original.sha256;
         let destination = staged.destination();
@@ -205,7 +209,7 @@ impl Transfer {
         };
         let sending = self.ports.writers.send(destination, outbound);
         let sent = self.keeper(granted).during(bounds, sending).await?;
-        self.measure(&progress, began);
+        drop(measured);
         uploads.sent(&progress);
         let expected = |digests, sent| Expected {
             digests,
@@ -230,16 +234,6 @@ impl Transfer {
             )),
             Err(SendFault::Ledger(error)) => Err(Trouble::Outage(Outage::from(error))),
             Err(SendFault::LeaseLost(_)) => Err(Trouble::Overtaken),
-        }
-    }
-
-    fn measure(&self, progress: &Progress, began: Instant) {
-        let metrics = &self.ports.metrics;
-        metrics.stage(Stage::Read, progress.reading());
-        metrics.stage(Stage::Upload, began.elapsed());
-        metrics.sent(progress.bytes());
-        if progress.resumed_bytes() > 0 {
-            metrics.resumed(progress.resumed_bytes());
         }
     }
 
@@ -314,6 +308,29 @@ impl Transfer {
         match advance {
             Advance::Done(()) => Ok(stored),
             Advance::Overtaken => Err(Trouble::Overtaken),
+        }
+    }
+}
+
+/// Counts what sending did, however it ends: also what a shutdown or a lost lease cut short.
+struct Measured<'a> {
+    metrics: &'a Metrics,
+    progress: &'a Progress,
+    began: Instant,
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        let Self {
+            metrics,
+            progress,
+            began,
+        } = self;
+        metrics.stage(Stage::Read, progress.reading());
+        metrics.stage(Stage::Upload, began.elapsed());
+        metrics.sent(progress.bytes());
+        if progress.resumed_bytes() > 0 {
+            metrics.resumed(progress.resumed_bytes());
         }
     }
 }

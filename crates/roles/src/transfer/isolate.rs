@@ -48,7 +48,7 @@ impl Transfer {
             }
             // The row is due again by itself.
             ChildEnd::NotStarted(why) => {
-                tracing::error!(recording.key = %key, why, "no process of its own could be started");
+                tracing::error!(recording.key = %key, why, "no process of its own");
             }
         }
         self.ports.metrics.outcome(TransferOutcome::Isolated);

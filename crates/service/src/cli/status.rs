@@ -21,8 +21,8 @@ Examples:
   callferry status
   callferry status --json
 
-Ages are in seconds in the JSON (`oldest_s`); `callferry parked list` and `callferry quarantine list`
-show what is behind the numbers.")]
+Ages are in seconds in the JSON (`oldest_s`); `callferry parked list` and
+`callferry quarantine list` show what is behind the numbers.")]
 pub(crate) struct StatusArgs {}
 
 pub(super) async fn execute(StatusArgs {}: StatusArgs, context: &Context) -> Result<()> {

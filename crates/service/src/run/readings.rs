@@ -3,7 +3,8 @@
 
 use broker::{BrokerCounts, BrokerStats};
 use catalog::Catalog;
-use telemetry::{ConfirmCounts, DeliveryCounts, LedgerPool, OutsideReadings, Sessions};
+use storage::Stores;
+use telemetry::{ByteBudget, ConfirmCounts, DeliveryCounts, LedgerPool, OutsideReadings, Sessions};
 
 fn sessions(now: &BrokerCounts) -> Sessions {
     Sessions {
@@ -45,6 +46,15 @@ pub(super) fn publisher(stats: &BrokerStats) -> OutsideReadings {
             timed_out: now.publishes_unconfirmed,
             disconnected: now.publishes_disconnected,
         },
+        ..OutsideReadings::default()
+    }
+}
+
+/// The memory that all transfers share.
+pub(super) fn stores(stores: &Stores) -> OutsideReadings {
+    let (bytes, used_bytes) = stores.byte_budget();
+    OutsideReadings {
+        byte_budget: Some(ByteBudget { bytes, used_bytes }),
         ..OutsideReadings::default()
     }
 }

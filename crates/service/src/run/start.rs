@@ -72,6 +72,10 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     let settings = wiring::broker(config, &clock)?;
     let root = with_files.then(|| config.staging_root()).transpose()?;
     let buckets = wiring::buckets(config, &clock, &meter)?;
+    let stores = buckets.stores.clone();
+    process
+        .metrics
+        .watch(Box::new(move || readings::stores(&stores)));
 
     let publisher = publish(process, tasks, &settings);
     close_at_the_end(process, tasks, &ledger);

@@ -9,7 +9,7 @@ use storage::{StoreSettings, Stores};
 use crate::config::Config;
 use crate::failure::Failure;
 
-/// The customers' buckets as three powers.
+/// The customers' buckets as three powers, and what they are made of.
 #[derive(Clone)]
 pub(crate) struct Buckets {
     /// For writing.
@@ -18,6 +18,8 @@ pub(crate) struct Buckets {
     pub(crate) lookers: Arc<dyn Lookers>,
     /// For uploads that were never completed.
     pub(crate) leftovers: Arc<dyn Leftovers>,
+    /// For the memory that all transfers share.
+    pub(crate) stores: Stores,
 }
 
 /// Sets the clients up. Nothing is connected to yet.
@@ -47,5 +49,6 @@ pub(crate) fn buckets(
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
         leftovers: Arc::new(stores.leftovers()),
+        stores,
     })
 }

@@ -51,6 +51,23 @@ pub(super) fn read_exactly(
     Ok(Some(bytes))
 }
 
+/// Fills `bytes` from `offset` on; `false` if the file ends before that.
+pub(super) fn fill(file: impl AsFd, offset: u64, bytes: &mut [u8]) -> Result<bool, Errno> {
+    let (mut left, mut at) = (bytes, offset);
+    while !left.is_empty() {
+        match rustix::io::pread(file.as_fd(), &mut *left, at) {
+            Ok(0) => return Ok(false),
+            Ok(read) => {
+                left = left.get_mut(read..).unwrap_or_default();
+                at = at.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(true)
+}
+
 /// Whether an open file is the one that was copied: the same file unchanged, or the same bytes.
 pub(super) fn is_the_copied(
     file: impl AsFd,

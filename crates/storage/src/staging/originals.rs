@@ -10,7 +10,8 @@ use rustix::fd::OwnedFd;
 use uuid::Uuid;
 
 use super::blocking;
-use super::compare::{hash, identity, is_regular, read_exactly};
+use super::buffers::Buffers;
+use super::compare::{hash, identity, is_regular};
 use super::faults::unavailable;
 use super::root::{FILE, Root, beneath};
 
@@ -18,6 +19,7 @@ use super::root::{FILE, Root, beneath};
 #[derive(Debug, Clone)]
 pub struct LocalStaging {
     root: Arc<Root>,
+    buffers: Arc<Buffers>,
 }
 
 impl LocalStaging {
@@ -30,6 +32,7 @@ impl LocalStaging {
         root.probe()?;
         Ok(Self {
             root: Arc::new(root),
+            buffers: Arc::default(),
         })
     }
 }
@@ -37,10 +40,11 @@ impl LocalStaging {
 #[async_trait]
 impl Originals for LocalStaging {
     async fn open(&self, path: &StagingPath) -> Result<Box<dyn Original>, StagingFault> {
-        let root = Arc::clone(&self.root);
+        let staging = self.clone();
         let path = path.clone();
         let original =
-            blocking(move || open(&root, &path).map_err(|fault| root.blame(fault))).await?;
+            blocking(move || open(&staging, &path).map_err(|fault| staging.root.blame(fault)))
+                .await?;
         Ok(Box::new(original))
     }
 
@@ -50,7 +54,8 @@ impl Originals for LocalStaging {
     }
 }
 
-fn open(root: &Arc<Root>, path: &StagingPath) -> Result<LocalOriginal, StagingFault> {
+fn open(staging: &LocalStaging, path: &StagingPath) -> Result<LocalOriginal, StagingFault> {
+    let root = &staging.root;
     let folder = root.account_folder(path)?;
     let file = beneath(&folder, path.below_account(), FILE).map_err(|e| root.fault(e))?;
     let stat = rustix::fs::fstat(&file).map_err(|errno| unavailable("fstat", errno))?;
@@ -64,6 +69,7 @@ fn open(root: &Arc<Root>, path: &StagingPath) -> Result<LocalOriginal, StagingFa
     }
     Ok(LocalOriginal {
         root: Arc::clone(root),
+        buffers: Arc::clone(&staging.buffers),
         file: Arc::new(file),
         identity: identity(&stat),
     })
@@ -72,6 +78,7 @@ fn open(root: &Arc<Root>, path: &StagingPath) -> Result<LocalOriginal, StagingFa
 struct LocalOriginal {
     /// Asked whose trouble a failure is.
     root: Arc<Root>,
+    buffers: Arc<Buffers>,
     file: Arc<OwnedFd>,
     identity: Identity,
 }
@@ -87,8 +94,9 @@ impl Original for LocalOriginal {
             return Ok(Bytes::new());
         }
         let (root, file) = (Arc::clone(&self.root), Arc::clone(&self.file));
-        blocking(move || match read_exactly(&*file, offset, len) {
-            Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+        let buffers = Arc::clone(&self.buffers);
+        blocking(move || match buffers.read(&*file, offset, len) {
+            Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(StagingFault::Changed),
             Err(errno) => Err(root.blame(unavailable("the original cannot be read", errno))),
         })

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use callferry_tests::fleet::Member;
 use callferry_tests::patience;
-use callferry_tests::platform::Platform;
+use callferry_tests::platform::{AzureAccess, Platform};
 use callferry_tests::s3::Policy;
 use callferry_tests::servers::Prometheus;
 use callferry_tests::servers::prometheus::shortened_rules;
@@ -23,6 +23,8 @@ const ACCOUNTS: [(&str, usize); 5] = [
     ("umbrella", 2),
     ("hooli", 1),
 ];
+/// The one with an Azure container.
+const OTHER_CLOUD: &str = "globex";
 /// The one who takes the permission away.
 const INCIDENT: &str = "initech";
 /// The role's permissions when all is well.
@@ -77,8 +79,15 @@ impl Story {
         let mut platform = Platform::private(dir).await?;
         platform.fleet.set("CALLFERRY_DRIVE_READING_EVERY_S", "2");
         platform.lab.set_latency(NEAR);
+        // One customer is with the other cloud, where Azurite can be had.
+        let both_clouds = platform.start_azure().await?;
         for (account, _) in ACCOUNTS {
-            platform.account(account).await?;
+            if both_clouds && account == OTHER_CLOUD {
+                let access = AzureAccess::ServicePrincipal;
+                platform.azure_account(account, access).await?;
+            } else {
+                platform.account(account).await?;
+            }
         }
         let mut story = Self {
             transfers: Vec::new(),
@@ -213,11 +222,16 @@ impl Story {
         let bucket = Platform::bucket("umbrella");
         let id = format!("call-{:06}", before + 1);
         let lab = &self.platform.lab;
-        let key = patience::until("the copy is there", Duration::from_secs(30), async || {
-            let objects = lab.objects(&bucket).into_iter().map(|object| object.key);
-            Ok(objects.into_iter().find(|key| key.contains(&id)))
-        });
-        let key = key.await?;
+        let show = ["recording", "show", "--account", "umbrella", &id, "--json"];
+        patience::until("it is stored", Duration::from_secs(60), async || {
+            let shown = self.platform.fleet.run(&show).await?;
+            let stored = shown.code == Some(0) && shown.stdout.contains("\"stored\"");
+            Ok(stored.then_some(()))
+        })
+        .await?;
+        let objects = lab.objects(&bucket).into_iter().map(|object| object.key);
+        let mine = objects.into_iter().find(|key| key.contains(&id));
+        let key = mine.context("the copy is there")?;
         lab.overwrite_object(&bucket, &key, b"other bytes")?;
         self.others
             .first_mut()

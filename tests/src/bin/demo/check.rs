@@ -46,7 +46,11 @@ pub(crate) async fn independently(
     let mut differences = Vec::new();
     let mut accounts = Vec::new();
     for (name, _, place) in ACCOUNTS {
-        let owner = if place == Place::Default { "default" } else { name };
+        let owner = if place == Place::Default {
+            "default"
+        } else {
+            name
+        };
         let bucket = Platform::bucket(owner);
         let objects = match place {
             Place::Bucket | Place::Default => platform.auditor().fetch(&bucket).await?,

@@ -39,11 +39,7 @@ pub(crate) const ACCOUNTS: [(&str, &str, Place); 5] = [
         "wav",
         Place::Container(AzureAccess::ServicePrincipal),
     ),
-    (
-        "umbrella",
-        "g722",
-        Place::Container(AzureAccess::AccessKey),
-    ),
+    ("umbrella", "g722", Place::Container(AzureAccess::AccessKey)),
 ];
 
 /// The longest that everything together may take before the demo gives up.

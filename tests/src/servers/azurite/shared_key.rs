@@ -10,11 +10,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use sha2::Sha256;
 
+use crate::entra::now;
+
 const VERSION: &str = "2023-11-03";
 
 /// Signs a request by "Shared Key".
 pub(super) fn sign(request: &mut reqwest::Request, account: &str, key: &str) -> Result<()> {
-    let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let headers = request.headers_mut();
     headers.insert("x-ms-date", HeaderValue::from_str(&date)?);
     headers.insert("x-ms-version", HeaderValue::from_static(VERSION));

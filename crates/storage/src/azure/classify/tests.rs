@@ -76,7 +76,6 @@ fn every_answer_means_what_the_table_says() {
             Refused(Reason::DestinationRefused),
         ),
         (404, "", Refused(Reason::DestinationRefused)),
-        (307, "", Refused(Reason::WrongRegion)),
         (500, "InternalError", Unknown),
         (500, "OperationTimedOut", Unknown),
         (502, "", Unknown),
