@@ -104,8 +104,8 @@ async fn judged(args: &Args, dir: &Path) -> Result<()> {
     let took = began.elapsed();
     let sent: u64 = platform.lab.history().iter().map(|one| one.bytes_in).sum();
     platform.lab.set_bandwidth(None);
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    let ratio = sent as f64 / size as f64;
+    let mebibytes = |bytes: u64| f64::from(u32::try_from(bytes >> 20).unwrap_or(u32::MAX));
+    let ratio = mebibytes(sent) / mebibytes(size);
     let peak = usage.peak_anonymous("transfer") >> 20;
     println!(
         "released after {:.0} s and {lives} lives of the transfer process; sent / stored: \

@@ -38,7 +38,9 @@ async fn a_corrupted_part_is_never_proven() {
     it.lab.arm(rule.once());
     // Either the store finds out when it completes, or the look does.
     match it.send("rec", &noise(6 * MIB, 22)).await {
-        Ok(recording::SendOutcome::Sent(digests, _) | recording::SendOutcome::Unclear(digests, _)) => {
+        Ok(
+            recording::SendOutcome::Sent(digests, _) | recording::SendOutcome::Unclear(digests, _),
+        ) => {
             it.prove("rec", digests).await.unwrap_err();
         }
         Err(_) => assert!(it.lab.objects(BUCKET).is_empty()),

@@ -104,11 +104,8 @@ async fn the_named_upload_is_aborted_and_nothing_else() {
         let open = it.lab.open_uploads(BUCKET).into_iter();
         open.map(|it| it.id).collect::<BTreeSet<_>>()
     };
-    let upload = listed(&it).await.unwrap().into_iter();
-    let upload = upload
-        .filter(|it| it.upload_id == ids[0])
-        .next_back()
-        .unwrap();
+    let mut uploads = listed(&it).await.unwrap().into_iter();
+    let upload = uploads.find(|it| it.upload_id == ids[0]).unwrap();
     // The second time it is unknown, which is as good as aborted.
     for _ in 0..2 {
         abort(&it, &upload).await.unwrap();

@@ -5,9 +5,7 @@ use std::time::Duration;
 use recording::{DestinationOwner, ParkReason};
 
 use super::client::{Ask, Client};
-use super::setting::{
-    BUCKET, EXTERNAL_ID, GRANTED, ROLE, Setting, noise, refused, sent, settings,
-};
+use super::setting::{BUCKET, EXTERNAL_ID, GRANTED, ROLE, Setting, noise, refused, sent, settings};
 use super::tap::Tap;
 use callferry_tests::s3::{Fault, FaultRule, Identity, Operation, Policy};
 use storage::StoreSettings;

@@ -129,10 +129,14 @@ fn sent(platform: &Platform) -> u64 {
     seen.iter().map(|one| one.bytes_in).sum()
 }
 
+/// Kilobytes are exact enough for people.
 fn ratio(a: u64, b: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    let ratio = a as f64 / b.max(1) as f64;
-    ratio
+    let number = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    if b < u64::from(u32::MAX) && a < u64::from(u32::MAX) {
+        number(a) / number(b.max(1))
+    } else {
+        number(a / 1024) / number((b / 1024).max(1))
+    }
 }
 
 async fn must_be_whole(platform: &Platform, produce: &Produce) -> Result<()> {
