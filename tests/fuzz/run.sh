@@ -21,6 +21,8 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
 cargo build --manifest-path "$here/Cargo.toml" --locked --release --quiet \
   --target "$host" --target-dir "$work" --bin "$target"
 fuzz=$work/$host/release/$target
+# The configuration is read from a file in memory.
+trap "rm -f /dev/shm/callferry-fuzz-*.toml" EXIT
 
 mkdir -p "$here/corpus/$target" "$work/corpus/$target" "$work/findings/$target"
 seeds=("$here/corpus/$target")
@@ -44,7 +46,8 @@ if [ "${KEEP:-}" = 1 ]; then
   mkdir -p "$small"
   "$fuzz" "${limits[@]}" -max_len="$short" -use_counters=0 -set_cover_merge=1 "$small" "${seeds[@]}" "$work/corpus/$target" 2>&1 |
     tail -2
-  rm -rf "$here/corpus/$target"
-  mv "$small" "$here/corpus/$target"
+  # What people wrote has a name, and stays; what was found is named by its digest.
+  find "$here/corpus/$target" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
+  mv "$small"/* "$here/corpus/$target"
   du -sh --apparent-size "$here/corpus/$target"
 fi

@@ -43,11 +43,15 @@ const VERDICTS: &[(&str, &[&str])] = &[
     (
         "answer",
         &[
-            "a refusal",
-            "a listing",
-            "an upload",
+            "present",
+            "present and read",
+            "absent",
+            "uploads",
             "a session",
-            "not understood",
+            "sent",
+            "unclear",
+            "a passing refusal",
+            "a refusal",
         ],
     ),
 ];

@@ -113,7 +113,13 @@ pub fn staging_path(input: &[u8]) -> &'static str {
 /// Judged by the standard library's own idea of a path, not by ours.
 fn assert_plain(account: &AccountId, path: &StagingPath) {
     let text = path.as_str();
-    assert!(text.len() <= 1024 && !text.contains('\0'), "{text:?}");
+    let odd =
+        |letter: char| letter.is_control() || matches!(letter, '\\' | '\u{202e}' | '\u{200b}');
+    assert!(text.len() <= 1024 && !text.chars().any(odd), "{text:?}");
+    assert!(
+        text.split('/').all(|component| component.len() <= 255),
+        "{text:?}"
+    );
     let components: Vec<_> = Path::new(text).components().collect();
     let normal = |component: &Component<'_>| matches!(component, Component::Normal(_));
     assert!(

@@ -197,3 +197,46 @@ async fn a_parent_that_drains_has_its_children_give_their_leases_back() -> Resul
     assert_eq!(recording["leased_until"], Value::Null, "{recording}");
     Ok(())
 }
+
+/// Kills what works on the recording now, and waits until it is gone.
+async fn kill_child(platform: &Platform) -> Result<()> {
+    let found = patience::until("it has a process of its own", LONG, async || {
+        Ok(children(platform).first().copied())
+    });
+    let id = rustix::process::Pid::from_raw(i32::try_from(found.await?)?).context("no pid")?;
+    rustix::process::kill_process(id, rustix::process::Signal::KILL)?;
+    patience::until("the killed process is gone", LONG, async || {
+        let id = u32::try_from(id.as_raw_pid())?;
+        Ok((!children(platform).contains(&id)).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_recording_that_kills_its_process_three_times_waits_for_a_person() -> Result<()> {
+    let scratch = Scratch::new("isolated-kills")?;
+    let mut suspected = Suspected::new(&scratch).await?;
+    let platform = &suspected.platform;
+    for _ in 0..3 {
+        kill_child(platform).await?;
+    }
+    until_state(platform, "parked").await?;
+    let parked = shown(platform).await?;
+    assert_eq!(parked["reason"], "kills_worker", "{parked}");
+    assert_eq!(parked["next_attempt_at"], Value::Null, "{parked}");
+    assert_eq!(fs::read(platform.staging.join("acme/rec-1.wav"))?, b"one");
+    let died = suspected
+        .worker
+        .metric("callferry_transfer_child_deaths_total", "")
+        .await?;
+    assert!((died - 3.0).abs() < f64::EPSILON, "{died}");
+    // Whoever looked at the file may say so: then it is tried again, and nothing is held against it.
+    platform.lab.clear_fault(suspected.hangs);
+    platform
+        .fleet
+        .must(&["parked", "retry", "--account", "acme", "rec-1"])
+        .await?;
+    until_state(platform, "stored").await?;
+    suspected.until_nobody_is_left().await?;
+    suspected.worker.stop(LONG).await
+}

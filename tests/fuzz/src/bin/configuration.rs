@@ -2,7 +2,11 @@
 //! are taken as they are; `tests/tests/bad_input/configuration.rs` does the same to the binary.
 
 #![no_main]
-#![expect(dead_code, unused_imports, reason = "the service uses the rest of these files")]
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "the service uses the rest of these files"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +24,10 @@ use service::{config, endpoint, failure};
 
 /// A file in memory, one for each process.
 fn file() -> PathBuf {
-    PathBuf::from(format!("/dev/shm/callferry-fuzz-{}.toml", std::process::id()))
+    PathBuf::from(format!(
+        "/dev/shm/callferry-fuzz-{}.toml",
+        std::process::id()
+    ))
 }
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -34,7 +41,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         Err(error) => {
             assert!(!error.to_string().is_empty());
             let hint = failure::hint(&error);
-            assert!(hint.is_some_and(|hint| !hint.is_empty()), "no hint: {error:#}");
+            assert!(
+                hint.is_some_and(|hint| !hint.is_empty()),
+                "no hint: {error:#}"
+            );
             assert_eq!(failure::exit_code(&error), 2, "{error:#}");
         }
     }
