@@ -26,6 +26,7 @@ mod exchange;
 pub mod fuzzing;
 mod parts;
 mod s3;
+mod shown;
 mod staging;
 mod stores;
 mod whole;

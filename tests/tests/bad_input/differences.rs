@@ -59,11 +59,6 @@ pub(crate) const OTHERWISE: &[(&str, &str)] = &[
         "a mount below the account's folder is crossed: only an operator can make one.",
     ),
     (
-        "B23",
-        "parked for a person as `not_a_plain_file`, whose detail names the permission; the \
-             original stays. The catalogue wants it tried again by itself.",
-    ),
-    (
         "B24",
         "only names that begin with `.callferry` are reserved. `callferry publish` skips \
              unfinished files; an event that names one is believed.",

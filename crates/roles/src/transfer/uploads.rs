@@ -2,17 +2,11 @@
 //! attempt, here or after a crash, goes on with it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
     Advance, Granted, LeaseLost, Ledger, Part, Progress, RecordingKey, SendFault, Upload, UploadLog,
 };
-use tokio::time::Instant;
-
-/// How long parts wait for company before they are written. What a crash forgets within it is
-/// sent again.
-const COMPANY: Duration = Duration::from_secs(1);
 
 /// The upload of one claim.
 pub(super) struct Uploads<'a> {
@@ -25,10 +19,8 @@ pub(super) struct Uploads<'a> {
 struct State {
     /// The upload as it stands, whether the ledger knows every part or not.
     upload: Option<Upload>,
-    /// Parts that the ledger does not know yet.
+    /// Parts that the ledger could not be told of: they go with the next one.
     unwritten: Vec<Part>,
-    /// When the first of those landed.
-    since: Option<Instant>,
     /// Whether the last attempt found every part there and only had to complete it.
     only_completed: bool,
 }
@@ -73,17 +65,6 @@ impl<'a> Uploads<'a> {
     fn key(&self) -> &RecordingKey {
         &self.granted.staged.announced().key
     }
-
-    /// Takes what has waited long enough.
-    fn to_write(&self) -> Vec<Part> {
-        let mut state = self.state();
-        if state.since.is_some_and(|since| since.elapsed() >= COMPANY) {
-            state.since = None;
-            std::mem::take(&mut state.unwritten)
-        } else {
-            Vec::new()
-        }
-    }
 }
 
 #[async_trait]
@@ -106,20 +87,18 @@ impl UploadLog for Uploads<'_> {
     }
 
     async fn landed(&self, part: Part) -> Result<(), SendFault> {
-        {
+        // At once: a part may be minutes of somebody's line, and one statement is nothing beside.
+        let parts = {
             let mut state = self.state();
             if let Some(upload) = &mut state.upload {
                 upload.parts.retain(|known| known.number != part.number);
                 upload.parts.push(part.clone());
                 upload.parts.sort_by_key(|part| part.number);
             }
-            state.unwritten.push(part);
-            state.since.get_or_insert_with(Instant::now);
-        }
-        let parts = self.to_write();
-        if parts.is_empty() {
-            return Ok(());
-        }
+            let mut parts = std::mem::take(&mut state.unwritten);
+            parts.push(part);
+            parts
+        };
         let written = self
             .ledger
             .upload_landed(self.key(), &self.granted.lease, &parts)
@@ -130,9 +109,7 @@ impl UploadLog for Uploads<'_> {
             // A slow ledger must not stall a transfer: these are written with the next ones.
             Err(fault) => {
                 tracing::debug!(error = %fault, "parts are noted later");
-                let mut state = self.state();
-                state.unwritten.extend(parts);
-                state.since.get_or_insert_with(Instant::now);
+                self.state().unwritten.extend(parts);
                 Ok(())
             }
         }

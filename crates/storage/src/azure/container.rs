@@ -1,7 +1,7 @@
 //! One container as one account reaches it for one purpose, and one blob in it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8};
+use std::sync::atomic::AtomicU8;
 
 use http::{HeaderMap, HeaderValue, Method};
 use recording::{Clock, Fault, Operation, Outbound, Secret};
@@ -10,6 +10,7 @@ use super::place::Place;
 use super::sas::{Grant, VERSION};
 use crate::credentials::Session;
 use crate::exchange::{Answer, Ask, Line, Trouble, put_header};
+use crate::shown::ShownOnce;
 
 /// Who we are to the container.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Container {
     pub(super) line: Line,
     pub(super) clock: Arc<dyn Clock>,
     /// Whether it is known that the store refuses a conditional Put Blob to a name that is taken.
-    pub(super) creates_only: AtomicBool,
+    pub(super) creates_only: ShownOnce,
     /// Whether the store refuses bytes that do not fit their checksum: see `put`.
     pub(super) checks: AtomicU8,
 }
@@ -46,7 +47,7 @@ pub(super) struct Blob<'a> {
 impl Container {
     pub(crate) fn new(place: Place, identity: Identity, line: Line, clock: Arc<dyn Clock>) -> Self {
         Self {
-            creates_only: AtomicBool::new(place.is_azure),
+            creates_only: ShownOnce::new(place.is_azure),
             checks: AtomicU8::default(),
             place,
             identity,

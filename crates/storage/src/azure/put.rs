@@ -68,16 +68,16 @@ impl Container {
     /// As for S3 (`s3/put.rs`): a store that is not Azure itself is shown the first blob once more,
     /// and must refuse it for its condition; so with a signature that would allow to overwrite.
     async fn prove_creates_only(&self, key: &str, first: &Ask<'_>) -> Result<(), SendFault> {
-        if self.creates_only.load(Ordering::Relaxed) {
+        let Some(_turn) = self.creates_only.turn().await else {
             return Ok(());
-        }
+        };
         match self.blob(key, Grant::Blocks).exchange(first).await {
             Ok(_) => {
                 let detail = "put: the store ignores If-None-Match, so copies could be overwritten";
                 Err(Fault::new(ParkReason::DestinationRefused, detail).into())
             }
             Err(Trouble::Refused(refusal)) if refusal.meaning() == Meaning::Taken => {
-                self.creates_only.store(true, Ordering::Relaxed);
+                self.creates_only.shown();
                 Ok(())
             }
             // Not known yet: the next blob is put twice again.

@@ -1,7 +1,6 @@
 //! One bucket as one account reaches it for one purpose: place, session, client.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use http::{HeaderMap, Method};
 use recording::{Fault, Operation};
@@ -9,6 +8,7 @@ use recording::{Fault, Operation};
 use super::place::Place;
 use crate::credentials::Session;
 use crate::exchange::{Ask, Line};
+use crate::shown::ShownOnce;
 
 /// Made once for each (revision, account, purpose) and shared by all its requests.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ pub(crate) struct Bucket {
     pub(super) session: Arc<Session>,
     pub(super) line: Line,
     /// Whether it is known that the store refuses a conditional PUT to a key that is taken.
-    pub(super) creates_only: AtomicBool,
+    pub(super) creates_only: ShownOnce,
 }
 
 impl Bucket {
     pub(crate) fn new(place: Place, session: Arc<Session>, line: Line) -> Self {
-        let creates_only = AtomicBool::new(place.is_aws);
+        let creates_only = ShownOnce::new(place.is_aws);
         Self {
             place,
             session,

@@ -1,7 +1,5 @@
 //! Small originals: read once, hashed, sent in one PUT that creates or does nothing.
 
-use std::sync::atomic::Ordering;
-
 use http::{HeaderMap, HeaderValue, Method, header};
 use recording::{Fault, Operation, Outbound, ParkReason, SendFault, SendOutcome};
 
@@ -61,16 +59,16 @@ impl Bucket {
     /// endpoint than AWS's is put once more: the same bytes to the same key, which a store that
     /// honours the condition refuses, and which changes nothing in one that does not.
     async fn prove_creates_only(&self, first: &Ask<'_>) -> Result<(), SendFault> {
-        if self.creates_only.load(Ordering::Relaxed) {
+        let Some(_turn) = self.creates_only.turn().await else {
             return Ok(());
-        }
+        };
         match self.exchange(first).await {
             Ok(_) => {
                 let detail = "put: the store ignores If-None-Match, so copies could be overwritten";
                 Err(Fault::new(ParkReason::DestinationRefused, detail).into())
             }
             Err(Trouble::Refused(refusal)) if refusal.meaning() == Meaning::Taken => {
-                self.creates_only.store(true, Ordering::Relaxed);
+                self.creates_only.shown();
                 Ok(())
             }
             // Not known yet: the next object is put twice again.

@@ -15,8 +15,8 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    /// Understands an error met on the way to one file. A permission that one file lacks is that
-    /// file's trouble: it must not stop the work on all others.
+    /// Understands an error met on the way to one file. A permission that it lacks says nothing of
+    /// what it is: with the marker in sight that is this one file's trouble, and it is tried again.
     pub(super) fn at_path(errno: Errno) -> Self {
         match errno {
             Errno::NOENT => Self::Missing,
@@ -25,7 +25,6 @@ impl Trouble {
             Errno::NOTDIR => Self::Odd("a component of the path is no folder"),
             Errno::NXIO | Errno::NODEV => Self::Odd("a socket or device is at the path"),
             Errno::ISDIR => Self::Odd("a folder is at the path"),
-            Errno::ACCESS | Errno::PERM => Self::Odd("the file may not be read"),
             Errno::NAMETOOLONG => Self::Odd("the path is too long for the file system"),
             other => Self::Broken(other),
         }

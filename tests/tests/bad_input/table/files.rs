@@ -137,7 +137,9 @@ fn unreadable() -> Row {
     let end = End::Parked(UNREADABLE);
     b23.add("a file that callferry's user may not read", end, |case| {
         let lying = at(&case, Lying::Unreadable(Case::bytes(&case.id)));
-        case.lying(lying).good().says("the file may not be read")
+        case.lying(lying)
+            .good()
+            .says("the file cannot be reached: Permission denied")
     });
     b23.row("permission denied")
 }

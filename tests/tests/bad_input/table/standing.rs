@@ -16,7 +16,7 @@ pub(crate) const ARRIVES: &str = "b22-late";
 /// The recording whose file grows.
 pub(crate) const GROWS: &str = "b26-all";
 /// Why a file that may not be read is parked.
-pub(crate) const UNREADABLE: ParkReason = ParkReason::NotAPlainFile;
+pub(crate) const UNREADABLE: ParkReason = ParkReason::OriginalUnreadable;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
