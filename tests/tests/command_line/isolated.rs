@@ -230,7 +230,8 @@ async fn a_recording_that_kills_its_process_three_times_waits_for_a_person() -> 
         .metric("callferry_transfer_child_deaths_total", "")
         .await?;
     assert!((died - 3.0).abs() < f64::EPSILON, "{died}");
-    // Whoever looked at the file may say so: then it is tried again, and nothing is held against it.
+    // Whoever looked at the file may say so: then it is tried again, and nothing is held against
+    // it.
     platform.lab.clear_fault(suspected.hangs);
     platform
         .fleet
