@@ -62,6 +62,8 @@ pub struct TransferPorts {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Fired when the process is asked to end: uploads in parts begin no further part.
+    pub draining: CancellationToken,
     /// Fired shortly before the process ends: leases are given back.
     pub hurry: CancellationToken,
     /// Processes of their own for what takes processes down; `None` inside of such a one.
@@ -84,6 +86,8 @@ pub(crate) enum Trouble {
     Outage(Outage),
     /// Somebody else has the recording.
     Overtaken,
+    /// The process drains; whoever comes next goes on with the upload.
+    Paused,
 }
 
 impl From<Outage> for Trouble {
@@ -221,11 +225,7 @@ impl Transfer {
         };
         tokio::select! {
             biased;
-            () = self.ports.hurry.cancelled() => {
-                self.keeper(&granted).give_back().await;
-                self.ports.metrics.outcome(TransferOutcome::GivenBack);
-                Ok(Settlement::Requeue("the process is shutting down".to_owned()))
-            }
+            () = self.ports.hurry.cancelled() => Ok(self.given_back(&granted).await),
             settlement = carrying => settlement,
             never = self.hand_off(&task.hand_off) => match never {},
         }
@@ -259,6 +259,7 @@ impl Transfer {
             let fault = match trouble {
                 Trouble::Fault(fault) => fault,
                 Trouble::Overtaken => return Ok(self.overtaken()),
+                Trouble::Paused => return Ok(self.given_back(granted).await),
                 Trouble::Outage(outage @ Outage::Down(_)) => {
                     self.keeper(granted).give_back().await;
                     return Err(outage);
@@ -355,6 +356,12 @@ impl Transfer {
             }
             Advance::Overtaken => Ok(self.overtaken()),
         }
+    }
+
+    async fn given_back(&self, granted: &Granted) -> Settlement {
+        self.keeper(granted).give_back().await;
+        self.ports.metrics.outcome(TransferOutcome::GivenBack);
+        Settlement::Requeue("the process is shutting down".to_owned())
     }
 
     fn overtaken(&self) -> Settlement {

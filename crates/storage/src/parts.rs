@@ -58,8 +58,13 @@ pub(crate) async fn send_all<R: Receiver>(
     let mut hashing = Hashing::new();
     let mut landed = Vec::new();
     let mut flying = FuturesUnordered::new();
+    let mut paused = false;
     let most = usize::try_from(IN_FLIGHT).unwrap_or(1);
     for piece in plan.pieces() {
+        if outbound.progress.is_paused() {
+            paused = true;
+            break;
+        }
         if flying.len() >= most
             && let Some(done) = flying.next().await
         {
@@ -79,12 +84,18 @@ pub(crate) async fn send_all<R: Receiver>(
         if let Some(part) = receiver.has(piece, ready.crc64nvme) {
             outbound.progress.resumed(piece.len);
             landed.push(part);
+        } else if outbound.progress.is_paused() {
+            paused = true;
+            break;
         } else {
             flying.push(receiver.send(ready));
         }
     }
     while let Some(done) = flying.next().await {
         landed.push(done?);
+    }
+    if paused {
+        return Err(SendFault::Paused.into());
     }
     Ok((landed, hashing.finish()))
 }

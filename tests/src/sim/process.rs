@@ -229,6 +229,7 @@ async fn transfer(side: Side, tuning: Tuning, stop: CancellationToken, metrics: 
         publisher: publisher(&side),
         clock: clock(&side),
         metrics,
+        draining: stop.clone(),
         hurry: stop.clone(),
         isolation: None,
     };

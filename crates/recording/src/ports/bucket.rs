@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ pub struct Progress {
     waits: Arc<AtomicU64>,
     reading_us: Arc<AtomicU64>,
     resumed: Arc<AtomicU64>,
+    paused: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -57,6 +58,18 @@ impl Progress {
     #[must_use]
     pub fn reading(&self) -> Duration {
         Duration::from_micros(self.reading_us.load(Ordering::Relaxed))
+    }
+
+    /// Asks the sender to begin no further part: those on their way land and are remembered, and
+    /// sending ends as [`SendFault::Paused`]. What goes in one request is not paused.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     /// Notes bytes that an earlier claim sent and that need not be sent again. Reading them anew
@@ -172,6 +185,9 @@ pub enum SendFault {
     /// The lease ended before the request could be signed.
     #[error(transparent)]
     LeaseLost(#[from] LeaseLost),
+    /// As asked by [`Progress::pause`]; the upload stays open for whoever comes next.
+    #[error("sending is paused: the process is ending")]
+    Paused,
 }
 
 /// Puts copies into buckets, each created only if absent. Its sessions cannot delete.

@@ -207,7 +207,7 @@ impl Transfer {
             deadline,
             progress: Some(&progress),
         };
-        let sending = self.ports.writers.send(destination, outbound);
+        let sending = self.pausing(&progress, self.ports.writers.send(destination, outbound));
         let sent = self.keeper(granted).during(bounds, sending).await?;
         drop(measured);
         uploads.sent(&progress);
@@ -234,7 +234,20 @@ impl Transfer {
             )),
             Err(SendFault::Ledger(error)) => Err(Trouble::Outage(Outage::from(error))),
             Err(SendFault::LeaseLost(_)) => Err(Trouble::Overtaken),
+            Err(SendFault::Paused) => Err(Trouble::Paused),
         }
+    }
+
+    /// Sends, and begins no further part once the process drains: what is on its way lands and is
+    /// remembered, so that nothing of it is sent again.
+    async fn pausing<T>(&self, progress: &Progress, sending: impl Future<Output = T>) -> T {
+        let mut sending = std::pin::pin!(sending);
+        tokio::select! {
+            biased;
+            sent = &mut sending => return sent,
+            () = self.ports.draining.cancelled() => progress.pause(),
+        }
+        sending.await
     }
 
     async fn prove_sent(
@@ -343,7 +356,7 @@ fn is_about_the_upload(trouble: &Trouble) -> bool {
             fault.reason,
             ParkReason::OutcomeUnknown | ParkReason::CopyAbsent | ParkReason::DestinationRefused
         ),
-        Trouble::Outage(_) | Trouble::Overtaken => false,
+        Trouble::Outage(_) | Trouble::Overtaken | Trouble::Paused => false,
     }
 }
 

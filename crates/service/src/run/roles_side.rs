@@ -84,6 +84,7 @@ pub(super) fn transfer_role(process: &Process<'_>, outside: &Outside, files: &Fi
         publisher: outside.publisher(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
+        draining: process.stops.intake.clone(),
         hurry: process.stops.hurry.clone(),
         isolation: process.isolation.clone(),
     };

@@ -63,7 +63,8 @@ impl From<SendFault> for Stopped {
             SendFault::Store(_)
             | SendFault::Staging(StagingFault::Unavailable(_) | StagingFault::Unreadable(_))
             | SendFault::Ledger(_)
-            | SendFault::LeaseLost(_) => Self::Paused(fault),
+            | SendFault::LeaseLost(_)
+            | SendFault::Paused => Self::Paused(fault),
         }
     }
 }
