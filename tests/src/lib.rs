@@ -16,4 +16,5 @@ pub mod s3;
 pub mod scratch;
 pub mod servers;
 pub mod sim;
+pub mod tool;
 pub mod usage;

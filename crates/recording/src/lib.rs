@@ -6,6 +6,7 @@
 //! [`Releasable`] only from a `Stored` and another fresh `Verified`. Receipts are remembered,
 //! proofs never are, so a row read back can never by itself authorise a deletion.
 
+mod check;
 mod destination;
 mod digest;
 mod event;
@@ -15,6 +16,7 @@ mod ladder;
 mod lease;
 mod lifecycle;
 mod object;
+mod permission;
 mod ports;
 mod proof;
 mod receipt;
@@ -24,6 +26,7 @@ mod settlement;
 mod staging_path;
 mod strict_json;
 
+pub use check::{Approval, Capability, CheckReport, Finding, Verdict};
 pub use destination::{
     AzureContainer, AzureIdentity, Destination, DestinationOwner, S3Bucket, Store,
 };
@@ -40,10 +43,12 @@ pub use lifecycle::{
     Expired, Identity, Parked, Record, Recording, Releasable, Released, Staged, State, Stored,
 };
 pub use object::{ObjectKey, extension, object_key, object_metadata, safe_media_type};
+pub use permission::{Need, Permission, Purpose, Scope, When};
 pub use ports::bucket::{
     Leftovers, Look, Lookers, OpenUpload, Outbound, Part, Progress, SendFault, SendOutcome, Upload,
     UploadLog, Writers,
 };
+pub use ports::check::Checker;
 pub use ports::clock::Clock;
 pub use ports::isolation::{ChildEnd, Isolation};
 pub use ports::ledger::{

@@ -1,6 +1,7 @@
 //! Ports: the traits through which roles reach the outside.
 
 pub(crate) mod bucket;
+pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod isolation;
 pub(crate) mod ledger;

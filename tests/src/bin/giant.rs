@@ -13,12 +13,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use callferry_tests::environment;
 use callferry_tests::fleet::Member;
 use callferry_tests::load;
 use callferry_tests::platform::Platform;
-use callferry_tests::s3::LabOptions;
-use callferry_tests::scratch::Scratch;
+use callferry_tests::tool;
 use callferry_tests::usage::Usage;
 use clap::Parser;
 use serde_json::json;
@@ -49,31 +47,11 @@ const NAME: &str = "giant/2026/11/23/giant-1.wav";
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into);
-    match ended.and_then(|runtime| runtime.block_on(run(&args))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("FAILED: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tool::run("giant", async |dir| run(&args, dir).await)
 }
 
-async fn run(args: &Args) -> Result<()> {
-    let mut scratch = Scratch::beneath(&environment::local(), "giant")?;
-    let judged = judged(args, scratch.path()).await;
-    if judged.is_err() {
-        scratch.keep();
-    }
-    judged
-}
-
-async fn judged(args: &Args, dir: &Path) -> Result<()> {
-    let options = LabOptions {
-        opaque_etags: true,
-        ..LabOptions::default()
-    };
-    let mut platform = Platform::start_with(dir, options, true).await?;
+async fn run(args: &Args, dir: &Path) -> Result<()> {
+    let mut platform = tool::platform(dir, true).await?;
     platform.account("giant").await?;
     let (size, sha256) = stage(&platform.staging.join(NAME), args.gib << 30)?;
     let event = json!({
@@ -102,7 +80,7 @@ async fn judged(args: &Args, dir: &Path) -> Result<()> {
     let mut usage = Usage::default();
     let lives = carry(args, &platform, &mut usage, &others).await?;
     let took = began.elapsed();
-    let sent: u64 = platform.lab.history().iter().map(|one| one.bytes_in).sum();
+    let sent = tool::sent(&platform);
     platform.lab.set_bandwidth(None);
     let mebibytes = |bytes: u64| f64::from(u32::try_from(bytes >> 20).unwrap_or(u32::MAX));
     let ratio = mebibytes(sent) / mebibytes(size);
@@ -168,7 +146,7 @@ async fn carry(
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let how = if dies { "killed" } else { "stopped" };
-        let sent: u64 = platform.lab.history().iter().map(|one| one.bytes_in).sum();
+        let sent = tool::sent(platform);
         println!(
             "{:>6.0} s  life {lives} {how}; sent so far by all lives: {} MiB",
             began.elapsed().as_secs_f32(),

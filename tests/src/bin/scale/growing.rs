@@ -7,10 +7,11 @@ use anyhow::{Result, ensure};
 use callferry_tests::fleet::Member;
 use callferry_tests::load;
 use callferry_tests::platform::Platform;
+use callferry_tests::tool;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
-use crate::{Args, must_be_whole, ratio, repeated, sent, stage};
+use crate::{Args, must_be_whole, ratio, repeated, stage};
 
 pub(crate) async fn run(args: &Args, platform: &mut Platform) -> Result<()> {
     platform
@@ -49,7 +50,7 @@ pub(crate) async fn run(args: &Args, platform: &mut Platform) -> Result<()> {
             member.stop(Duration::from_secs(40)).await?;
         }
         let bytes: u64 = produce.values().map(|one| one.size_bytes).sum();
-        let sent = ratio(sent(platform), bytes);
+        let sent = ratio(tool::sent(platform), bytes);
         let again = repeated(platform, &name).await?;
         must_be_whole(platform, &produce).await?;
         let rate = f64::from(u32::try_from(args.recordings)?) / took.as_secs_f64();

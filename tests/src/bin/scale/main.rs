@@ -15,11 +15,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use callferry_tests::environment;
 use callferry_tests::load::{self, Load, Produce};
 use callferry_tests::platform::Platform;
-use callferry_tests::s3::LabOptions;
-use callferry_tests::scratch::Scratch;
+use callferry_tests::tool;
 use clap::Parser;
 
 /// How a fleet grows and is restarted under load.
@@ -69,31 +67,11 @@ impl Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into);
-    match ended.and_then(|runtime| runtime.block_on(run(&args))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("FAILED: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tool::run("scale", async |dir| run(&args, dir).await)
 }
 
-async fn run(args: &Args) -> Result<()> {
-    let mut scratch = Scratch::beneath(&environment::local(), "scale")?;
-    let judged = judged(args, scratch.path()).await;
-    if judged.is_err() {
-        scratch.keep();
-    }
-    judged
-}
-
-async fn judged(args: &Args, dir: &Path) -> Result<()> {
-    let options = LabOptions {
-        opaque_etags: true,
-        ..LabOptions::default()
-    };
-    let mut platform = Platform::start_with(dir, options, true).await?;
+async fn run(args: &Args, dir: &Path) -> Result<()> {
+    let mut platform = tool::platform(dir, true).await?;
     growing::run(args, &mut platform).await?;
     if args.restarts > 0 {
         rolling::run(args, &mut platform).await?;
@@ -121,12 +99,6 @@ async fn stage(
     let produce = load.stage(platform)?;
     platform.lab.clear_history();
     Ok((load, produce))
-}
-
-/// Bytes that the store was sent, whatever became of them.
-fn sent(platform: &Platform) -> u64 {
-    let seen = platform.lab.history();
-    seen.iter().map(|one| one.bytes_in).sum()
 }
 
 /// Kilobytes are exact enough for people.

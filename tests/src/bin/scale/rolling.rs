@@ -7,8 +7,9 @@ use anyhow::{Result, ensure};
 use callferry_tests::fleet::Member;
 use callferry_tests::load;
 use callferry_tests::platform::Platform;
+use callferry_tests::tool;
 
-use crate::{Args, must_be_whole, ratio, repeated, sent, stage};
+use crate::{Args, must_be_whole, ratio, repeated, stage};
 
 /// What may be sent again, in bytes sent for each byte stored.
 const SENT_MAX: f64 = 1.2;
@@ -34,30 +35,31 @@ pub(crate) async fn run(args: &Args, platform: &mut Platform) -> Result<()> {
         members.push(begin(platform, number).await?);
     }
     let bytes: u64 = produce.values().map(|one| one.size_bytes).sum();
-    // Restarts spread over the time that the store needs for all of it.
-    let lasts = Duration::from_secs(bytes / args.large_rate.max(1));
-    let every = lasts / (args.restarts + 2);
     println!(
-        "{} recordings of {} MiB at {} MB/s: {} restarts of both processes, every {:.0} s",
+        "{} recordings of {} MiB at {} MB/s: {} restarts of both processes",
         args.large,
         args.large_size >> 20,
         args.large_rate / 1_000_000,
         args.restarts,
-        every.as_secs_f32()
     );
     let began = Instant::now();
     for restart in 1..=args.restarts {
-        tokio::time::sleep(every).await;
+        // Restarts are spread over what is to be sent, not over time, so that each meets load.
+        let due = bytes / u64::from(args.restarts + 1) * u64::from(restart);
+        let sent_before = until_sent(args, platform, due).await?;
         replace(platform, &mut members, restart).await?;
         let states = load::states(platform).await?;
         println!(
-            "{:>6.1} s  restart {restart}: {states:?}",
-            began.elapsed().as_secs_f32()
+            "{:>6.1} s  restart {restart:>2}, begun when {:.0} % was sent: {states:?}",
+            began.elapsed().as_secs_f32(),
+            100. * ratio(sent_before, bytes),
         );
+        let under_way = states.get("staged").copied().unwrap_or(0);
+        ensure!(under_way > 0, "restart {restart} met no load: send more");
     }
     let all = before + u64::try_from(args.large)?;
     load::until_released(platform, all, args.limit()).await?;
-    let sent = ratio(sent(platform), bytes);
+    let sent = ratio(tool::sent(platform), bytes);
     platform.lab.set_bandwidth(None);
     for member in members.iter_mut().chain(&mut others) {
         member.stop(Duration::from_secs(40)).await?;
@@ -73,6 +75,22 @@ pub(crate) async fn run(args: &Args, platform: &mut Platform) -> Result<()> {
         "more than {SENT_MAX} bytes sent for each byte stored"
     );
     Ok(())
+}
+
+/// Waits until the store was sent as much, and says how much it was by then.
+async fn until_sent(args: &Args, platform: &Platform, bytes: u64) -> Result<u64> {
+    let began = Instant::now();
+    loop {
+        let sent = tool::sent(platform);
+        if sent >= bytes {
+            return Ok(sent);
+        }
+        ensure!(
+            began.elapsed() < args.limit(),
+            "only {sent} bytes were sent"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn begin(platform: &Platform, number: u32) -> Result<Member> {

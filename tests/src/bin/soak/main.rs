@@ -13,11 +13,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use callferry_tests::environment;
 use callferry_tests::load::{self, Load, Witness};
 use callferry_tests::platform::Platform;
-use callferry_tests::s3::LabOptions;
-use callferry_tests::scratch::Scratch;
+use callferry_tests::tool;
 use callferry_tests::usage::Usage;
 use clap::Parser;
 use serde_json::Value;
@@ -71,31 +69,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into);
-    match ended.and_then(|runtime| runtime.block_on(run(&args))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("FAILED: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tool::run("soak", async |dir| run(&args, dir).await)
 }
 
-async fn run(args: &Args) -> Result<()> {
-    let mut scratch = Scratch::beneath(&environment::local(), "soak")?;
-    let judged = judged(args, scratch.path()).await;
-    if judged.is_err() {
-        scratch.keep();
-    }
-    judged
-}
-
-async fn judged(args: &Args, dir: &Path) -> Result<()> {
-    let options = LabOptions {
-        opaque_etags: args.opaque_etags,
-        ..LabOptions::default()
-    };
-    let mut platform = Platform::start_with(dir, options, true).await?;
+async fn run(args: &Args, dir: &Path) -> Result<()> {
+    let mut platform = tool::platform(dir, args.opaque_etags).await?;
     let accounts: Vec<String> = (1..=args.accounts)
         .map(|n| format!("account-{n}"))
         .collect();
