@@ -46,13 +46,13 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     restarts: u32,
     /// Large recordings of that run.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 200)]
     large: usize,
     /// Size of each, in bytes.
     #[arg(long, default_value_t = 40 << 20)]
     large_size: usize,
     /// What the store takes meanwhile, in bytes a second, so that it lasts.
-    #[arg(long, default_value_t = 20_000_000)]
+    #[arg(long, default_value_t = 30_000_000)]
     large_rate: u64,
     /// Gives up after as many seconds.
     #[arg(long, default_value_t = 900)]

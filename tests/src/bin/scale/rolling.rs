@@ -46,16 +46,16 @@ pub(crate) async fn run(args: &Args, platform: &mut Platform) -> Result<()> {
     for restart in 1..=args.restarts {
         // Restarts are spread over what is to be sent, not over time, so that each meets load.
         let due = bytes / u64::from(args.restarts + 1) * u64::from(restart);
-        let sent_before = until_sent(args, platform, due).await?;
-        replace(platform, &mut members, restart).await?;
+        let begun_at = until_sent(args, platform, due).await?;
         let states = load::states(platform).await?;
         println!(
-            "{:>6.1} s  restart {restart:>2}, begun when {:.0} % was sent: {states:?}",
+            "{:>6.1} s  restart {restart:>2}, when {:.0} % was sent: {states:?}",
             began.elapsed().as_secs_f32(),
-            100. * ratio(sent_before, bytes),
+            100. * ratio(begun_at, bytes),
         );
         let under_way = states.get("staged").copied().unwrap_or(0);
         ensure!(under_way > 0, "restart {restart} met no load: send more");
+        replace(platform, &mut members, restart).await?;
     }
     let all = before + u64::try_from(args.large)?;
     load::until_released(platform, all, args.limit()).await?;
