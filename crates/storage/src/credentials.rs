@@ -18,4 +18,4 @@ pub(crate) use assume::{Role, Sts};
 pub(crate) use base::Base;
 pub(crate) use entra::{Application, Entra};
 pub(crate) use policy::{Purpose, session_name, session_policy};
-pub(crate) use session::{Issued, Session};
+pub(crate) use session::{Issued, Session, Source};
