@@ -66,6 +66,8 @@ struct Rule {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
+    /// What tokens are exchanged for: Azurite takes none over plain http.
+    exchanged: Option<String>,
     seen: Vec<(What, String, HeaderMap)>,
 }
 
@@ -114,6 +116,11 @@ impl Tap {
             skip,
             times,
         });
+    }
+
+    /// Takes any token in the place of this signature, which is what Azurite gets to see.
+    pub(crate) fn take_tokens_for(&self, sas: &str) {
+        self.state.lock().unwrap().exchanged = Some(sas.to_owned());
     }
 
     pub(crate) fn disarm(&self) {
@@ -178,7 +185,13 @@ impl Line {
         if act == Some(Act::Strip) {
             head.headers.remove("x-ms-content-crc64");
         }
-        let url = format!("http://{}{}", self.server, head.uri);
+        let mut url = format!("http://{}{}", self.server, head.uri);
+        let exchanged = self.state.lock().unwrap().exchanged.clone();
+        if let Some(sas) = exchanged.filter(|_| head.headers.contains_key("authorization")) {
+            head.headers.remove("authorization");
+            let between = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{between}{sas}");
+        }
         let passed = self.client.request(head.method, url);
         let passed = passed.headers(head.headers).body(body).send().await;
         let answer = passed.map_err(|_| Cut)?;

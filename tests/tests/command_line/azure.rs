@@ -180,7 +180,7 @@ async fn recordings_reach_azure_by_each_identity_and_their_originals_go() -> Res
     if !platform.start_azure().await? {
         return Ok(());
     }
-    let accounts = ["principal", "signed", "keyed"];
+    let accounts = ["principal", "signed", "keyed", "federated", "managed"];
     for (name, access) in accounts.iter().zip(AzureAccess::ALL) {
         platform.azure_account(name, access).await?;
     }
