@@ -63,7 +63,10 @@ pub struct S3Options {
 
 /// Tags as S3 takes them: at most ten, of the characters that every service of AWS takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+#[serde(
+    try_from = "BTreeMap<String, String>",
+    into = "BTreeMap<String, String>"
+)]
 pub struct ObjectTags(BTreeMap<String, String>);
 
 /// Why tags are none. It repeats nothing that could be taken for a terminal's commands.
@@ -93,9 +96,7 @@ impl ObjectTags {
     ///
     /// # Errors
     /// What S3 would not take.
-    pub fn new(
-        tags: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, MalformedTags> {
+    pub fn new(tags: impl IntoIterator<Item = (String, String)>) -> Result<Self, MalformedTags> {
         let mut known = BTreeMap::new();
         for (key, value) in tags {
             if key.is_empty() || !fits(&key, KEY_CHARS_MAX) {
@@ -125,7 +126,9 @@ impl ObjectTags {
 
     /// Keys and values, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 

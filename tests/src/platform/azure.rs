@@ -85,7 +85,8 @@ impl Platform {
         let file = workload_token.display().to_string();
         self.fleet.set("CALLFERRY_AZURE_FEDERATED_TOKEN_FILE", file);
         let endpoint = entra.identity_endpoint();
-        self.fleet.set("CALLFERRY_AZURE_IDENTITY_ENDPOINT", endpoint);
+        self.fleet
+            .set("CALLFERRY_AZURE_IDENTITY_ENDPOINT", endpoint);
         entra.assign(&[MACHINE]);
         self.azure = Some(AzureLab { azurite, entra });
         Ok(true)

@@ -53,7 +53,8 @@ const ROWS: [Row; 7] = [
         breaks: |it| assert!(it.lab.remove_role(ROLE)),
         repairs: |it| {
             let role = Role::new(ROLE, Policy::bucket(BUCKET, "", &GRANTED));
-            it.lab.put_role(role.external_id(EXTERNAL_ID).trusting("callferry"));
+            it.lab
+                .put_role(role.external_id(EXTERNAL_ID).trusting("callferry"));
         },
         reason: ParkReason::RoleNotAssumable,
         says: "assume role: 403 AccessDenied",
@@ -177,7 +178,10 @@ async fn a_role_of_short_sessions_is_asked_again_for_less_and_remembered() {
 /// How often each part was sent.
 fn sendings(it: &Setting, number: u32) -> usize {
     let history = it.lab.history();
-    history.iter().filter(|seen| seen.part == Some(number)).count()
+    history
+        .iter()
+        .filter(|seen| seen.part == Some(number))
+        .count()
 }
 
 #[tokio::test]
@@ -206,7 +210,11 @@ async fn a_session_that_ends_in_the_middle_of_an_upload_costs_a_renewal_and_no_p
     for number in 1..=6 {
         let mut history = it.lab.history().into_iter();
         let was_refused = history.any(|seen| seen.part == Some(number) && refused(&seen));
-        assert_eq!(sendings(&it, number), 1 + usize::from(was_refused), "{number}");
+        assert_eq!(
+            sendings(&it, number),
+            1 + usize::from(was_refused),
+            "{number}"
+        );
     }
     assert!(it.lab.history().iter().any(refused));
 }
@@ -215,7 +223,8 @@ async fn a_session_that_ends_in_the_middle_of_an_upload_costs_a_renewal_and_no_p
 async fn sessions_shorter_than_the_upload_do_not_stop_it() {
     let (it, clock) = setting().await;
     let original = noise(6 * 5 * MIB, 9);
-    it.lab.force_session_lifetime(Some(Duration::from_secs(1200)));
+    it.lab
+        .force_session_lifetime(Some(Duration::from_secs(1200)));
     let slowed = Fault::DelayBefore(Duration::from_millis(20));
     it.lab.arm(FaultRule::on(Operation::UploadPart, slowed));
     let wish = Wish::default();
@@ -246,7 +255,10 @@ async fn a_session_that_ends_before_the_upload_is_completed_costs_a_renewal() {
         status: 400,
         code: "ExpiredToken".to_owned(),
     };
-    for operation in [Operation::CreateMultipartUpload, Operation::CompleteMultipartUpload] {
+    for operation in [
+        Operation::CreateMultipartUpload,
+        Operation::CompleteMultipartUpload,
+    ] {
         it.lab.clear_history();
         let rule = it.lab.arm(FaultRule::on(operation, expired.clone()).once());
         let recording = format!("rec-{operation:?}");

@@ -19,7 +19,10 @@ fn everything() -> S3Options {
     S3Options {
         sse: Some(Encryption::Kms),
         bucket_key: true,
-        tags: tags(&[("team", "sales & service".replace('&', "+").as_str()), ("Büro", "")]),
+        tags: tags(&[
+            ("team", "sales & service".replace('&', "+").as_str()),
+            ("Büro", ""),
+        ]),
         bucket_owner_full_control: true,
     }
 }
@@ -111,7 +114,9 @@ async fn a_bucket_that_locks_takes_what_carries_its_checksum_and_keeps_it() {
     let answer = owner.put("/locked/bare", b"x").await;
     assert_eq!(answer.status, 400);
     assert_eq!(answer.element("Code").as_deref(), Some("InvalidRequest"));
-    let begun = owner.send(Ask::new("POST", "/locked/parts").query("uploads", "")).await;
+    let begun = owner
+        .send(Ask::new("POST", "/locked/parts").query("uploads", ""))
+        .await;
     let upload = begun.element("UploadId").unwrap();
     let part = Ask::new("PUT", "/locked/parts")
         .query("partNumber", "1")

@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use recording::{
     Announced, AnnouncedOriginal, Clock, Destination, DestinationOwner, Digests, Expected, Fence,
     Kind, LEASE, Look, Lookers, NoMeter, ObjectKey, Original, Originals, Outbound, Part, Progress,
-    RecordingKey, S3Bucket, S3Options, SendFault, SendOutcome, Sha256, StagingPath, Store, Upload, UploadLog,
-    Verified, Writers, object_key, object_metadata,
+    RecordingKey, S3Bucket, S3Options, SendFault, SendOutcome, Sha256, StagingPath, Store, Upload,
+    UploadLog, Verified, Writers, object_key, object_metadata,
 };
 use rustix::time::{ClockId, clock_gettime};
 use storage::{BaseIdentity, BucketWriters, LocalStaging, StoreSettings, Stores, write_marker};

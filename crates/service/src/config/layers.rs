@@ -182,7 +182,9 @@ impl Layer {
         let says = |key: &str| told.iter().any(|layer| layer.keys.contains_key(key));
         // Endpoint and header belong together: one platform's header is not another's to see. An
         // endpoint without a header speaks in a way of its own, and is not for us.
-        let pair = AZURES.iter().filter(|(_, key)| key.starts_with("azure_identity_"));
+        let pair = AZURES
+            .iter()
+            .filter(|(_, key)| key.starts_with("azure_identity_"));
         let is_whole = pair
             .clone()
             .all(|(variable, key)| environment.contains_key(*variable) && !says(key));

@@ -61,7 +61,11 @@ fn what_azures_platforms_say_is_a_default_and_the_identitys_two_halves_stay_toge
     for variables in [
         &[header][..],
         &[endpoint],
-        &[header, endpoint, ("CALLFERRY_AZURE_IDENTITY_ENDPOINT", "http://10.0.0.1/token")],
+        &[
+            header,
+            endpoint,
+            ("CALLFERRY_AZURE_IDENTITY_ENDPOINT", "http://10.0.0.1/token"),
+        ],
     ] {
         let config = load("", variables).unwrap();
         assert!(config.azure_identity_header.is_none(), "{variables:?}");

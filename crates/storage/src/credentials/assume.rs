@@ -280,7 +280,8 @@ mod tests {
             );
             refusal(StatusCode::BAD_REQUEST, body.as_bytes())
         };
-        let long = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        let long =
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
         assert!(matches!(refused(long), Refused::TooLong(_)));
         assert!(matches!(refused("RoleArn is invalid"), Refused::Fault(_)));
     }

@@ -99,9 +99,11 @@ impl S3Args {
     /// What else new objects are given.
     fn options(&self) -> Result<S3Options> {
         if self.kms_key.is_some() && self.sse == Some(Encryption::S3) {
-            return Err(Failure::usage("--sse s3 and --kms-key contradict each other")
-                .hint("a key means KMS: leave out --sse, or leave out --kms-key")
-                .into());
+            return Err(
+                Failure::usage("--sse s3 and --kms-key contradict each other")
+                    .hint("a key means KMS: leave out --sse, or leave out --kms-key")
+                    .into(),
+            );
         }
         let by_kms = self.kms_key.is_some() || self.sse == Some(Encryption::Kms);
         if self.bucket_key && !by_kms {

@@ -103,16 +103,40 @@ mod tests {
         };
         let managed = Application::Managed { client_id: None };
         let table = [
-            (&secret(), 401, "invalid_client", 7_000_215, CredentialRefused),
+            (
+                &secret(),
+                401,
+                "invalid_client",
+                7_000_215,
+                CredentialRefused,
+            ),
             (&secret(), 400, "unauthorized_client", 1, CredentialRefused),
             (&secret(), 400, "invalid_request", 1, CredentialRefused),
-            (&secret(), 400, "temporarily_unavailable", 1, DestinationUnreachable),
-            (&secret(), 503, "temporarily_unavailable", 1, DestinationUnreachable),
+            (
+                &secret(),
+                400,
+                "temporarily_unavailable",
+                1,
+                DestinationUnreachable,
+            ),
+            (
+                &secret(),
+                503,
+                "temporarily_unavailable",
+                1,
+                DestinationUnreachable,
+            ),
             (&secret(), 429, "", 1, Throttled),
             (&secret(), 404, "", 1, DestinationUnreachable),
             (&federated, 401, "invalid_client", 70_021, CredentialRefused),
             // Ours: whoever runs us let the token run out in its file.
-            (&federated, 401, "invalid_client", 700_024, DestinationUnreachable),
+            (
+                &federated,
+                401,
+                "invalid_client",
+                700_024,
+                DestinationUnreachable,
+            ),
             (&managed, 400, "invalid_request", 1, CredentialRefused),
             (&managed, 404, "", 1, DestinationUnreachable),
             (&managed, 410, "", 1, DestinationUnreachable),

@@ -101,10 +101,19 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         ..mixed.clone()
     };
     for (args, says) in [
-        (managed_by_tenant, "--tenant-id and --managed-identity belong to"),
+        (
+            managed_by_tenant,
+            "--tenant-id and --managed-identity belong to",
+        ),
         (federated_alone, "--client-id missing"),
-        (keyed_by_client, "--client-id and --access-key-file belong to"),
-        (federated_with_secret, "--client-secret-file and --federated belong"),
+        (
+            keyed_by_client,
+            "--client-id and --access-key-file belong to",
+        ),
+        (
+            federated_with_secret,
+            "--client-secret-file and --federated belong",
+        ),
         (both, "--sas-token-file and --access-key-file belong to"),
         (mixed, "--client-secret-file and --sas-token-file belong"),
         (half, "--client-id and --client-secret-file missing"),

@@ -142,7 +142,8 @@ fn keys_classes_and_endpoints_are_checked_too() {
 fn what_new_objects_are_given_is_said_once_and_checked() {
     let options = |args: &S3Args| {
         let owner = DestinationOwner::Account("acme".parse().unwrap());
-        args.check(&owner, &Config::default()).map(|bucket| bucket.options)
+        args.check(&owner, &Config::default())
+            .map(|bucket| bucket.options)
     };
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let all = S3Args {
