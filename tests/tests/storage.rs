@@ -7,6 +7,9 @@
 #[expect(dead_code, reason = "the laboratory's own tests use the rest of it")]
 mod client;
 #[cfg(test)]
+#[path = "storage/credentials.rs"]
+mod credentials;
+#[cfg(test)]
 #[path = "storage/damage.rs"]
 mod damage;
 #[cfg(test)]
@@ -19,11 +22,17 @@ mod looking;
 #[path = "storage/moto.rs"]
 mod moto;
 #[cfg(test)]
+#[path = "storage/options.rs"]
+mod options;
+#[cfg(test)]
 #[path = "storage/originals.rs"]
 mod originals;
 #[cfg(test)]
 #[path = "storage/parts.rs"]
 mod parts;
+#[cfg(test)]
+#[path = "storage/playing.rs"]
+mod playing;
 #[cfg(test)]
 #[path = "storage/reaching.rs"]
 mod reaching;

@@ -9,6 +9,7 @@
 //! | `exchange` | one request and its answer: repeating, patience, limits, counting |
 //! | `whole`, `parts` | originals read once, hashed, within the byte budget |
 //! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
+//! | `signed` | URLs that read one object for a while |
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
@@ -27,13 +28,16 @@ pub mod fuzzing;
 mod parts;
 mod s3;
 mod shown;
+mod signed;
 mod staging;
 mod stores;
 mod whole;
 
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
+pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, ManagedIdentity, Reading,
+    StoreSettings, Stores, permits_address,
 };

@@ -2,12 +2,14 @@
 //! by all accounts; handed out as three powers.
 
 mod checked;
+mod players;
 mod powers;
 mod settings;
 mod shelf;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ipnet::IpNet;
 use recording::{
@@ -20,13 +22,14 @@ use crate::budget::Budget;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Machine, Purpose, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
+pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
-pub use settings::StoreSettings;
+pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
@@ -90,7 +93,17 @@ impl Stores {
             Arc::clone(&clock),
         );
         let authority = settings.entra_authority.clone();
-        let entra = Entra::new(operator(Cloud::Entra), authority, Arc::clone(&clock));
+        let machine = Machine {
+            line: Line {
+                client: clients.machine.clone(),
+                ..operator(Cloud::Entra)
+            },
+            endpoint: settings.managed_identity.endpoint.clone(),
+            header: settings.managed_identity.header.clone(),
+            token_file: settings.federated_token_file.clone(),
+        };
+        let line = operator(Cloud::Entra);
+        let entra = Entra::new(line, machine, authority, Arc::clone(&clock));
         let shared = Shared {
             budget: Budget::new(settings.byte_budget),
             shelf: Shelf::new(settings.stores_max),
@@ -116,6 +129,12 @@ impl Stores {
     #[must_use]
     pub fn lookers(&self) -> BucketLookers {
         BucketLookers::new(Arc::clone(&self.shared))
+    }
+
+    /// The power to sign URLs that read one object each.
+    #[must_use]
+    pub fn players(&self) -> BucketPlayers {
+        BucketPlayers::new(Arc::clone(&self.shared))
     }
 
     /// How much of the originals may be in memory, and how much is, in bytes.
@@ -200,25 +219,37 @@ impl Shared {
             external_id: destination.external_id.clone(),
             policy: policy(arn),
             session_name,
+            short: AtomicBool::new(false),
         };
         Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock)))
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {
-        match &azure.identity {
+        let application = match &azure.identity {
             AzureIdentity::AccessKey { access_key } => {
-                azure::Identity::AccessKey(access_key.clone())
+                return azure::Identity::AccessKey(access_key.clone());
             }
-            AzureIdentity::Sas { sas_token } => azure::Identity::Sas(sas_token.clone()),
+            AzureIdentity::Sas { sas_token } => return azure::Identity::Sas(sas_token.clone()),
             AzureIdentity::ServicePrincipal {
                 tenant_id,
                 client_id,
                 client_secret,
-            } => azure::Identity::Token(self.entra.session(Application {
+            } => Application::Secret {
                 tenant_id: tenant_id.clone(),
                 client_id: client_id.clone(),
                 client_secret: client_secret.clone(),
-            })),
-        }
+            },
+            AzureIdentity::Federated {
+                tenant_id,
+                client_id,
+            } => Application::Federated {
+                tenant_id: tenant_id.clone(),
+                client_id: client_id.clone(),
+            },
+            AzureIdentity::ManagedIdentity { client_id } => Application::Managed {
+                client_id: client_id.clone(),
+            },
+        };
+        azure::Identity::Token(self.entra.session(application))
     }
 }

@@ -47,9 +47,16 @@ pub(crate) fn session_policy(
     let mut statements = Vec::new();
     match purpose {
         Purpose::Write => {
-            let actions = "\"s3:PutObject\",\"s3:AbortMultipartUpload\",\
-                           \"s3:ListMultipartUploadParts\"";
-            statements.push(allow(actions, &objects, ""));
+            let mut actions = "\"s3:PutObject\",\"s3:AbortMultipartUpload\",\
+                               \"s3:ListMultipartUploadParts\""
+                .to_owned();
+            if !s3.options.tags.is_empty() {
+                actions.push_str(",\"s3:PutObjectTagging\"");
+            }
+            if s3.options.bucket_owner_full_control {
+                actions.push_str(",\"s3:PutObjectAcl\"");
+            }
+            statements.push(allow(&actions, &objects, ""));
         }
         Purpose::Look => {
             statements.push(allow(
@@ -157,6 +164,7 @@ mod tests {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: recording::S3Options::default(),
         }
     }
 
