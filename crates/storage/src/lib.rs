@@ -10,6 +10,7 @@
 //! | `whole`, `parts` | originals read once, hashed, within the byte budget |
 //! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
+//! | `check` | trying all of it out at one destination, with a finding for each capability |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
@@ -17,6 +18,7 @@
 
 mod azure;
 mod budget;
+mod check;
 mod connector;
 mod credentials;
 mod deadline;
@@ -31,6 +33,7 @@ mod staging;
 mod stores;
 mod whole;
 
+pub use check::BucketChecker;
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};

@@ -17,6 +17,7 @@ use recording::{
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
+use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
@@ -43,9 +44,9 @@ pub struct Stores {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     settings: StoreSettings,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
     clients: Clients,
     sts: Arc<Sts>,
@@ -56,7 +57,7 @@ struct Shared {
 
 /// A bucket of either cloud, as one account reaches it for one purpose.
 #[derive(Debug, Clone)]
-enum Reached {
+pub(crate) enum Reached {
     S3(Arc<Bucket>),
     Azure(Arc<Container>),
 }
@@ -129,6 +130,12 @@ impl Stores {
     #[must_use]
     pub fn leftovers(&self) -> BucketLeftovers {
         BucketLeftovers::new(Arc::clone(&self.shared))
+    }
+
+    /// Checks destinations as the fleet uses them, with the fleet's sessions for each purpose.
+    #[must_use]
+    pub fn checker(&self) -> BucketChecker {
+        BucketChecker::new(Arc::clone(&self.shared))
     }
 }
 
