@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Destination, Fault, Meter, ObjectKey,
-    S3Bucket, Store,
+    Purpose, S3Bucket, Store,
 };
 
 use crate::azure::{self, Container};
@@ -21,7 +21,7 @@ use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// The bucket of a destination, which is checked to be the account's to use.
-    fn reached(
+    pub(crate) fn reached(
         &self,
         destination: &Destination,
         account: &AccountId,
@@ -197,18 +197,29 @@ impl Shared {
         policy: impl FnOnce(&str) -> String,
         session_name: String,
     ) -> Arc<Session> {
-        let Some(arn) = &s3.role_arn else {
-            return self.sts.base();
-        };
-        let role = Role {
+        match self.role(destination, s3, policy, session_name) {
+            Some(role) => Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock))),
+            None => self.sts.base(),
+        }
+    }
+
+    /// The customer's role, as a session of it is asked for; `None` where our own identity writes.
+    pub(crate) fn role(
+        &self,
+        destination: &Destination,
+        s3: &S3Bucket,
+        policy: impl FnOnce(&str) -> String,
+        session_name: String,
+    ) -> Option<Role> {
+        let arn = s3.role_arn.as_ref()?;
+        Some(Role {
             sts: Arc::clone(&self.sts),
             region: s3.region.clone(),
             arn: arn.clone(),
             external_id: destination.external_id.clone(),
             policy: policy(arn),
             session_name,
-        };
-        Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock)))
+        })
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {
