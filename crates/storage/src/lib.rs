@@ -9,6 +9,7 @@
 //! | `exchange` | one request and its answer: repeating, patience, limits, counting |
 //! | `whole`, `parts` | originals read once, hashed, within the byte budget |
 //! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
+//! | `signed` | URLs that read one object for a while |
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
 //! | `check` | trying all of it out at one destination, with a finding for each capability |
 //!
@@ -29,6 +30,7 @@ pub mod fuzzing;
 mod parts;
 mod s3;
 mod shown;
+mod signed;
 mod staging;
 mod stores;
 mod whole;
@@ -36,7 +38,8 @@ mod whole;
 pub use check::BucketChecker;
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
+pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Reading, StoreSettings, Stores, permits_address,
 };

@@ -2,6 +2,7 @@
 //! by all accounts; handed out as three powers.
 
 mod checked;
+mod players;
 mod powers;
 mod settings;
 mod shelf;
@@ -26,6 +27,7 @@ use crate::credentials::{
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
+pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::StoreSettings;
 use shelf::{Label, Shelf};
@@ -117,6 +119,12 @@ impl Stores {
     #[must_use]
     pub fn lookers(&self) -> BucketLookers {
         BucketLookers::new(Arc::clone(&self.shared))
+    }
+
+    /// The power to sign URLs that read one object each.
+    #[must_use]
+    pub fn players(&self) -> BucketPlayers {
+        BucketPlayers::new(Arc::clone(&self.shared))
     }
 
     /// How much of the originals may be in memory, and how much is, in bytes.
