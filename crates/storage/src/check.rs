@@ -16,6 +16,7 @@
 
 mod azure;
 mod book;
+mod clock;
 mod external_id;
 mod parcel;
 mod s3;

@@ -45,7 +45,10 @@ async fn plays(it: &Setting, url: &SignedUrl, bytes: &[u8]) {
     assert_eq!(whole.status(), StatusCode::OK, "{:?}", whole.headers());
     let header = |name: &str| whole.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(header("content-type"), "audio/x-wav");
-    assert_eq!(header("content-disposition"), "inline; filename=\"call 19+.wav\"");
+    assert_eq!(
+        header("content-disposition"),
+        "inline; filename=\"call 19+.wav\""
+    );
     assert_eq!(whole.bytes().await.unwrap(), bytes);
     let part = client.get(url.reveal()).header("range", "bytes=10-19");
     let part = part.send().await.unwrap();
@@ -121,7 +124,10 @@ async fn tokens_sign_urls_by_a_delegation_key_that_is_asked_for_once() {
     plays(&it, &long, &bytes).await;
     // Until somebody says that it is refused.
     let account = "acme".parse().unwrap();
-    it.stores.players().refused(&it.destination, &account).unwrap();
+    it.stores
+        .players()
+        .refused(&it.destination, &account)
+        .unwrap();
     let third = signed(&it, "rec", HOUR).await.unwrap();
     assert_ne!(made(&first), made(&third));
     // Over https the account's key signs as well.

@@ -74,7 +74,11 @@ async fn a_url_plays_the_object_and_any_part_of_it_under_the_name_it_was_given()
     assert_eq!(whole.status, StatusCode::OK);
     assert_eq!(whole.bytes, bytes);
     assert_eq!(whole.kind, "audio/x-wav; charset=\"a b\"");
-    assert!(whole.disposition.contains("call 19+"), "{}", whole.disposition);
+    assert!(
+        whole.disposition.contains("call 19+"),
+        "{}",
+        whole.disposition
+    );
     let part = get(&url, Some("bytes=1000-1999")).await;
     assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.bytes, bytes[1000..2000]);
@@ -101,7 +105,9 @@ async fn a_url_of_a_version_plays_that_version() {
         panic!("nothing to see");
     };
     let key = it.key("rec");
-    it.lab.overwrite_object("kept", key.as_str(), b"other").unwrap();
+    it.lab
+        .overwrite_object("kept", key.as_str(), b"other")
+        .unwrap();
     let version = seen.version_id.as_deref();
     let none = Overrides::default();
     let pinned = signed(&it, "rec", (version, HOUR), &none).await.unwrap();
@@ -116,13 +122,20 @@ async fn a_url_lives_no_longer_than_the_session_that_signed_it() {
     sent(it.send("rec", b"x").await);
     let none = Overrides::default();
     let url = signed(&it, "rec", (None, 100 * HOUR), &none).await.unwrap();
-    assert!(url.life() <= HOUR && url.life() > HOUR / 2, "{:?}", url.life());
+    assert!(
+        url.life() <= HOUR && url.life() > HOUR / 2,
+        "{:?}",
+        url.life()
+    );
     assert_eq!(get(&url, None).await.status, StatusCode::OK);
     // What was signed with it ends with it.
     it.lab.expire_sessions();
     assert_eq!(get(&url, None).await.status, StatusCode::BAD_REQUEST);
     let account = "acme".parse().unwrap();
-    it.stores.players().refused(&it.destination, &account).unwrap();
+    it.stores
+        .players()
+        .refused(&it.destination, &account)
+        .unwrap();
     let url = signed(&it, "rec", (None, HOUR), &none).await.unwrap();
     assert_eq!(get(&url, None).await.status, StatusCode::OK);
 }
@@ -159,7 +172,9 @@ async fn our_own_keys_sign_for_as_long_as_is_wished_up_to_a_week() {
     let url = signed(&it, "rec", (None, 2 * HOUR), &none).await.unwrap();
     assert_eq!(url.life(), 2 * HOUR);
     assert_eq!(get(&url, None).await.bytes, b"x");
-    let url = signed(&it, "rec", (None, 1000 * HOUR), &none).await.unwrap();
+    let url = signed(&it, "rec", (None, 1000 * HOUR), &none)
+        .await
+        .unwrap();
     assert_eq!(url.life(), 168 * HOUR);
     assert_eq!(get(&url, None).await.bytes, b"x");
 }

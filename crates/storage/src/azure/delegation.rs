@@ -158,9 +158,7 @@ impl Granted {
             version,
             value,
         } = self;
-        let parts = [
-            object_id, tenant_id, start, expiry, service, version, value,
-        ];
+        let parts = [object_id, tenant_id, start, expiry, service, version, value];
         let plain = |part: &&String| {
             (1..=512).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -204,8 +202,14 @@ mod tests {
     fn a_key_is_wished_for_a_day_from_a_moment_ago() {
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
         let wish = wish(now);
-        assert!(wish.contains("<Start>2026-11-22T09:45:00Z</Start>"), "{wish}");
-        assert!(wish.contains("<Expiry>2026-11-23T10:00:00Z</Expiry>"), "{wish}");
+        assert!(
+            wish.contains("<Start>2026-11-22T09:45:00Z</Start>"),
+            "{wish}"
+        );
+        assert!(
+            wish.contains("<Expiry>2026-11-23T10:00:00Z</Expiry>"),
+            "{wish}"
+        );
     }
 
     #[test]

@@ -88,7 +88,10 @@ impl Container {
             None => "b",
         };
         let of = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (disposition, kind) = (of(&overrides.content_disposition), of(&overrides.content_type));
+        let (disposition, kind) = (
+            of(&overrides.content_disposition),
+            of(&overrides.content_type),
+        );
         // Permissions, start, expiry, resource; who signs; addresses, protocol, version of the
         // service, kind of resource, its version, encryption scope, and five headers of answers.
         let text = format!(

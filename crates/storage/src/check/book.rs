@@ -159,7 +159,12 @@ mod tests {
         let book = Book::new();
         book.passed(Capability::Reach, "reached");
         let fault = Fault::new(ParkReason::AccessDenied, "put: 403");
-        book.failed(Capability::Put, &fault, &[Permission::PutObject], "allow it");
+        book.failed(
+            Capability::Put,
+            &fault,
+            &[Permission::PutObject],
+            "allow it",
+        );
         // A worse finding stays.
         book.passed(Capability::Put, "and yet");
         let findings = book.close();
@@ -185,6 +190,9 @@ mod tests {
             findings: book.close(),
         };
         assert!(!report.is_usable());
-        assert_eq!(report.of(Capability::Clock).unwrap().verdict, Verdict::Failed);
+        assert_eq!(
+            report.of(Capability::Clock).unwrap().verdict,
+            Verdict::Failed
+        );
     }
 }

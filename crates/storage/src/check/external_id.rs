@@ -22,8 +22,16 @@ fn remedy(subject: Subject<'_>) -> String {
 pub(super) async fn check(subject: Subject<'_>, s3: &S3Bucket) {
     let wrong = format!("callferry-{}", Uuid::new_v4().simple());
     let tries = [
-        (Capability::ExternalIdRequired, None, "without an external id"),
-        (Capability::ExternalIdExact, Some(wrong), "with another external id"),
+        (
+            Capability::ExternalIdRequired,
+            None,
+            "without an external id",
+        ),
+        (
+            Capability::ExternalIdExact,
+            Some(wrong),
+            "with another external id",
+        ),
     ];
     for (capability, external_id, how) in tries {
         let prefix = subject.destination.key_prefix(subject.account);

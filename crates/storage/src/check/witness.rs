@@ -195,7 +195,10 @@ struct Beside {
 #[async_trait]
 impl HttpService for Beside {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let made = matches!(*request.method(), Method::PUT | Method::POST | Method::DELETE);
+        let made = matches!(
+            *request.method(),
+            Method::PUT | Method::POST | Method::DELETE
+        );
         let answer = self.client.execute(request).await?;
         let status = answer.status();
         if status.is_success() {
@@ -213,7 +216,10 @@ impl HttpService for Beside {
         let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
         let glance = Glance::read(status.as_u16(), parts.headers.clone(), &body);
         self.witness.note(made, glance);
-        Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(body)))
+        Ok(HttpResponse::from_parts(
+            parts,
+            HttpResponseBody::from(body),
+        ))
     }
 }
 
@@ -237,7 +243,10 @@ mod tests {
         let tagging = "not authorized to perform: s3:PutObjectTagging on resource: x with an \
                        explicit deny in a resource-based policy";
         let text = said(tagging).unwrap();
-        assert!(text.contains("s3:PutObjectTagging, denied explicitly by a resource"), "{text}");
+        assert!(
+            text.contains("s3:PutObjectTagging, denied explicitly by a resource"),
+            "{text}"
+        );
         let lock = "Access Denied because object protected by object lock.";
         assert!(said(lock).unwrap().contains("locked"));
         assert_eq!(said("Access Denied"), None);

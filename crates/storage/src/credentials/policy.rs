@@ -198,7 +198,10 @@ mod tests {
     fn policies_are_short_and_patterns_in_a_prefix_stand_for_themselves() {
         let mut s3 = s3();
         s3.bucket = "b".repeat(63);
-        s3.kms_key = Some(format!("arn:aws:kms:ap-southeast-2:111122223333:key/mrk-{}", "a".repeat(32)));
+        s3.kms_key = Some(format!(
+            "arn:aws:kms:ap-southeast-2:111122223333:key/mrk-{}",
+            "a".repeat(32)
+        ));
         // The longest account, the longest prefix that the command line takes, two slashes.
         let long = "p".repeat(128 + 512 + 2);
         for purpose in Purpose::ALL {

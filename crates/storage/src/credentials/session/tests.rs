@@ -92,7 +92,10 @@ fn sessions_that_began_together_are_not_renewed_together() {
     let soft: Vec<Duration> = soft.collect();
     let (first, last) = (soft.iter().min().unwrap(), soft.iter().max().unwrap());
     assert!(*first >= Duration::from_secs(2340) && *last <= Duration::from_secs(2700));
-    assert!(*last - *first > Duration::from_secs(60), "{first:?} {last:?}");
+    assert!(
+        *last - *first > Duration::from_secs(60),
+        "{first:?} {last:?}"
+    );
 }
 
 #[tokio::test]
@@ -114,7 +117,11 @@ async fn what_must_last_is_signed_with_a_session_that_does_or_with_a_new_one() {
     assert_eq!(lasting(1700).await, ("key-1".to_owned(), 1600));
     let asked = office.issued.load(Ordering::SeqCst);
     assert_eq!(lasting(1700).await, ("key-1".to_owned(), 1600));
-    assert_eq!(office.issued.load(Ordering::SeqCst), asked, "asked again too soon");
+    assert_eq!(
+        office.issued.load(Ordering::SeqCst),
+        asked,
+        "asked again too soon"
+    );
 }
 
 #[tokio::test]
