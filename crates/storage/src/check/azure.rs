@@ -156,21 +156,19 @@ impl Trial<'_> {
                 self.fail(Capability::List, &fault);
                 Err(Stopped)
             }
-            Err(fault) => match fault.reason {
-                // Storing may be allowed all the same; the look at what was stored will tell.
-                ParkReason::AccessDenied => {
-                    self.fail(Capability::List, &fault);
-                    Ok(())
-                }
-                ParkReason::CredentialRefused => {
-                    self.fail(Capability::Session, &fault);
-                    Err(Stopped)
-                }
-                _ => {
-                    self.fail(Capability::Owner, &fault);
-                    Err(Stopped)
-                }
-            },
+            // Storing may be allowed all the same; the look at what was stored will tell.
+            Err(fault) if fault.reason == ParkReason::AccessDenied => {
+                self.fail(Capability::List, &fault);
+                Ok(())
+            }
+            Err(fault) if fault.reason == ParkReason::CredentialRefused => {
+                self.fail(Capability::Session, &fault);
+                Err(Stopped)
+            }
+            Err(fault) => {
+                self.fail(Capability::Owner, &fault);
+                Err(Stopped)
+            }
         }
     }
 

@@ -13,20 +13,25 @@ impl Remedies<'_> {
             container,
             ..
         } = self.0;
-        match fault.reason {
-            ParkReason::BucketMissing => format!(
+        let is = |reason| fault.reason == reason;
+        if is(ParkReason::BucketMissing) {
+            format!(
                 "create the container, or set another destination:\n\
                  az storage container create --account-name {account} --name {container} \
                  --auth-mode login"
-            ),
-            ParkReason::CredentialRefused if capability == Capability::SignedRead => format!(
+            )
+        } else if is(ParkReason::CredentialRefused) && capability == Capability::SignedRead {
+            format!(
                 "set the destination anew with an identity that can sign: a service principal, or \
                  an access key\n{}",
                 self.may_sign("APPLICATION")
-            ),
-            ParkReason::CredentialRefused => self.new_credential(),
-            ParkReason::AccessDenied => self.allow(capability),
-            reason => reason.hint().to_owned(),
+            )
+        } else if is(ParkReason::CredentialRefused) {
+            self.new_credential()
+        } else if is(ParkReason::AccessDenied) {
+            self.allow(capability)
+        } else {
+            fault.reason.hint().to_owned()
         }
     }
 
