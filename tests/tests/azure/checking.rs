@@ -146,9 +146,10 @@ async fn what_is_not_there_or_not_believed_is_told_with_the_command_that_helps()
 
     azure(&mut it.destination).container = CONTAINER.to_owned();
     azure(&mut it.destination).identity = access_key("d3Jvbmc=");
+    // Azurite says of a wrong signature what Azure says of a network rule.
     let report = check(&it).await;
-    assert_eq!(wrong(&report), ["session failed"], "{report:?}");
-    assert!(remedy(&report, Capability::Session).contains("az storage account keys list"));
+    assert_eq!(wrong(&report), ["put failed", "list failed"], "{report:?}");
+    assert!(remedy(&report, Capability::Put).contains("az storage account keys list"));
 }
 
 #[tokio::test]

@@ -101,8 +101,8 @@ async fn echo(mut client: TcpStream, tokens: Arc<Mutex<Vec<String>>>) {
         let is_token = name.eq_ignore_ascii_case("x-amz-security-token");
         is_token.then(|| value.trim().to_owned())
     });
-    let token = token.unwrap_or_else(|| "none".to_owned());
-    if token != "none" {
+    let token = token.unwrap_or_else(|| "NONE".to_owned());
+    if token != "NONE" {
         tokens.lock().unwrap().push(token.clone());
     }
     let body = format!(

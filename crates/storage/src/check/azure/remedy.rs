@@ -38,11 +38,11 @@ impl Remedies<'_> {
     fn allow(&self, capability: Capability) -> String {
         match &self.0.identity {
             AzureIdentity::Sas { .. } => self.new_sas(),
-            AzureIdentity::AccessKey { .. } => {
-                "the storage account's network rules, or its disabled keys, keep us out: let our \
-                 addresses in, and allow access by key"
-                    .to_owned()
-            }
+            AzureIdentity::AccessKey { .. } => format!(
+                "the storage account's network rules keep us out, or access by key is disabled: \
+                 let our addresses in and allow it; or {}",
+                self.new_credential()
+            ),
             AzureIdentity::ServicePrincipal { client_id, .. }
                 if capability == Capability::SignedRead =>
             {
