@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations![
     3 "0003_quarantine",
     4 "0004_clouds_and_uploads",
     5 "0005_destination_options",
+    6 "0006_destination_checks",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -11,6 +11,7 @@
 //! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
 //! | `signed` | URLs that read one object for a while |
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
+//! | `check` | trying all of it out at one destination, with a finding for each capability |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
@@ -18,6 +19,7 @@
 
 mod azure;
 mod budget;
+mod check;
 mod connector;
 mod credentials;
 mod deadline;
@@ -33,6 +35,7 @@ mod staging;
 mod stores;
 mod whole;
 
+pub use check::BucketChecker;
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
 pub use signed::{Overrides, SignedUrl};

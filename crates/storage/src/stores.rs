@@ -14,15 +14,16 @@ use std::sync::atomic::AtomicBool;
 use ipnet::IpNet;
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Destination, Fault, Meter, ObjectKey,
-    S3Bucket, Store,
+    Purpose, S3Bucket, Store,
 };
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
+use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Machine, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -46,9 +47,9 @@ pub struct Stores {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     settings: StoreSettings,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
     clients: Clients,
     sts: Arc<Sts>,
@@ -59,7 +60,7 @@ struct Shared {
 
 /// A bucket of either cloud, as one account reaches it for one purpose.
 #[derive(Debug, Clone)]
-enum Reached {
+pub(crate) enum Reached {
     S3(Arc<Bucket>),
     Azure(Arc<Container>),
 }
@@ -149,6 +150,12 @@ impl Stores {
     pub fn leftovers(&self) -> BucketLeftovers {
         BucketLeftovers::new(Arc::clone(&self.shared))
     }
+
+    /// Checks destinations as the fleet uses them, with the fleet's sessions for each purpose.
+    #[must_use]
+    pub fn checker(&self) -> BucketChecker {
+        BucketChecker::new(Arc::clone(&self.shared))
+    }
 }
 
 impl Shared {
@@ -165,7 +172,7 @@ impl Shared {
     }
 
     /// The bucket of a destination, which is checked to be the account's to use.
-    fn reached(
+    pub(crate) fn reached(
         &self,
         destination: &Destination,
         account: &AccountId,
@@ -209,10 +216,22 @@ impl Shared {
         policy: impl FnOnce(&str) -> String,
         session_name: String,
     ) -> Arc<Session> {
-        let Some(arn) = &s3.role_arn else {
-            return self.sts.base();
-        };
-        let role = Role {
+        match self.role(destination, s3, policy, session_name) {
+            Some(role) => Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock))),
+            None => self.sts.base(),
+        }
+    }
+
+    /// The customer's role, as a session of it is asked for; `None` where our own identity writes.
+    pub(crate) fn role(
+        &self,
+        destination: &Destination,
+        s3: &S3Bucket,
+        policy: impl FnOnce(&str) -> String,
+        session_name: String,
+    ) -> Option<Role> {
+        let arn = s3.role_arn.as_ref()?;
+        Some(Role {
             sts: Arc::clone(&self.sts),
             region: s3.region.clone(),
             arn: arn.clone(),
@@ -220,8 +239,7 @@ impl Shared {
             policy: policy(arn),
             session_name,
             short: AtomicBool::new(false),
-        };
-        Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock)))
+        })
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {

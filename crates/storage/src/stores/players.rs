@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording::{AccountId, Destination, Fault, ObjectKey};
+use recording::{AccountId, Destination, Fault, ObjectKey, Purpose};
 
 use super::{Reached, Shared};
-use crate::credentials::Purpose;
 use crate::signed::{Overrides, SignedUrl};
 
-/// What URLs are signed with: a session that may read.
-const PURPOSE: Purpose = Purpose::Look;
+/// What URLs are signed with: a session that may read, and neither list nor write.
+const PURPOSE: Purpose = Purpose::Play;
 
 /// Signs URLs that read one object.
 #[derive(Debug, Clone)]
