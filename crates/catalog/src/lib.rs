@@ -29,6 +29,7 @@ mod retention;
 mod returns;
 mod rows;
 mod sas;
+mod set_up;
 mod settings;
 mod status;
 mod stores;

@@ -32,7 +32,7 @@ mod stores;
 mod whole;
 
 pub use connector::ConnectorFault;
-pub use credentials::BaseIdentity;
+pub use credentials::{BaseIdentity, CallerIdentity};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
     BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,

@@ -1,4 +1,4 @@
-//! STS: `AssumeRole`, on the same port as S3.
+//! STS: `AssumeRole` and `GetCallerIdentity`, on the same port as S3.
 //!
 //! The signature was checked by `s3s` before this code runs; its refusals are turned into STS's
 //! form by [`translated`].
@@ -16,6 +16,7 @@ use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use url::form_urlencoded;
 use uuid::Uuid;
 
+use super::iam;
 use super::identity::{Assumption, Issued};
 use super::lab::Lab;
 use super::policy::Policy;
@@ -32,10 +33,10 @@ pub(crate) struct Sts {
 }
 
 /// A refusal in STS's form.
-struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
 }
 
 /// Whether the request is for STS rather than for S3.
@@ -60,27 +61,22 @@ impl S3Route for Sts {
         let Some(credentials) = req.credentials else {
             return Err(s3_error!(AccessDenied, "missing authentication token"));
         };
-        if req.service.as_deref() != Some("sts") {
+        let is_iam = req.service.as_deref() == Some("iam");
+        if !is_iam && req.service.as_deref() != Some("sts") {
             let message = "Credential should be scoped to correct service: 'sts'.";
             return Err(s3_error!(SignatureDoesNotMatch, "{message}"));
         }
         let Ok(form) = req.input.collect().await else {
             return Err(s3_error!(InvalidRequest, "the body could not be read"));
         };
-        let answer = read(&form.to_bytes()).and_then(|wish| {
-            let arn = wish.role_arn.clone();
-            let name = wish.session_name.clone();
-            match self.lab.directory.assume(&credentials.access_key, wish) {
-                Some(issued) => Ok(success(&arn, &name, &issued)),
-                None => Err(Refusal {
-                    status: StatusCode::FORBIDDEN,
-                    code: "AccessDenied",
-                    message: format!(
-                        "not authorized to perform: sts:AssumeRole on resource: {arn}"
-                    ),
-                }),
-            }
-        });
+        let (form, key) = (form.to_bytes(), &credentials.access_key);
+        let answer = if is_iam {
+            iam::answer(&self.lab.directory, key, &form)
+        } else if parameter(&form, "Action").as_deref() == Some("GetCallerIdentity") {
+            Ok(self.caller(key))
+        } else {
+            self.assume(key, &form)
+        };
         let (status, body) = match answer {
             Ok(body) => (StatusCode::OK, body),
             Err(refusal) => (
@@ -93,6 +89,34 @@ impl S3Route for Sts {
         let mut response = S3Response::with_headers(Body::from(body), headers);
         response.status = Some(status);
         Ok(response)
+    }
+}
+
+impl Sts {
+    fn assume(&self, key: &str, form: &[u8]) -> Result<String, Refusal> {
+        let wish = read(form)?;
+        let arn = wish.role_arn.clone();
+        let name = wish.session_name.clone();
+        match self.lab.directory.assume(key, wish) {
+            Some(issued) => Ok(success(&arn, &name, &issued)),
+            None => Err(Refusal {
+                status: StatusCode::FORBIDDEN,
+                code: "AccessDenied",
+                message: format!("not authorized to perform: sts:AssumeRole on resource: {arn}"),
+            }),
+        }
+    }
+
+    /// Who asks; everybody may.
+    fn caller(&self, key: &str) -> String {
+        let (account, arn) = self.lab.directory.who(key).unwrap_or_default();
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult>\
+             <Arn>{arn}</Arn><UserId>AIDALABORATORY</UserId><Account>{account}</Account>\
+             </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId>\
+             </ResponseMetadata></GetCallerIdentityResponse>",
+            Uuid::new_v4()
+        )
     }
 }
 
@@ -161,7 +185,7 @@ fn words(text: &str, also: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || c == '_' || also.contains(c))
 }
 
-fn invalid(message: String) -> Refusal {
+pub(crate) fn invalid(message: String) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         code: "ValidationError",

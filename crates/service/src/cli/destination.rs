@@ -1,8 +1,8 @@
 //! `callferry destination`.
 
-mod azure;
-mod prefix;
-mod s3;
+pub(in crate::cli) mod azure;
+pub(in crate::cli) mod prefix;
+pub(in crate::cli) mod s3;
 mod shown;
 
 use std::str::FromStr;
@@ -53,7 +53,7 @@ Examples:
 
 /// Whose destination: an account's id, or `default`.
 #[derive(Debug, Clone)]
-pub(crate) struct Owner(DestinationOwner);
+pub(crate) struct Owner(pub(in crate::cli) DestinationOwner);
 
 impl FromStr for Owner {
     type Err = MalformedId;

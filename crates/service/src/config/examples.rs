@@ -9,6 +9,7 @@ pub(super) fn hint(key: &str) -> String {
         "database_url" => "postgres://user:password@host:5432/database",
         "staging_url" => "file:///srv/recordings",
         "sts_endpoint" => "https://sts.eu-central-1.amazonaws.com",
+        "aws_principal" => "arn:aws:iam::123456789012:role/callferry",
         "entra_authority" => "https://login.microsoftonline.us",
         "allow_http" => "true, in laboratories only",
         "allowed_private_ranges" => "10.0.0.0/8,192.168.1.7",
