@@ -38,7 +38,10 @@ impl Catalog {
         bucket: &str,
     ) -> Result<bool, AdminFault> {
         let place = s3_place(endpoint, bucket);
-        let rows = self.pool.rows(NEIGHBOURS, &[&place, &account(owner)]);
-        Ok(!rows.await?.is_empty())
+        let neighbours = self
+            .pool
+            .rows(NEIGHBOURS, &[&place, &account(owner)])
+            .await?;
+        Ok(!neighbours.is_empty())
     }
 }

@@ -51,8 +51,8 @@ pub(crate) struct Config {
     /// STS, where it is not AWS's own for the region: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) sts_endpoint: Option<Url>,
-    /// The ARN of our own AWS identity, which customers' roles must trust; asked of STS where it
-    /// is not said.
+    /// The ARNs of our own AWS identities, with commas between them, which customers' roles must
+    /// trust; STS is asked where it is not said.
     pub(crate) aws_principal: Option<String>,
     /// Microsoft Entra, where it is not the public cloud's: an origin.
     #[serde(deserialize_with = "layers::url")]

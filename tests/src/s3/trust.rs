@@ -70,7 +70,9 @@ impl Trust {
         let principals = statement.principal.aws.into_vec();
         let is_arn = |arn: &String| arn.starts_with("arn:aws:iam::") && !arn.contains('*');
         if !principals.iter().all(is_arn) {
-            return Err(MalformedPolicy::new(format!("Invalid principal {principals:?}")));
+            return Err(MalformedPolicy::new(format!(
+                "Invalid principal {principals:?}"
+            )));
         }
         Ok(Self {
             principals,
@@ -109,10 +111,19 @@ mod tests {
             (r#""*""#, ""),
             (r#"{"AWS":"*"}"#, ""),
             (r#"{"Service":"ec2.amazonaws.com"}"#, ""),
-            (ours.as_str(), r#","Condition":{"StringLike":{"sts:ExternalId":"*"}}"#),
-            (ours.as_str(), r#","Condition":{"StringEquals":{"aws:SourceIp":"10.0.0.1"}}"#),
+            (
+                ours.as_str(),
+                r#","Condition":{"StringLike":{"sts:ExternalId":"*"}}"#,
+            ),
+            (
+                ours.as_str(),
+                r#","Condition":{"StringEquals":{"aws:SourceIp":"10.0.0.1"}}"#,
+            ),
         ] {
-            assert!(Trust::parse(&policy(principal, condition)).is_err(), "{principal}{condition}");
+            assert!(
+                Trust::parse(&policy(principal, condition)).is_err(),
+                "{principal}{condition}"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ use super::setting::{CUSTOMER, Setting};
 /// The command line with an administrator's credentials of the customer's account.
 fn as_administrator(aws: &Path, endpoint: &str, script: &Path) -> Command {
     let mut command = Command::new("sh");
-    let tools = aws.parent().map_or_else(String::new, |it| it.display().to_string());
+    let tools = aws
+        .parent()
+        .map_or_else(String::new, |it| it.display().to_string());
     command
         .arg(script)
         .env_clear()
@@ -36,8 +38,8 @@ async fn the_script_makes_bucket_and_role_and_may_be_run_again() -> Result<()> {
     let mut setting = Setting::new("kit-script").await?;
     let lab = &setting.platform.lab;
     let everything = Policy::none().allow(&["s3:*", "iam:*"], &["*"]);
-    let administrator =
-        Identity::new("AKIDADMINISTRATORLAB", "laboratory-only-administrator").named("administrator");
+    let administrator = Identity::new("AKIDADMINISTRATORLAB", "laboratory-only-administrator")
+        .named("administrator");
     lab.put_identity(administrator.of_account(CUSTOMER).allowed(everything));
     setting.platform.plain_account("acme").await?;
     let folder = setting.platform.staging.with_file_name("acme-kit");

@@ -68,7 +68,11 @@ async fn read(file: &Path, what: &str) -> Result<Option<Value>> {
 
 /// Every (action, resource) of the statements of a policy in JSON, with what stands for it in
 /// other languages put in.
-fn granted(statements: &Value, names: (&str, &str), put_in: &[(&str, &str)]) -> Vec<(String, String)> {
+fn granted(
+    statements: &Value,
+    names: (&str, &str),
+    put_in: &[(&str, &str)],
+) -> Vec<(String, String)> {
     let (action, resource) = names;
     let said = |value: &Value| {
         let value = value.get(0).unwrap_or(value);
@@ -81,7 +85,9 @@ fn granted(statements: &Value, names: (&str, &str), put_in: &[(&str, &str)]) -> 
     };
     let statements = statements.as_array().expect("statements");
     let granted = statements.iter();
-    granted.map(|one| (said(&one[action]), said(&one[resource]))).collect()
+    granted
+        .map(|one| (said(&one[action]), said(&one[resource])))
+        .collect()
 }
 
 fn plain(case: &str) -> Result<Vec<(String, String)>> {
@@ -118,7 +124,12 @@ async fn cloudformation_takes_the_templates_and_they_grant_what_the_plain_docume
         return Ok(());
     };
     let files = files("yaml")?;
-    must(Command::new(linter).args(["--non-zero-exit-code", "warning"]).args(&files)).await?;
+    must(
+        Command::new(linter)
+            .args(["--non-zero-exit-code", "warning"])
+            .args(&files),
+    )
+    .await?;
     for case in ["plain", "full"] {
         let file = golden().join(format!("cloudformation-{case}/callferry-role.yaml"));
         let Some(template) = read(&file, what).await? else {
@@ -129,7 +140,10 @@ async fn cloudformation_takes_the_templates_and_they_grant_what_the_plain_docume
         let said = granted(statements, ("Action", "Resource"), &put_in(case));
         assert_eq!(said, plain(case)?, "{case}");
         let trust = &properties["AssumeRolePolicyDocument"]["Statement"][0];
-        assert_eq!(trust["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
+        assert_eq!(
+            trust["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"],
+            "ExternalId"
+        );
         assert!(template["Outputs"]["RoleArn"].is_object(), "{template}");
     }
     Ok(())
@@ -149,7 +163,11 @@ async fn terraform_modules_are_read_and_grant_what_the_plain_documents_do() -> R
             found.is_object().then(|| found.clone())
         });
         let permissions = permissions.context("no permissions")?;
-        let said = granted(&permissions["statement"], ("actions", "resources"), &put_in(case));
+        let said = granted(
+            &permissions["statement"],
+            ("actions", "resources"),
+            &put_in(case),
+        );
         assert_eq!(said, plain(case)?, "{case}");
     }
     Ok(())
@@ -160,7 +178,8 @@ fn unquoted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.iter();
-            let fields = fields.map(|(key, value)| (key.trim_matches('"').to_owned(), unquoted(value)));
+            let fields =
+                fields.map(|(key, value)| (key.trim_matches('"').to_owned(), unquoted(value)));
             Value::Object(fields.collect())
         }
         Value::Array(values) => Value::Array(values.iter().map(unquoted).collect()),
@@ -190,6 +209,11 @@ async fn scripts_are_sound_by_shellcheck() -> Result<()> {
     let Some(shellcheck) = places.find(|place| place.is_file()) else {
         return scratch::skip("scripts of the kit", "no shellcheck here");
     };
-    must(Command::new(shellcheck).args(["--shell", "sh", "--severity", "style"]).args(files("sh")?)).await?;
+    must(
+        Command::new(shellcheck)
+            .args(["--shell", "sh", "--severity", "style"])
+            .args(files("sh")?),
+    )
+    .await?;
     Ok(())
 }

@@ -47,7 +47,9 @@ async fn with_exactly_the_permissions_of_the_kit_everything_works() -> Result<()
     }
     for account in ["acme", "globex"] {
         for id in ["small-1", "small-2", "parts-1"] {
-            setting.until((account, id), "released", &Value::Null).await?;
+            setting
+                .until((account, id), "released", &Value::Null)
+                .await?;
         }
     }
     let platform = &setting.platform;
@@ -67,11 +69,18 @@ async fn with_exactly_the_permissions_of_the_kit_everything_works() -> Result<()
             Operation::ListMultipartUploads,
             Operation::AbortMultipartUpload,
         ] {
-            assert!(did(platform, operation, &customer.role), "{operation:?} was not needed");
+            assert!(
+                did(platform, operation, &customer.role),
+                "{operation:?} was not needed"
+            );
         }
     }
     let keys = platform.lab.objects(&below.bucket);
-    assert!(keys.iter().all(|object| object.key.starts_with("calls/eu/")), "{keys:?}");
+    assert!(
+        keys.iter()
+            .all(|object| object.key.starts_with("calls/eu/")),
+        "{keys:?}"
+    );
     assert_eq!(denied(platform), Vec::<String>::new());
     setting.stop().await
 }

@@ -22,7 +22,11 @@ const NEEDED: [(&str, &str, Stops); 5] = [
     ("s3:GetObject", "no-get", Stops::Storing),
     ("s3:ListBucket", "no-list", Stops::GoingOn),
     ("s3:AbortMultipartUpload", "no-abort", Stops::Tidying),
-    ("s3:ListBucketMultipartUploads", "no-uploads", Stops::Tidying),
+    (
+        "s3:ListBucketMultipartUploads",
+        "no-uploads",
+        Stops::Tidying,
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +39,11 @@ async fn each_permission_is_needed_and_the_fleet_says_so() -> Result<()> {
         setting.grant(&customer, |policy| without(policy, action))?;
     }
     let lab = &setting.platform.lab;
-    lab.arm(FaultRule::on(Operation::CreateMultipartUpload, Fault::CloseAfter).bucket(&whole.bucket).times(1));
+    lab.arm(
+        FaultRule::on(Operation::CreateMultipartUpload, Fault::CloseAfter)
+            .bucket(&whole.bucket)
+            .times(1),
+    );
     for (_, account, stops) in &NEEDED {
         let bucket = callferry_tests::platform::Platform::bucket(account);
         let rule = match stops {
@@ -56,7 +64,9 @@ async fn each_permission_is_needed_and_the_fleet_says_so() -> Result<()> {
         };
         setting.record(account, "rec-1", size).await?;
     }
-    setting.until(("whole", "rec-1"), "released", &Value::Null).await?;
+    setting
+        .until(("whole", "rec-1"), "released", &Value::Null)
+        .await?;
     for (action, account, stops) in &NEEDED {
         let (state, reason) = match stops {
             Stops::Storing | Stops::GoingOn => ("parked", json!("access_denied")),
@@ -76,7 +86,9 @@ async fn each_permission_is_needed_and_the_fleet_says_so() -> Result<()> {
         if let Stops::Tidying = stops {
             patience::until("the sweep is denied", LONG, async || {
                 let seen = lab.history();
-                let mut of_bucket = seen.iter().filter(|one| one.bucket.as_ref() == Some(&bucket));
+                let mut of_bucket = seen
+                    .iter()
+                    .filter(|one| one.bucket.as_ref() == Some(&bucket));
                 Ok(of_bucket.any(|one| one.status == Some(403)).then_some(()))
             })
             .await
@@ -96,7 +108,9 @@ async fn each_permission_is_needed_and_the_fleet_says_so() -> Result<()> {
         if let Stops::Storing = stops {
             let args = [&retry[..], &[*account]].concat();
             setting.platform.fleet.must(&args).await?;
-            setting.until((account, "rec-1"), "released", &Value::Null).await?;
+            setting
+                .until((account, "rec-1"), "released", &Value::Null)
+                .await?;
         }
     }
     setting.stop().await
@@ -112,15 +126,31 @@ async fn a_role_of_the_kit_lets_nobody_in_without_its_own_external_id() -> Resul
     assert!(trust.contains(external_id), "{trust}");
     // Somebody else's account with acme's role: it is asked with that account's own external id.
     let endpoint = setting.platform.lab.endpoint();
-    let set = ["destination", "set", "mallory", "s3", "--bucket", "acme-recordings"];
-    let how = ["--region", "eu-central-1", "--prefix", "m", "--role-arn", &acme.role];
+    let set = [
+        "destination",
+        "set",
+        "mallory",
+        "s3",
+        "--bucket",
+        "acme-recordings",
+    ];
+    let how = [
+        "--region",
+        "eu-central-1",
+        "--prefix",
+        "m",
+        "--role-arn",
+        &acme.role,
+    ];
     let lab = ["--endpoint", endpoint.as_str()];
     let args = [&set[..], &how, &lab].concat();
     if setting.platform.fleet.run(&args).await?.code == Some(0) {
         setting.start(&["transfer"]).await?;
         setting.record("mallory", "rec-1", 5000).await?;
         let reason = json!("role_not_assumable");
-        setting.until(("mallory", "rec-1"), "parked", &reason).await?;
+        setting
+            .until(("mallory", "rec-1"), "parked", &reason)
+            .await?;
         setting.stop().await?;
     }
     assert!(setting.platform.lab.objects(&acme.bucket).is_empty());

@@ -50,7 +50,10 @@ pub(crate) fn without(policy: &str, action: &str) -> Result<String> {
     let statements = statements.context("no statements")?;
     let before = statements.len();
     statements.retain(|statement| statement["Action"] != action);
-    anyhow::ensure!(statements.len() + 1 == before, "{action} is not granted once");
+    anyhow::ensure!(
+        statements.len() + 1 == before,
+        "{action} is not granted once"
+    );
     Ok(policy.to_string())
 }
 
@@ -103,7 +106,9 @@ impl Setting {
         let place = ["--region", REGION, "--aws-account", CUSTOMER];
         let endpoint = self.platform.lab.endpoint();
         let lab = ["--endpoint", endpoint.as_str()];
-        let kit = self.platform.json(&[&ask[..], &place, &lab, options].concat());
+        let kit = self
+            .platform
+            .json(&[&ask[..], &place, &lab, options].concat());
         let kit = kit.await?;
         let next = kit["next"][0].as_str().context("no next command")?;
         let (_, role) = next.split_once("--role-arn ").context("no role")?;
@@ -130,7 +135,9 @@ impl Setting {
 
     /// Runs the command that the kit says comes next.
     pub(crate) async fn set(&self, customer: &Customer) -> Result<()> {
-        let next = customer.kit["next"][0].as_str().context("no next command")?;
+        let next = customer.kit["next"][0]
+            .as_str()
+            .context("no next command")?;
         let words = next.replace("\\\n", " ");
         let words: Vec<_> = words.split_whitespace().skip(1).collect();
         self.platform.json(&words).await.map(drop)

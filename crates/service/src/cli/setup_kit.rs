@@ -70,10 +70,10 @@ pub(crate) struct SetupKitArgs {
     /// What the role is to be called; by default `callferry-ACCOUNT`
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     role_name: Option<String>,
-    /// Our identity, which the role will trust; by default CALLFERRY_AWS_PRINCIPAL, or else what
-    /// STS says of us
-    #[arg(long, value_name = "ARN", help_heading = "AWS")]
-    principal: Option<String>,
+    /// Our identity, which the role will trust, repeated where the fleet's roles have identities
+    /// of their own; by default CALLFERRY_AWS_PRINCIPAL, or else what STS says of us
+    #[arg(long, value_name = "ARN", value_delimiter = ',', help_heading = "AWS")]
+    principal: Vec<String>,
     /// The storage account's name
     #[arg(long, value_name = "NAME", help_heading = "Azure")]
     storage_account: Option<String>,
@@ -126,7 +126,7 @@ enum Extra {
 struct Made {
     kit: Kit,
     /// Whom the role trusts, on AWS.
-    principal: Option<principal::Principal>,
+    principals: Option<principal::Principals>,
     /// What the role must be asked with, on AWS.
     external_id: Option<String>,
 }

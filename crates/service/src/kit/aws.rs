@@ -94,8 +94,8 @@ pub(crate) struct AwsKit {
     pub(crate) aws_account: Option<String>,
     /// The role.
     pub(crate) role: RoleName,
-    /// Whom the role trusts: the ARN of our identity.
-    pub(crate) principal: String,
+    /// Whom the role trusts: the ARNs of our identities.
+    pub(crate) principals: Vec<String>,
     /// What it must be asked with.
     pub(crate) external_id: String,
     /// What it allows.
@@ -135,7 +135,10 @@ impl AwsKit {
     pub(super) fn role_arn(&self) -> Option<String> {
         let account = self.aws_account.as_ref()?;
         let RoleName { path, name } = &self.role;
-        Some(format!("arn:{}:iam::{account}:role{path}{name}", self.partition))
+        Some(format!(
+            "arn:{}:iam::{account}:role{path}{name}",
+            self.partition
+        ))
     }
 
     /// The pattern of keys that listing is allowed for; `None`: of any.
@@ -185,7 +188,10 @@ impl AwsKit {
             ],
         );
         let steps = vec![
-            format!("Deploy {} in the account that owns the bucket:\n{deploy}", cloudformation::FILE),
+            format!(
+                "Deploy {} in the account that owns the bucket:\n{deploy}",
+                cloudformation::FILE
+            ),
             "The stack's output RoleArn is the role's ARN.".to_owned(),
         ];
         self.kit(vec![cloudformation::document(self)], steps)
@@ -239,7 +245,11 @@ impl AwsKit {
             fields.insert("Condition".to_owned(), only);
         }
         let what = "a statement for the key's policy, if the key is another account's";
-        Some(Document::json("key-policy-statement.json", what, &statement))
+        Some(Document::json(
+            "key-policy-statement.json",
+            what,
+            &statement,
+        ))
     }
 
     fn stack_name(&self) -> String {
@@ -287,8 +297,8 @@ impl AwsKit {
                  makes a bucket that does."
             ));
         }
-        let is_role = self.principal.contains(":role/");
-        if !is_role {
+        let is_role = |arn: &String| arn.contains(":role/");
+        if !self.principals.iter().all(is_role) {
             notes.push(
                 "The role trusts a user of ours. A role would be narrower and has no long-lived \
                  key: run the fleet with one, and make the kit again."

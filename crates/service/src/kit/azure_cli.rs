@@ -58,9 +58,7 @@ az storage container-rm create --storage-account \"$storage_account_id\" --name 
     script.push_str(APPLICATION);
     script.push_str(&definition(kit));
     script.push_str(ASSIGN);
-    script.push_str(
-        "\n# The role, on this container only.\nassign \"$name\" \"$container_id\"\n",
-    );
+    script.push_str("\n# The role, on this container only.\nassign \"$name\" \"$container_id\"\n");
     if kit.plays() {
         script.push_str(&format!(
             "

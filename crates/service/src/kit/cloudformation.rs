@@ -9,6 +9,8 @@ use super::{Document, comment, text};
 
 /// The file's name.
 pub(super) const FILE: &str = "callferry-role.yaml";
+/// The parameter that is a list.
+const PRINCIPALS: &str = "PrincipalArns";
 
 pub(super) fn document(kit: &AwsKit) -> Document {
     let mut yaml = comment("#", &kit.title());
@@ -32,13 +34,14 @@ Outputs:
 }
 
 fn parameters(kit: &AwsKit) -> String {
+    let principals = kit.principals.join(",");
     let mut parameters = vec![
         ("BucketName", "The bucket for the recordings", &kit.bucket),
         ("RoleName", "What the role is called", &kit.role.name),
         (
-            "PrincipalArn",
-            "The identity of callferry that may assume the role",
-            &kit.principal,
+            PRINCIPALS,
+            "The identities of callferry that may assume the role, with commas between them",
+            &principals,
         ),
         (
             "ExternalId",
@@ -51,12 +54,20 @@ fn parameters(kit: &AwsKit) -> String {
         parameters.insert(1, ("KeyPrefix", what, &kit.keys));
     }
     if let Some(key) = &kit.kms_key {
-        parameters.push(("KmsKeyArn", "The key that recordings are encrypted under", key));
+        parameters.push((
+            "KmsKeyArn",
+            "The key that recordings are encrypted under",
+            key,
+        ));
     }
     let mut yaml = String::from("Parameters:\n");
     for (name, what, default) in parameters {
+        let kind = match name {
+            PRINCIPALS => "CommaDelimitedList",
+            _ => "String",
+        };
         yaml.push_str(&format!(
-            "  {name}:\n    Type: String\n    Description: {}\n    Default: {}\n",
+            "  {name}:\n    Type: {kind}\n    Description: {}\n    Default: {}\n",
             text(what),
             text(default)
         ));
@@ -84,7 +95,7 @@ fn role(kit: &AwsKit) -> String {
           - Sid: {TRUST_SID}
             Effect: Allow
             Principal:
-              AWS: !Ref PrincipalArn
+              AWS: !Ref {PRINCIPALS}
             Action: sts:AssumeRole
             Condition:
               StringEquals:
@@ -104,7 +115,11 @@ fn role(kit: &AwsKit) -> String {
 
 fn statement(kit: &AwsKit, permission: Permission) -> String {
     let bucket = "arn:${AWS::Partition}:s3:::${BucketName}";
-    let below = if kit.keys.is_empty() { "" } else { "${KeyPrefix}" };
+    let below = if kit.keys.is_empty() {
+        ""
+    } else {
+        "${KeyPrefix}"
+    };
     let resource = match permission.scope() {
         Scope::Objects => format!("!Sub \"{bucket}/{below}*\""),
         Scope::BucketBelowPrefix | Scope::Bucket => format!("!Sub \"{bucket}\""),

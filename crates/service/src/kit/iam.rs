@@ -3,8 +3,10 @@
 use recording::{Permission, Scope};
 use serde_json::{Value, json};
 
-use super::aws::{ABORT_AFTER_DAYS, AwsKit, POLICY_NAME, PolicyDocument, SESSION_SECONDS, Statement};
 use super::aws::sid;
+use super::aws::{
+    ABORT_AFTER_DAYS, AwsKit, POLICY_NAME, PolicyDocument, SESSION_SECONDS, Statement,
+};
 use super::{Document, comment, quoted};
 
 /// The id of the trust policy's only statement.
@@ -49,7 +51,7 @@ fn trust(kit: &AwsKit) -> PolicyDocument {
     PolicyDocument::of(vec![Statement {
         sid: TRUST_SID.to_owned(),
         effect: "Allow",
-        principal: Some(json!({ "AWS": kit.principal })),
+        principal: Some(json!({ "AWS": kit.principals })),
         action: "sts:AssumeRole",
         resource: None,
         condition: Some(json!({ "StringEquals": { "sts:ExternalId": kit.external_id } })),

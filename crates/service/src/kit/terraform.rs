@@ -41,11 +41,6 @@ fn variables(kit: &AwsKit) -> String {
         ("bucket", "The bucket for the recordings", &kit.bucket),
         ("role_name", "What the role is called", &kit.role.name),
         (
-            "principal_arn",
-            "The identity of callferry that may assume the role",
-            &kit.principal,
-        ),
-        (
             "external_id",
             "The external id that callferry gave this account; do not change it",
             &kit.external_id,
@@ -56,23 +51,39 @@ fn variables(kit: &AwsKit) -> String {
         variables.insert(1, ("key_prefix", what, &kit.keys));
     }
     if let Some(key) = &kit.kms_key {
-        variables.push(("kms_key_arn", "The key that recordings are encrypted under", key));
+        variables.push((
+            "kms_key_arn",
+            "The key that recordings are encrypted under",
+            key,
+        ));
     }
     let mut hcl = String::new();
     for (name, what, default) in variables {
-        hcl.push_str(&format!(
-            "variable \"{name}\" {{
-  description = {}
-  type        = string
-  default     = {}
+        hcl.push_str(&variable(name, what, "string", &text(default)));
+    }
+    let principals: Vec<_> = kit.principals.iter().map(|arn| text(arn)).collect();
+    let principals = format!("[{}]", principals.join(", "));
+    let what = "The identities of callferry that may assume the role";
+    hcl.push_str(&variable(
+        "principal_arns",
+        what,
+        "list(string)",
+        &principals,
+    ));
+    hcl
+}
+
+fn variable(name: &str, what: &str, kind: &str, default: &str) -> String {
+    let what = text(what);
+    format!(
+        "variable \"{name}\" {{
+  description = {what}
+  type        = {kind}
+  default     = {default}
 }}
 
-",
-            text(what),
-            text(default)
-        ));
-    }
-    hcl
+"
+    )
 }
 
 fn trust() -> String {
@@ -84,7 +95,7 @@ fn trust() -> String {
     actions = [\"sts:AssumeRole\"]
     principals {{
       type        = \"AWS\"
-      identifiers = [var.principal_arn]
+      identifiers = var.principal_arns
     }}
     condition {{
       test     = \"StringEquals\"
@@ -106,7 +117,11 @@ fn permissions(kit: &AwsKit) -> String {
 
 fn statement(kit: &AwsKit, permission: Permission) -> String {
     let bucket = "arn:${data.aws_partition.current.partition}:s3:::${var.bucket}";
-    let below = if kit.keys.is_empty() { "" } else { "${var.key_prefix}" };
+    let below = if kit.keys.is_empty() {
+        ""
+    } else {
+        "${var.key_prefix}"
+    };
     let resource = match permission.scope() {
         Scope::Objects => format!("\"{bucket}/{below}*\""),
         Scope::BucketBelowPrefix | Scope::Bucket => format!("\"{bucket}\""),
@@ -177,10 +192,7 @@ output \"role_arn\" {{
 
 fn bucket(kit: &AwsKit) -> String {
     let (algorithm, key) = if kit.kms_key.is_some() {
-        (
-            "aws:kms",
-            "    bucket_key_enabled = true\n",
-        )
+        ("aws:kms", "    bucket_key_enabled = true\n")
     } else {
         ("AES256", "")
     };

@@ -23,7 +23,7 @@ fn aws() -> AwsKit {
             path: "/".to_owned(),
             name: "callferry-acme".to_owned(),
         },
-        principal: "arn:aws:iam::444455556666:role/callferry".to_owned(),
+        principals: vec!["arn:aws:iam::444455556666:role/callferry".to_owned()],
         external_id: "cf-00112233445566778899aabbccddeeff".to_owned(),
         permissions: permissions(&[], |when| when == When::Always),
         creates_bucket: false,
@@ -43,7 +43,9 @@ fn aws_full() -> AwsKit {
             path: "/vendors/".to_owned(),
             name: "callferry".to_owned(),
         },
-        principal: "arn:aws-cn:iam::444455556666:role/callferry".to_owned(),
+        principals: ["transfer", "cleanup", "housekeeping"]
+            .map(|role| format!("arn:aws-cn:iam::444455556666:role/callferry-{role}"))
+            .to_vec(),
         permissions: permissions(&[Need::Playback, Need::Retention], |_| true),
         creates_bucket: true,
         ..aws()
@@ -86,7 +88,12 @@ fn rewrites() -> bool {
 
 fn compare(case: &str, kit: &Kit) {
     let folder = golden().join(case);
-    let talk = [kit.steps.join("\n"), kit.notes.join("\n"), kit.next.join("\n")].join("\n\n");
+    let talk = [
+        kit.steps.join("\n"),
+        kit.notes.join("\n"),
+        kit.next.join("\n"),
+    ]
+    .join("\n\n");
     let documents = kit.documents.iter();
     let documents = documents.map(|document| (document.name, document.text.clone()));
     for (name, text) in documents.chain([("ANSWER.txt", talk + "\n")]) {
@@ -96,7 +103,11 @@ fn compare(case: &str, kit: &Kit) {
             std::fs::write(&path, &text).unwrap();
         }
         let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(known == text, "{} differs; it is now:\n{text}", path.display());
+        assert!(
+            known == text,
+            "{} differs; it is now:\n{text}",
+            path.display()
+        );
     }
 }
 
@@ -124,7 +135,8 @@ fn each_language_allows_each_permission_of_the_table_that_is_chosen_and_nothing_
     for (kit, all) in [(aws(), false), (aws_full(), true)] {
         let chosen = |permission: &Permission| kit.permissions.contains(permission);
         assert_eq!(Permission::ALL.iter().all(chosen), all);
-        let policy: Value = serde_json::from_str(&document(&kit.iam(), "permissions.json")).unwrap();
+        let policy: Value =
+            serde_json::from_str(&document(&kit.iam(), "permissions.json")).unwrap();
         let statements = policy["Statement"].as_array().unwrap();
         let actions: Vec<_> = statements.iter().map(|it| it["Action"].as_str()).collect();
         let expected: Vec<_> = kit.permissions.iter().map(|it| Some(it.action())).collect();
@@ -134,11 +146,26 @@ fn each_language_allows_each_permission_of_the_table_that_is_chosen_and_nothing_
         for permission in Permission::ALL {
             let action = permission.action();
             let said = usize::from(chosen(permission));
-            assert_eq!(yaml.matches(&format!("Action: {action}\n")).count(), said, "{action}");
-            assert_eq!(hcl.matches(&format!("[\"{action}\"]")).count(), said, "{action}");
-            assert_eq!(yaml.matches(&format!("# {}\n", permission.why())).count(), said);
+            assert_eq!(
+                yaml.matches(&format!("Action: {action}\n")).count(),
+                said,
+                "{action}"
+            );
+            assert_eq!(
+                hcl.matches(&format!("[\"{action}\"]")).count(),
+                said,
+                "{action}"
+            );
+            assert_eq!(
+                yaml.matches(&format!("# {}\n", permission.why())).count(),
+                said
+            );
         }
-        assert_eq!(yaml.matches("Action: ").count(), kit.permissions.len() + 1, "and the trust");
+        assert_eq!(
+            yaml.matches("Action: ").count(),
+            kit.permissions.len() + 1,
+            "and the trust"
+        );
     }
     let storing: Vec<_> = aws().permissions.iter().map(|it| it.need()).collect();
     let is_base = |need: &Need| matches!(need, Need::Storing | Need::Tidiness);
@@ -152,13 +179,22 @@ fn statements_are_told_apart_and_fit_into_a_roles_policy() {
     kit.keys = format!("{}/{}/", "a".repeat(128), "p".repeat(512));
     let policy = document(&kit.iam(), "permissions.json");
     let letters = policy.chars().filter(|c| !c.is_whitespace()).count();
-    assert!(letters <= 10_240, "IAM takes 10240 characters, not {letters}");
+    assert!(
+        letters <= 10_240,
+        "IAM takes 10240 characters, not {letters}"
+    );
     let policy: Value = serde_json::from_str(&policy).unwrap();
     let mut sids: Vec<_> = policy["Statement"].as_array().unwrap().iter().collect();
     sids.sort_by_key(|it| it["Sid"].to_string());
     sids.dedup_by_key(|it| it["Sid"].to_string());
     assert_eq!(sids.len(), Permission::ALL.len());
-    let plain = |it: &&Value| it["Sid"].as_str().unwrap().bytes().all(|b| b.is_ascii_alphanumeric());
+    let plain = |it: &&Value| {
+        it["Sid"]
+            .as_str()
+            .unwrap()
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric())
+    };
     assert!(sids.iter().all(plain), "{sids:?}");
 }
 
@@ -172,14 +208,20 @@ fn the_key_is_named_only_where_there_is_one() {
         assert!(!text.to_lowercase().contains("kms"), "{text}");
     }
     let full = document(&aws_full().iam(), "key-policy-statement.json");
-    assert!(full.contains("arn:aws-cn:iam::111122223333:role/vendors/callferry"), "{full}");
+    assert!(
+        full.contains("arn:aws-cn:iam::111122223333:role/vendors/callferry"),
+        "{full}"
+    );
     assert!(full.contains("s3.cn-north-1.amazonaws.com.cn"), "{full}");
 }
 
 #[test]
 fn azure_may_delete_and_play_only_where_that_is_wanted() {
     let plain = document(&azure().azure_cli(), "create.sh");
-    assert!(!plain.contains("blobs/delete") && !plain.contains("Delegator"), "{plain}");
+    assert!(
+        !plain.contains("blobs/delete") && !plain.contains("Delegator"),
+        "{plain}"
+    );
     let sas = document(&azure().azure_cli(), "sas.sh");
     assert!(sas.contains("--permissions rcw "), "{sas}");
     let full = document(&azure_full().azure_cli(), "sas.sh");
@@ -188,7 +230,10 @@ fn azure_may_delete_and_play_only_where_that_is_wanted() {
         document(&azure_full().azure_cli(), "create.sh"),
         document(&azure_full().bicep(), "callferry-role.bicep"),
     ] {
-        assert!(text.contains("Storage Blob Delegator") && !text.contains("blobs/*"), "{text}");
+        assert!(
+            text.contains("Storage Blob Delegator") && !text.contains("blobs/*"),
+            "{text}"
+        );
     }
 }
 

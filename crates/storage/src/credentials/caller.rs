@@ -54,9 +54,8 @@ impl Sts {
 
     async fn who_am_i(&self, region: &str) -> Result<HttpRequest, Fault> {
         let base = self.base().issued().await?;
-        let mut request = HttpRequest::new(HttpRequestBody::from(Bytes::from_static(
-            FORM.as_bytes(),
-        )));
+        let mut request =
+            HttpRequest::new(HttpRequestBody::from(Bytes::from_static(FORM.as_bytes())));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri(region)?;
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
@@ -110,16 +109,21 @@ mod tests {
 
     #[test]
     fn an_arn_is_read_from_the_answer_and_nothing_else_is_taken_for_one() {
-        let body = br#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+        let body =
+            br#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
             <GetCallerIdentityResult><Arn>arn:aws:sts::1:assumed-role/callferry/i-1</Arn>
             <UserId>AROA:i-1</UserId><Account>1</Account></GetCallerIdentityResult>
             <ResponseMetadata><RequestId>x</RequestId></ResponseMetadata>
             </GetCallerIdentityResponse>"#;
         let caller = read(StatusCode::OK, body).unwrap();
         assert_eq!(caller.arn, "arn:aws:sts::1:assumed-role/callferry/i-1");
-        let denied = b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
+        let denied =
+            b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
         let fault = read(StatusCode::FORBIDDEN, denied).unwrap_err();
-        assert!(fault.detail.contains("403 InvalidClientTokenId"), "{fault:?}");
+        assert!(
+            fault.detail.contains("403 InvalidClientTokenId"),
+            "{fault:?}"
+        );
         for body in [&b""[..], b"<html/>", b"<GetCallerIdentityResponse/>"] {
             assert!(read(StatusCode::OK, body).is_err());
         }

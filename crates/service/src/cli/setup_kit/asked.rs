@@ -18,7 +18,9 @@ const ROLE_NAME_MAX: usize = 64;
 
 fn missing(option: &str, example: &str) -> anyhow::Error {
     Failure::usage(format!("{option} is missing"))
-        .hint(format!("the owner has no such destination yet: as in {option} {example}"))
+        .hint(format!(
+            "the owner has no such destination yet: as in {option} {example}"
+        ))
         .into()
 }
 
@@ -85,8 +87,8 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
     let words = words.over(view.as_ref())?;
     let keys = words.keys(args.owner(), view.as_ref(), &ledger).await?;
     let partition = Partition::of(&words.region);
-    let principal = principal::find(args.principal.as_deref(), &words.region, context).await?;
-    principal.expect(partition)?;
+    let principals = principal::find(&args.principal, &words.region, context).await?;
+    principals.expect(partition)?;
     let applies = |when: When| match when {
         When::Always => true,
         When::Tagged => args.wants(Extra::Tags),
@@ -105,7 +107,7 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
         kms_key: words.kms_key,
         aws_account: words.aws_account,
         role: words.role,
-        principal: principal.arn.clone(),
+        principals: principals.arns.clone(),
         external_id: external_id.clone(),
         creates_bucket: args.create_bucket,
     };
@@ -114,10 +116,10 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
         Format::Terraform => kit.terraform(),
         Format::Iam | Format::AzureCli | Format::Bicep => kit.iam(),
     };
-    kit.notes.extend(principal.note.clone());
+    kit.notes.extend(principals.notes.clone());
     Ok(Made {
         kit,
-        principal: Some(principal),
+        principals: Some(principals),
         external_id: Some(external_id),
     })
 }
@@ -281,7 +283,7 @@ pub(super) async fn azure(args: &SetupKitArgs, context: &Context) -> Result<Made
         ("--kms-key", args.kms_key.is_some()),
         ("--aws-account", args.aws_account.is_some()),
         ("--role-name", args.role_name.is_some()),
-        ("--principal", args.principal.is_some()),
+        ("--principal", !args.principal.is_empty()),
         ("--with tags", args.wants(Extra::Tags)),
         ("--with owner-control", args.wants(Extra::OwnerControl)),
     ];
@@ -294,7 +296,9 @@ pub(super) async fn azure(args: &SetupKitArgs, context: &Context) -> Result<Made
     let said = &args.container;
     said.as_deref().map_or(Ok(()), azure::words::container)?;
     args.prefix.as_deref().map_or(Ok(()), prefix::check)?;
-    args.prefix.as_deref().map_or(Ok(()), azure::words::prefix)?;
+    args.prefix
+        .as_deref()
+        .map_or(Ok(()), azure::words::prefix)?;
     let ledger = context.ledger().await?;
     // An account that is not there is refused here.
     let minted = ledger.external_id(args.owner()).await;
@@ -318,7 +322,7 @@ pub(super) async fn azure(args: &SetupKitArgs, context: &Context) -> Result<Made
     };
     Ok(Made {
         kit,
-        principal: None,
+        principals: None,
         external_id: None,
     })
 }

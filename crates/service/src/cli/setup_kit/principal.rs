@@ -13,34 +13,64 @@ use crate::wiring;
 const HINT: &str = "name the identity that the fleet runs with: --principal \
                     arn:aws:iam::123456789012:role/callferry, or CALLFERRY_AWS_PRINCIPAL";
 
+/// What an answer of STS leaves open.
+const ONE: &str = "The kit trusts the identity that this command runs with. Where the fleet's \
+                   roles have identities of their own, name each: --principal ARN,ARN,ARN, or \
+                   CALLFERRY_AWS_PRINCIPAL.";
+
 /// Whom the role trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Principal {
-    /// The ARN of a role or a user.
-    pub(super) arn: String,
-    /// How it is known.
+pub(super) struct Principals {
+    /// The ARNs of roles or users.
+    pub(super) arns: Vec<String>,
+    /// How they are known.
     pub(super) from: &'static str,
-    /// What a person should know about it.
-    pub(super) note: Option<String>,
+    /// What a person should know about them.
+    pub(super) notes: Vec<String>,
 }
 
-/// Finds it out.
-pub(super) async fn find(said: Option<&str>, region: &str, context: &Context) -> Result<Principal> {
-    if let Some(arn) = said {
-        return read(arn, "--principal");
+/// One of them, and what a person should know about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Principal {
+    arn: String,
+    note: Option<String>,
+}
+
+/// Finds them out.
+pub(super) async fn find(said: &[String], region: &str, context: &Context) -> Result<Principals> {
+    if !said.is_empty() {
+        return all(said.iter().map(String::as_str), "--principal");
     }
-    if let Some(arn) = &context.config.aws_principal {
-        return read(arn, "aws_principal");
+    if let Some(arns) = &context.config.aws_principal {
+        return all(arns.split(',').map(str::trim), "aws_principal");
     }
     let (clock, meter) = (wiring::clock(), wiring::no_meter());
     let stores = wiring::buckets(&context.config, &clock, &meter)?.stores;
     match stores.caller_identity(region).await {
-        Ok(caller) => read(&caller.arn, "sts"),
+        Ok(caller) => {
+            let mut found = all([caller.arn.as_str()], "sts")?;
+            found.notes.push(ONE.to_owned());
+            Ok(found)
+        }
         Err(fault) => {
             let why = format!("who we are to AWS is not known: {}", fault.detail);
             Err(Failure::failed(why).hint(HINT).into())
         }
     }
+}
+
+fn all<'a>(arns: impl IntoIterator<Item = &'a str>, from: &'static str) -> Result<Principals> {
+    let mut found = Principals {
+        arns: Vec::new(),
+        from,
+        notes: Vec::new(),
+    };
+    for arn in arns {
+        let Principal { arn, note } = read(arn, from)?;
+        found.arns.push(arn);
+        found.notes.extend(note);
+    }
+    Ok(found)
 }
 
 /// A principal from an ARN; that of a role's session becomes the role's.
@@ -59,7 +89,6 @@ fn read(arn: &str, from: &'static str) -> Result<Principal> {
         );
         return Ok(Principal {
             arn: role,
-            from,
             note: Some(note),
         });
     }
@@ -79,7 +108,6 @@ fn read(arn: &str, from: &'static str) -> Result<Principal> {
     }
     Ok(Principal {
         arn: arn.to_owned(),
-        from,
         note: None,
     })
 }
@@ -89,16 +117,16 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(plain)
 }
 
-impl Principal {
-    /// Refuses an identity that no role of this partition could trust.
+impl Principals {
+    /// Refuses identities that no role of this partition could trust.
     pub(super) fn expect(&self, partition: Partition) -> Result<()> {
-        let own = self.arn.split(':').nth(1).unwrap_or_default();
-        if own == partition.as_str() {
+        let is_foreign = |arn: &&String| arn.split(':').nth(1) != Some(partition.as_str());
+        let Some(foreign) = self.arns.iter().find(is_foreign) else {
             return Ok(());
-        }
+        };
         let why = format!(
-            "{} cannot assume a role in {partition}: partitions of AWS know nothing of each other",
-            self.arn
+            "{foreign} cannot assume a role in {partition}: partitions of AWS know nothing of each \
+             other"
         );
         Err(Failure::usage(why)
             .hint(format!(
@@ -149,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_identity_of_another_partition_is_refused_with_what_is_needed() {
-        let ours = read("arn:aws:iam::123456789012:role/callferry", "sts").unwrap();
+        let ours = all(["arn:aws:iam::123456789012:role/callferry"], "sts").unwrap();
         assert!(ours.expect(Partition::of("eu-central-1")).is_ok());
         for (region, word) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
             let error = ours.expect(Partition::of(region)).unwrap_err();

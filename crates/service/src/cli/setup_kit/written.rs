@@ -38,7 +38,9 @@ pub(super) fn files(kit: &Kit, folder: &Path, force: bool) -> Result<()> {
 fn write(path: &Path, text: &str, force: bool) -> Result<()> {
     let is_script = path.extension().is_some_and(|end| end == "sh");
     let mut options = OpenOptions::new();
-    options.write(true).mode(if is_script { 0o755 } else { 0o644 });
+    options
+        .write(true)
+        .mode(if is_script { 0o755 } else { 0o644 });
     if force {
         options.create(true).truncate(true);
     } else {
@@ -63,7 +65,7 @@ fn steps(kit: &Kit) -> String {
 pub(super) fn answer(args: &SetupKitArgs, made: &Made, context: &Context) -> Result<()> {
     let Made {
         kit,
-        principal,
+        principals,
         external_id,
     } = made;
     let documents = kit.documents.iter();
@@ -73,8 +75,8 @@ pub(super) fn answer(args: &SetupKitArgs, made: &Made, context: &Context) -> Res
         "owner": args.owner.0.to_string(),
         "format": args.format.as_str(),
         "external_id": external_id,
-        "principal": principal.as_ref().map(|it| &it.arn),
-        "principal_from": principal.as_ref().map(|it| it.from),
+        "principals": principals.as_ref().map(|it| &it.arns),
+        "principals_from": principals.as_ref().map(|it| it.from),
         "folder": args.out,
         "documents": documents,
         "steps": kit.steps,
@@ -101,7 +103,10 @@ fn readable(kit: &Kit, folder: Option<&Path>) -> String {
         }
     }
     let title = if folder.is_some() { "\n" } else { "==== " };
-    text.push_str(&format!("{title}The customer's administrator:\n{}", steps(kit)));
+    text.push_str(&format!(
+        "{title}The customer's administrator:\n{}",
+        steps(kit)
+    ));
     for note in &kit.notes {
         text.push_str(&format!("\nNote: {note}\n"));
     }
