@@ -9,6 +9,9 @@ mod blocks;
 #[path = "azure/identities.rs"]
 mod identities;
 #[cfg(test)]
+#[path = "azure/playing.rs"]
+mod playing;
+#[cfg(test)]
 #[path = "azure/proving.rs"]
 mod proving;
 #[cfg(test)]

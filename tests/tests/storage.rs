@@ -25,6 +25,9 @@ mod originals;
 #[path = "storage/parts.rs"]
 mod parts;
 #[cfg(test)]
+#[path = "storage/playing.rs"]
+mod playing;
+#[cfg(test)]
 #[path = "storage/reaching.rs"]
 mod reaching;
 #[cfg(test)]

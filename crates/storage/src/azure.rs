@@ -23,10 +23,12 @@
 mod blocks;
 mod classify;
 mod container;
+mod delegation;
 mod look;
 mod place;
 mod put;
 mod sas;
+mod sign;
 mod signing;
 
 pub(crate) use container::{Container, Identity};

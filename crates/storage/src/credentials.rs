@@ -19,5 +19,5 @@ pub use caller::CallerIdentity;
 pub(crate) use assume::{Role, Sts};
 pub(crate) use base::Base;
 pub(crate) use entra::{Application, Entra};
-pub(crate) use policy::{Purpose, session_name, session_policy};
-pub(crate) use session::{Issued, Session};
+pub(crate) use policy::{session_name, session_policy, statements};
+pub(crate) use session::{Issued, Session, Source};

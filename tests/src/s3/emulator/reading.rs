@@ -55,6 +55,10 @@ impl Emulator {
             head.content_range = Some(content_range(range, object.size));
         }
         head.content_length = i64::try_from(range.end - range.start).ok();
+        // What a signed URL wants the answer to say of itself.
+        head.content_type = input.response_content_type.or(head.content_type);
+        let disposition = input.response_content_disposition;
+        head.content_disposition = disposition.or(head.content_disposition);
         let mut output = with_body(head);
         output.body = Some(streamed(&self.store, reader));
         Ok(S3Response::new(output))

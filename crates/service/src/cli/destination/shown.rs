@@ -133,6 +133,7 @@ mod tests {
             account_leads_key: false,
             external_id: "x".to_owned(),
             recordings_pinned: Some(2),
+            last_check: None,
         }
     }
 
