@@ -38,6 +38,7 @@ mod oracle;
 mod pace;
 mod policy;
 mod server;
+mod signature;
 mod store;
 mod sts;
 mod trust;

@@ -10,6 +10,7 @@
 
 mod setup_kit {
     pub(crate) mod asking;
+    pub(crate) mod checked;
     pub(crate) mod customer;
     pub(crate) mod documents;
     pub(crate) mod granted;

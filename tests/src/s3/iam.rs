@@ -4,18 +4,46 @@
 //! A role has one policy here: `PutRolePolicy` puts it in place of the one before.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::identity::{Directory, Role};
 use super::policy::{Asked, MalformedPolicy, Policy};
-use super::sts::{Refusal, invalid, parameter};
+use super::signature;
+use super::sts::{Refusal, error_document, invalid, parameter};
 
 const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
+/// Answers one call: the signature first, which the library checks for S3 and STS only.
+pub(super) fn respond(
+    directory: &Directory,
+    headers: &HeaderMap,
+    form: &Bytes,
+) -> (StatusCode, String) {
+    let signed = signature::key(headers).filter(|key| {
+        let secret = directory.secret(key);
+        secret.is_some_and(|secret| signature::is_right(headers, form, secret.expose()))
+    });
+    let answered = match signed {
+        Some(key) => answer(directory, key, form),
+        None => Err(refusal(
+            StatusCode::FORBIDDEN,
+            "SignatureDoesNotMatch",
+            "The signature is of nobody here, or of another request".to_owned(),
+        )),
+    };
+    match answered {
+        Ok(document) => (StatusCode::OK, document),
+        Err(refusal) => {
+            let document = error_document(refusal.code, &refusal.message);
+            (refusal.status, document)
+        }
+    }
+}
+
 /// Answers one call of whoever signed with this key.
-pub(super) fn answer(directory: &Directory, key: &str, form: &Bytes) -> Result<String, Refusal> {
+fn answer(directory: &Directory, key: &str, form: &Bytes) -> Result<String, Refusal> {
     let required = |name: &str| {
         let value = parameter(form, name);
         value.ok_or_else(|| invalid(format!("{name} is missing")))

@@ -16,7 +16,6 @@ use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::iam;
 use super::identity::{Assumption, Issued};
 use super::lab::Lab;
 use super::policy::Policy;
@@ -61,8 +60,7 @@ impl S3Route for Sts {
         let Some(credentials) = req.credentials else {
             return Err(s3_error!(AccessDenied, "missing authentication token"));
         };
-        let is_iam = req.service.as_deref() == Some("iam");
-        if !is_iam && req.service.as_deref() != Some("sts") {
+        if req.service.as_deref() != Some("sts") {
             let message = "Credential should be scoped to correct service: 'sts'.";
             return Err(s3_error!(SignatureDoesNotMatch, "{message}"));
         }
@@ -70,9 +68,7 @@ impl S3Route for Sts {
             return Err(s3_error!(InvalidRequest, "the body could not be read"));
         };
         let (form, key) = (form.to_bytes(), &credentials.access_key);
-        let answer = if is_iam {
-            iam::answer(&self.lab.directory, key, &form)
-        } else if parameter(&form, "Action").as_deref() == Some("GetCallerIdentity") {
+        let answer = if parameter(&form, "Action").as_deref() == Some("GetCallerIdentity") {
             Ok(self.caller(key))
         } else {
             self.assume(key, &form)

@@ -61,6 +61,6 @@ async fn the_script_makes_bucket_and_role_and_may_be_run_again() -> Result<()> {
     setting.record("acme", "rec-1", 5000).await?;
     let none = serde_json::Value::Null;
     setting.until(("acme", "rec-1"), "released", &none).await?;
-    assert_eq!(setting.platform.lab.objects(&customer.bucket).len(), 1);
+    assert_eq!(setting.stored(&customer).len(), 1);
     setting.stop().await
 }

@@ -144,15 +144,17 @@ async fn a_role_of_the_kit_lets_nobody_in_without_its_own_external_id() -> Resul
     ];
     let lab = ["--endpoint", endpoint.as_str()];
     let args = [&set[..], &how, &lab].concat();
-    if setting.platform.fleet.run(&args).await?.code == Some(0) {
-        setting.start(&["transfer"]).await?;
-        setting.record("mallory", "rec-1", 5000).await?;
-        let reason = json!("role_not_assumable");
-        setting
-            .until(("mallory", "rec-1"), "parked", &reason)
-            .await?;
-        setting.stop().await?;
-    }
-    assert!(setting.platform.lab.objects(&acme.bucket).is_empty());
+    let refused = setting.platform.fleet.run(&args).await?;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let (before, forced) = (setting.stored(&acme), [&args[..], &["--force"]].concat());
+    setting.platform.fleet.must(&forced).await?;
+    setting.start(&["transfer"]).await?;
+    setting.record("mallory", "rec-1", 5000).await?;
+    let reason = json!("role_not_assumable");
+    setting
+        .until(("mallory", "rec-1"), "parked", &reason)
+        .await?;
+    setting.stop().await?;
+    assert_eq!(setting.stored(&acme), before);
     Ok(())
 }

@@ -106,10 +106,8 @@ impl Setting {
         let place = ["--region", REGION, "--aws-account", CUSTOMER];
         let endpoint = self.platform.lab.endpoint();
         let lab = ["--endpoint", endpoint.as_str()];
-        let kit = self
-            .platform
-            .json(&[&ask[..], &place, &lab, options].concat());
-        let kit = kit.await?;
+        let args = [&ask[..], &place, &lab, options].concat();
+        let kit = self.platform.json(&args).await?;
         let next = kit["next"][0].as_str().context("no next command")?;
         let (_, role) = next.split_once("--role-arn ").context("no role")?;
         let role = role.split_whitespace().next().context("no role")?;
@@ -161,6 +159,14 @@ impl Setting {
         }
         self.fleet.clear();
         Ok(())
+    }
+
+    /// The recordings in a bucket, by key: what a check could not delete is none.
+    pub(crate) fn stored(&self, customer: &Customer) -> Vec<String> {
+        let objects = self.platform.lab.objects(&customer.bucket).into_iter();
+        let keys = objects.map(|object| object.key);
+        keys.filter(|key| !key.contains("callferry-check/"))
+            .collect()
     }
 
     /// Stages a recording of so many bytes, and announces it.

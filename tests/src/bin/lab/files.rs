@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use callferry_tests::environment;
+use callferry_tests::ports::free_port;
 
 use super::{ADMINISTRATOR, Laboratory, OURS, STORAGE, TENANT};
 
@@ -62,6 +63,7 @@ fn variables(dir: &Path, laboratory: &Laboratory) -> Result<Variables> {
         ("CALLFERRY_STS_ENDPOINT", s3.endpoint()),
         ("CALLFERRY_ALLOW_HTTP", "true".to_owned()),
         ("CALLFERRY_ALLOWED_PRIVATE_RANGES", "127.0.0.0/8".to_owned()),
+        ("CALLFERRY_OPS_ADDR", format!("127.0.0.1:{}", free_port()?)),
         ("AWS_CONFIG_FILE", within("aws-config")),
         ("AWS_SHARED_CREDENTIALS_FILE", within("aws-none")),
         ("AWS_PROFILE", "callferry".to_owned()),
