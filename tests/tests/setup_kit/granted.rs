@@ -79,8 +79,7 @@ async fn with_exactly_the_permissions_of_the_kit_everything_works() -> Result<()
     }
     let keys = setting.stored(&below);
     assert!(
-        keys.iter()
-            .all(|key| key.starts_with("calls/eu/")),
+        keys.iter().all(|key| key.starts_with("calls/eu/")),
         "{keys:?}"
     );
     assert_eq!(denied(platform), Vec::<String>::new());

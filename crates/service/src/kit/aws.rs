@@ -124,6 +124,14 @@ pub(super) fn sid(permission: Permission) -> String {
     words.map(capitalised).collect()
 }
 
+/// Whose recordings they are, for people.
+pub(super) fn whose(owner: &str) -> &str {
+    match owner {
+        "default" => "accounts without a bucket of their own",
+        account => account,
+    }
+}
+
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());
@@ -155,7 +163,7 @@ impl AwsKit {
 
     /// What the role is for.
     pub(super) fn description(&self) -> String {
-        format!("callferry stores call recordings of {}", self.owner)
+        format!("callferry stores call recordings of {}", whose(&self.owner))
     }
 
     /// The first lines of each file that has comments.
@@ -163,7 +171,9 @@ impl AwsKit {
         format!(
             "A role with which callferry stores call recordings of {} in the bucket {},\n\
              and can do nothing else. Made by: callferry setup-kit {}",
-            self.owner, self.bucket, self.owner
+            whose(&self.owner),
+            self.bucket,
+            self.owner
         )
     }
 

@@ -6,6 +6,7 @@
 
 use recording::Need;
 
+use super::aws::whose;
 use super::{Kit, azure_cli, bicep, command};
 
 /// The built-in role that may have user delegation keys, and nothing else.
@@ -109,7 +110,10 @@ impl AzureKit {
             "An application with which callferry stores call recordings of {} in the container\n\
              {} of the storage account {}, and can do nothing else.\n\
              Made by: callferry setup-kit {}",
-            self.owner, self.container, self.storage_account, self.owner
+            whose(&self.owner),
+            self.container,
+            self.storage_account,
+            self.owner
         )
     }
 
