@@ -6,6 +6,9 @@
 #[path = "azure/blocks.rs"]
 mod blocks;
 #[cfg(test)]
+#[path = "azure/checking.rs"]
+mod checking;
+#[cfg(test)]
 #[path = "azure/identities.rs"]
 mod identities;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod buckets;
+mod keys;
 mod listing;
 mod multipart;
 mod reading;
@@ -153,7 +154,7 @@ impl S3 for Emulator {
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.open_upload(req.input).await
+        self.open_upload(req).await
     }
 
     async fn upload_part(

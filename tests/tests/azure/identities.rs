@@ -42,7 +42,7 @@ pub(crate) async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
     Some((setting, entra))
 }
 
-fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
+pub(crate) fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
     StoreSettings {
         entra_authority: Some(entra.authority()),
         extra_ca_file: ca_file.map(Path::to_owned),

@@ -14,7 +14,7 @@ use crate::exchange::{Answer, Ask, Line, Trouble, put_header};
 use crate::shown::ShownOnce;
 
 /// Who we are to the container.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Identity {
     /// The storage account's key, which a signature is made from for each request.
     AccessKey(Secret),

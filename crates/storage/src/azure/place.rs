@@ -15,7 +15,7 @@ const AZURE: [&str; 3] = [
 ];
 
 /// A container's place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// URL of the blob service, without a slash at its end.
     service_url: String,

@@ -63,8 +63,15 @@ impl Book {
     pub(super) fn write(&self, finding: Finding) {
         let mut findings = self.lock();
         let known = findings.get(&finding.capability);
-        // What was seen to be wrong is not mended by what works in spite of it.
-        if known.is_none_or(|known| known.verdict <= finding.verdict) {
+        // What was seen to be wrong is not mended by what works in spite of it, and what was wrong
+        // first is why the rest is.
+        let stands = |known: &Finding| match known.verdict {
+            Verdict::Failed => true,
+            Verdict::Passed | Verdict::NotApplicable | Verdict::Skipped | Verdict::Warned => {
+                known.verdict > finding.verdict
+            }
+        };
+        if !known.is_some_and(stands) {
             findings.insert(finding.capability, finding);
         }
     }

@@ -42,15 +42,15 @@ impl Signer for Nobody {
     }
 }
 
-/// Asks whether anybody answers. A refusal is an answer, unless it says that the store is broken.
+/// Asks whether anybody answers. Any refusal is an answer: some stores break at a request without
+/// a credential.
 ///
 /// # Errors
-/// Nobody answers, or says that it cannot now.
+/// Nobody answers.
 pub(super) async fn knock(line: &Line, uri: Uri, understand: Understand) -> Result<(), Fault> {
     let ask = Ask::new(Operation::Look, Method::HEAD, uri, HeaderMap::new());
     match line.exchange(&Nobody(understand), &ask).await {
-        Ok(_) => Ok(()),
-        Err(Trouble::Refused(refusal)) if !refusal.is_passing() => Ok(()),
+        Ok(_) | Err(Trouble::Refused(_)) => Ok(()),
         Err(trouble) => Err(trouble.fault(Operation::Look)),
     }
 }

@@ -21,28 +21,30 @@ impl Remedies<'_> {
         region: Option<&str>,
     ) -> String {
         let bucket = &self.s3.bucket;
-        match fault.reason {
-            ParkReason::AccessDenied if !missing.is_empty() => self.allow(missing),
-            ParkReason::RoleNotAssumable => self.trust(),
-            ParkReason::KmsKeyUnusable => {
-                let hint = ParkReason::KmsKeyUnusable.hint();
-                let needs = [Permission::GenerateDataKey, Permission::Decrypt];
-                format!("{hint}\n{}", self.allow(&needs))
-            }
-            ParkReason::BucketMissing => format!(
+        let is = |reason| fault.reason == reason;
+        if !missing.is_empty() {
+            self.allow(missing)
+        } else if is(ParkReason::RoleNotAssumable) {
+            self.trust()
+        } else if is(ParkReason::KmsKeyUnusable) {
+            let hint = ParkReason::KmsKeyUnusable.hint();
+            let needs = [Permission::GenerateDataKey, Permission::Decrypt];
+            format!("{hint}\n{}", self.allow(&needs))
+        } else if is(ParkReason::BucketMissing) {
+            let region = &self.s3.region;
+            format!(
                 "create the bucket, or set another destination:\n\
-                 aws s3 mb s3://{bucket} --region {}",
-                self.s3.region
-            ),
-            ParkReason::OwnerMismatch => format!(
+                 aws s3 mb s3://{bucket} --region {region}"
+            )
+        } else if is(ParkReason::OwnerMismatch) {
+            format!(
                 "find out whose bucket {bucket} is now; if it is right, set the destination anew \
                  with --expected-owner and its AWS account"
-            ),
-            ParkReason::WrongRegion => match region {
-                Some(region) => format!("set the destination anew with --region {region}"),
-                None => ParkReason::WrongRegion.hint().to_owned(),
-            },
-            reason => reason.hint().to_owned(),
+            )
+        } else if let (true, Some(region)) = (is(ParkReason::WrongRegion), region) {
+            format!("set the destination anew with --region {region}")
+        } else {
+            fault.reason.hint().to_owned()
         }
     }
 
