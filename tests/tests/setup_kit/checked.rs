@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::setting::{Customer, Setting, without};
+use super::setting::{Customer, KEY, Setting, without};
 
 /// What a check found wrong, and every permission that it misses.
 async fn check(setting: &Setting, account: &str) -> Result<(Vec<String>, BTreeSet<String>)> {
@@ -37,13 +37,14 @@ fn actions(customer: &Customer) -> Result<Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn removing_any_permission_of_the_kit_is_named_by_the_check() -> Result<()> {
     let mut setting = Setting::new("kit-checked").await?;
-    let options = ["--with", "playback,retention", "--prefix", "calls"];
-    // In a bucket that keeps versions every permission matters.
+    let wishes = ["--with", "playback,retention", "--prefix", "calls"];
+    let options = [&wishes[..], &["--kms-key", KEY]].concat();
+    // In a bucket that keeps versions, under a key, every permission matters.
     let acme = setting.customer("acme", true, &options).await?;
     let (wrong, missing) = check(&setting, "acme").await?;
     assert!(missing.is_empty(), "{wrong:?}");
     let actions = actions(&acme)?;
-    assert!(actions.len() >= 9, "{actions:?}");
+    assert!(actions.len() >= 11, "{actions:?}");
     let mut unnamed = Vec::new();
     for action in &actions {
         setting.grant(&acme, |policy| without(policy, action))?;

@@ -7,7 +7,7 @@ use callferry_tests::platform::Platform;
 use callferry_tests::s3::{Fault, FaultRule, Operation};
 use serde_json::Value;
 
-use super::setting::{IN_PARTS, LONG, Setting};
+use super::setting::{IN_PARTS, KEY, LONG, Setting};
 
 /// What the fleet asked of a bucket and was denied.
 fn denied(platform: &Platform) -> Vec<String> {
@@ -26,7 +26,8 @@ fn did(platform: &Platform, operation: Operation, role: &str) -> bool {
 async fn with_exactly_the_permissions_of_the_kit_everything_works() -> Result<()> {
     let mut setting = Setting::new("kit-granted").await?;
     let plain = setting.customer("acme", false, &[]).await?;
-    let below = setting.customer("globex", true, &["--prefix", "calls/eu"]);
+    let options = ["--prefix", "calls/eu", "--kms-key", KEY];
+    let below = setting.customer("globex", true, &options);
     let below = below.await?;
     let lab = &setting.platform.lab;
     // The check asks for what must be refused, too.

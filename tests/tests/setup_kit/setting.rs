@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use callferry_tests::fleet::Member;
 use callferry_tests::patience;
 use callferry_tests::platform::{Platform, REGION};
-use callferry_tests::s3::Role;
+use callferry_tests::s3::{Arranged, Role};
 use callferry_tests::scratch::Scratch;
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use serde_json::Value;
 pub(crate) const LONG: Duration = Duration::from_secs(180);
 /// The customer's AWS account.
 pub(crate) const CUSTOMER: &str = "111122223333";
+/// A key of theirs.
+pub(crate) const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/0a1b";
 /// Larger than one part, which is as small as S3 takes it.
 pub(crate) const IN_PARTS: usize = 6 << 20;
 
@@ -94,6 +96,12 @@ impl Setting {
         } else {
             lab.create_bucket(bucket, CUSTOMER)?;
         }
+        // Whoever uses a key must be allowed to.
+        let keys = Arranged {
+            guards_keys: true,
+            ..Arranged::default()
+        };
+        lab.arrange(bucket, keys);
         self.grant(&customer, |policy| Ok(policy.to_owned()))?;
         self.set(&customer).await?;
         Ok(customer)
