@@ -1,7 +1,7 @@
 # Everything a person types here. Each target is the first command that works on a bare Debian or
 # Ubuntu machine with a Rust toolchain, root or sudo: what is missing is installed.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint deny bench sim dashboard fuzz
+.PHONY: help build demo lab test lint deny bench sim dashboard fuzz
 
 # Below it are the programs that the targets run, whatever the caller's own settings say.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -21,6 +21,11 @@ demo: ## the main job from end to end, on real servers, with real audio
 	deploy/local/install.sh demo
 	cargo build --release --locked --bin callferry --bin demo
 	target/release/demo
+
+lab: ## servers to try callferry with, in the foreground: both clouds, broker, database
+	deploy/local/install.sh lab
+	cargo build --locked --bin callferry --bin lab
+	target/debug/lab
 
 test: ## everything: lints, unit tests, conformance, simulation, end to end
 	deploy/local/test.sh

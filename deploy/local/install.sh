@@ -11,6 +11,8 @@
 #   azurite only Azurite (an emulator of Azure Blob storage), into .local/tools
 #   prometheus       only Prometheus and Alertmanager
 #   dashboard-types  only Grafana's types, into .local/tools
+#   kit     what set-up kits are judged by, and the AWS command line, into .local/tools
+#   lab     demo without the audio + the AWS command line
 #   manifests        only the schemas that the manifests of deploy/ are validated with
 #   dashboard        prometheus + Grafana's panels and a browser that draws them
 #
@@ -208,6 +210,31 @@ install_azurite() {
   cp "$from/package-lock.json" "$to/complete"
 }
 
+# What the set-up kit is judged by: linters of CloudFormation and shell scripts, readers of Terraform
+# and Bicep; and the AWS command line, which customers run it with. Two places: their libraries
+# do not agree.
+install_kit_tools() {
+  local absent=() wanted=(cfn-lint==1.58.0 python-hcl2==8.1.4 pycep-parser==0.7.1)
+  have_venv || absent+=(python3 python3-venv)
+  command -v shellcheck >/dev/null || absent+=(shellcheck)
+  [ ${#absent[@]} -eq 0 ] || apt_install "${absent[@]}"
+  python_tools kit "${wanted[@]}"
+}
+install_aws() {
+  have_venv || apt_install python3 python3-venv
+  python_tools aws awscli==1.46.2
+}
+python_tools() { # NAME REQUIREMENT…
+  local venv=$local_dir/tools/$1
+  shift
+  [ "$(cat "$venv/complete" 2>/dev/null)" = "$*" ] && return 0
+  say "$*, into $venv"
+  rm -rf "$venv"
+  python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "$@" \
+    || { rm -rf "$venv"; return 1; } # a half-made one must not look whole
+  echo "$*" >"$venv/complete"
+}
+
 case ${1:-} in
 build) want_build; apt_install "${missing[@]}" ;;
 lint) want_build; apt_install "${missing[@]}"; want_lints ;;
@@ -224,7 +251,11 @@ test)
   (trap unhush EXIT; install_dashboards_tools types) \
     || say "WARNING: no types of Grafana; the test with them will be skipped"
   (trap unhush EXIT; install_manifest_tools) \
-    || say "WARNING: no schemas of Kubernetes and others; manifests will not be validated" ;;
+    || say "WARNING: no schemas of Kubernetes and others; manifests will not be validated"
+  (trap unhush EXIT; install_kit_tools) \
+    || say "WARNING: no linters for set-up kits; their documents will not be judged"
+  (trap unhush EXIT; install_aws) \
+    || say "WARNING: no AWS command line; what customers run with it will be skipped" ;;
 demo)
   want_build; want_servers; apt_install "${missing[@]}"; get_audio
   (trap unhush EXIT; install_azurite) \
@@ -233,8 +264,15 @@ prometheus) install_prometheus ;;
 dashboard-types) install_dashboards_tools types ;;
 dashboard) install_prometheus; install_dashboards_tools render ;;
 manifests) install_manifest_tools ;;
+kit) install_kit_tools; install_aws ;;
+lab)
+  want_build; want_servers; apt_install "${missing[@]}"
+  (trap unhush EXIT; install_azurite) \
+    || say "WARNING: Azurite could not be installed; the laboratory goes without Azure"
+  (trap unhush EXIT; install_aws) \
+    || say "WARNING: no AWS command line could be installed: bring your own" ;;
 azurite) install_azurite ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,20s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,22s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

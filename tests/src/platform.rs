@@ -20,7 +20,7 @@ use crate::s3::{Identity, LabOptions, Policy, Role, S3Lab};
 use crate::servers::{Postgres, Rabbit};
 
 /// The identity that callferry itself has in the laboratory.
-const OURS: (&str, &str) = ("AKIDCALLFERRYLAB", "laboratory-only-not-a-secret");
+pub const OURS: (&str, &str) = ("AKIDCALLFERRYLAB", "laboratory-only-not-a-secret");
 /// The identity of the independent check: it may read everything and is not ours.
 const AUDITOR: (&str, &str) = ("AKIDAUDITORLAB", "laboratory-only-auditor");
 /// The region everything is in.

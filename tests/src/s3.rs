@@ -7,7 +7,7 @@
 //!
 //! The HTTP and XML of S3 and the signature check are the `s3s` library's. Written here: the
 //! objects on disk (`store`), the operations over them (`emulator`), identities, roles, sessions
-//! and their policies (`identity`, `policy`, `sts`, `access`), misbehaviour (`faults`, `front`)
+//! and their policies (`identity`, `policy`, `trust`, `sts`, `iam`, `access`), misbehaviour (`faults`, `front`)
 //! and the record of every request (`history`).
 //!
 //! What it does as S3 does: conditional writes, also on complete; full-object CRC64NVME; `ETags`;
@@ -20,7 +20,8 @@
 //!
 //! What it leaves out: bucket policies and ACLs (kept, not evaluated), object lock by request, SSE-C, copies,
 //! reading tags back, KMS permissions, regions (any is accepted), eventual 409 answers, role
-//! chaining, durability against power loss (nothing is fsynced; a killed process loses nothing).
+//! chaining, more than one policy of a role, settings of buckets other than versioning (taken, not
+//! heeded), durability against power loss (nothing is fsynced; a killed process loses nothing).
 
 mod access;
 mod checksum;
@@ -29,6 +30,7 @@ mod emulator;
 mod faults;
 mod front;
 mod history;
+mod iam;
 mod identity;
 mod lab;
 mod operation;
@@ -36,8 +38,10 @@ mod oracle;
 mod pace;
 mod policy;
 mod server;
+mod signature;
 mod store;
 mod sts;
+mod trust;
 
 pub use faults::{Fault, FaultId, FaultRule};
 pub use history::{Caller, Seen};

@@ -14,6 +14,9 @@ mod faults;
 #[path = "s3_lab/fixture.rs"]
 mod fixture;
 #[cfg(test)]
+#[path = "s3_lab/iam.rs"]
+mod iam;
+#[cfg(test)]
 #[path = "s3_lab/lifecycle.rs"]
 mod lifecycle;
 #[cfg(test)]

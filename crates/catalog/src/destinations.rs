@@ -27,12 +27,12 @@ const BATCH: i64 = 500;
 const LOCK: &str = "-- name: lock_destinations
     select pg_advisory_xact_lock(7305829130422252)";
 
-const OWNER: &str = "-- name: destination_owner
+pub(crate) const OWNER: &str = "-- name: destination_owner
     select external_id from accounts where account_id = $1
     union all
     select default_external_id from installation where $1::text is null";
 
-const NEIGHBOURS: &str = "-- name: destination_neighbours
+pub(crate) const NEIGHBOURS: &str = "-- name: destination_neighbours
     select distinct account_id as destination_account, account_leads_key, prefix
       from destinations where place = $1 and account_id is distinct from $2";
 
@@ -159,7 +159,7 @@ fn view(row: &Row, keyring: Option<&KeyRing>) -> Result<DestinationView, Failure
     })
 }
 
-fn account(owner: &DestinationOwner) -> Option<&str> {
+pub(crate) fn account(owner: &DestinationOwner) -> Option<&str> {
     match owner {
         DestinationOwner::Account(account) => Some(account.as_str()),
         DestinationOwner::Default => None,

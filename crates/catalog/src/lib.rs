@@ -30,6 +30,7 @@ mod retention;
 mod returns;
 mod rows;
 mod sas;
+mod set_up;
 mod settings;
 mod status;
 mod stores;

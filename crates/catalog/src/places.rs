@@ -11,9 +11,13 @@ pub(crate) fn place(store: &Store) -> String {
     }
 }
 
-/// AWS has one name space of buckets, whatever region or address is used.
 fn in_s3(bucket: &S3Bucket) -> String {
-    let origin = match &bucket.endpoint {
+    s3_place(bucket.endpoint.as_deref(), &bucket.bucket)
+}
+
+/// AWS has one name space of buckets, whatever region or address is used.
+pub(crate) fn s3_place(endpoint: Option<&str>, bucket: &str) -> String {
+    let origin = match endpoint {
         None => "aws".to_owned(),
         Some(endpoint) => {
             let origin = endpoint.trim_end_matches('/').to_ascii_lowercase();
@@ -25,7 +29,7 @@ fn in_s3(bucket: &S3Bucket) -> String {
             }
         }
     };
-    format!("{origin} {}", bucket.bucket)
+    format!("{origin} {bucket}")
 }
 
 /// Azure has one name space of storage accounts. Elsewhere the endpoint says which one it is.

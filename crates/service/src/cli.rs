@@ -15,6 +15,7 @@ mod publish;
 mod quarantine;
 mod recording;
 pub(crate) mod role;
+mod setup_kit;
 mod status;
 mod topology;
 
@@ -38,6 +39,8 @@ Examples:
   callferry migrate
   callferry topology apply
   callferry account create acme --name 'Acme Ltd'
+  callferry setup-kit acme --format iam --bucket acme-calls \\
+      --region eu-central-1 --out acme-kit
   callferry destination set acme s3 --bucket acme-calls --region eu-central-1 \\
       --role-arn arn:aws:iam::123456789012:role/callferry
   callferry run all
@@ -80,6 +83,9 @@ pub(crate) enum Command {
     /// and Azure
     #[command(subcommand)]
     Destination(destination::DestinationCommand),
+    /// Write what a customer's administrator applies, so that we may use a bucket or container:
+    /// a role with exactly the permissions we use, and why
+    SetupKit(Box<setup_kit::SetupKitArgs>),
     /// Make the key ring that secrets of destinations are encrypted with
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
@@ -138,6 +144,7 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
         Command::Topology(command) => topology::execute(command, &context).await,
         Command::Account(command) => account::execute(command, &context).await,
         Command::Destination(command) => destination::execute(command, &context).await,
+        Command::SetupKit(args) => setup_kit::execute(&args, &context).await,
         Command::Publish(args) => publish::execute(args, &context).await,
         Command::Recording(command) => recording::execute(command, &context).await,
         Command::Parked(command) => parked::execute(command, &context).await,
@@ -175,7 +182,7 @@ mod tests {
         Cli::command().debug_assert();
         let mut found = Vec::new();
         nodes(&Cli::command(), "callferry", &mut found);
-        assert!(found.len() > 31, "{}", found.len());
+        assert!(found.len() > 32, "{}", found.len());
         for (path, command) in found {
             let help = command
                 .get_after_help()

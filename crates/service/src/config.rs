@@ -51,6 +51,9 @@ pub(crate) struct Config {
     /// STS, where it is not AWS's own for the region: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) sts_endpoint: Option<Url>,
+    /// The ARNs of our own AWS identities, with commas between them, which customers' roles must
+    /// trust; STS is asked where it is not said.
+    pub(crate) aws_principal: Option<String>,
     /// Microsoft Entra, where it is not the public cloud's: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) entra_authority: Option<Url>,
@@ -115,6 +118,7 @@ impl Default for Config {
             database_pool_size: 16,
             staging_url: None,
             sts_endpoint: None,
+            aws_principal: None,
             entra_authority: None,
             azure_federated_token_file: None,
             azure_identity_endpoint: None,

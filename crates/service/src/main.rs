@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod endpoint;
 mod failure;
+mod kit;
 mod ops;
 mod output;
 mod run;

@@ -9,11 +9,13 @@
 
 mod assume;
 mod base;
+mod caller;
 mod entra;
 mod policy;
 mod session;
 
 pub use base::BaseIdentity;
+pub use caller::CallerIdentity;
 
 pub(crate) use assume::{Role, Sts};
 pub(crate) use base::Base;

@@ -37,7 +37,7 @@ mod whole;
 
 pub use check::BucketChecker;
 pub use connector::ConnectorFault;
-pub use credentials::BaseIdentity;
+pub use credentials::{BaseIdentity, CallerIdentity};
 pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{

@@ -1,6 +1,7 @@
 //! The stores of a process: clients, byte budget, sessions and built buckets of both clouds, shared
 //! by all accounts; handed out as three powers.
 
+mod caller;
 mod checked;
 mod players;
 mod powers;

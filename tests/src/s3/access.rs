@@ -177,6 +177,11 @@ fn actions(operation: &str, cx: &S3AccessContext<'_>) -> S3Result<Vec<&'static s
         "HeadBucket" | "ListObjectsV2" => vec!["s3:ListBucket"],
         "ListObjectVersions" => vec!["s3:ListBucketVersions"],
         "GetBucketLocation" => vec!["s3:GetBucketLocation"],
+        "CreateBucket" => vec!["s3:CreateBucket"],
+        "PutPublicAccessBlock" => vec!["s3:PutBucketPublicAccessBlock"],
+        "PutBucketOwnershipControls" => vec!["s3:PutBucketOwnershipControls"],
+        "PutBucketEncryption" => vec!["s3:PutEncryptionConfiguration"],
+        "PutBucketLifecycleConfiguration" => vec!["s3:PutLifecycleConfiguration"],
         other => return Err(s3_error!(NotImplemented, "{other} is not emulated")),
     };
     if cx.headers().contains_key("x-amz-tagging") {

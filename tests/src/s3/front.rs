@@ -14,9 +14,11 @@ use super::access::claimed_key;
 use super::emulator::Spoil;
 use super::faults::{Plan, Step};
 use super::history::Ticket;
+use super::iam;
 use super::lab::Lab;
 use super::operation::{Operation, Target};
 use super::pace::Pace;
+use super::signature;
 use super::sts;
 
 /// The way in.
@@ -55,6 +57,11 @@ impl Front {
             .lab
             .history
             .begin(target, caller, content_length(&head.headers));
+        if is_sts && signature::service(&head.headers) == Some("iam") {
+            let form = BodyExt::collect(body).await.map_err(|_| Closed)?.to_bytes();
+            let (status, document) = iam::respond(&self.lab.directory, &head.headers, &form);
+            return Ok(noted(xml(status, document), ticket));
+        }
         let request = Request::from_parts(head, body);
         let response = self.carry_out(request, plan, is_sts).await?;
         Ok(noted(response, ticket))

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::clock::{locked, now};
 use super::history::Caller;
-use super::policy::{Asked, Policy, Verdict};
+use super::policy::{Asked, MalformedPolicy, Policy, Verdict};
+use super::trust::Trust;
 
 /// A long-term identity: an access key that may sign STS requests, and S3 requests if allowed to.
 #[derive(Clone, Debug)]
@@ -21,8 +22,10 @@ pub struct Identity {
     pub account_id: String,
     /// Access key id.
     pub access_key_id: String,
-    /// What it may do in S3 itself; usually nothing.
+    /// What it may do in S3 and IAM itself; usually nothing.
     pub permissions: Policy,
+    /// The session's name, where it is not a user but a role that a machine of ours runs with.
+    pub session: Option<String>,
     secret: SecretKey,
 }
 
@@ -37,7 +40,7 @@ pub struct Role {
     pub external_id: Option<String>,
     /// Whether any external id will do where one is required (`StringLike` with `*`).
     pub any_external_id: bool,
-    /// Names of the identities that may assume it.
+    /// Names or ARNs of the identities that may assume it.
     pub trusts: Vec<String>,
     /// How long its sessions last at most.
     pub session_max: Duration,
@@ -52,6 +55,7 @@ impl Identity {
             account_id: "000000000000".to_owned(),
             access_key_id: access_key_id.to_owned(),
             permissions: Policy::none(),
+            session: None,
             secret: SecretKey::from(secret_access_key),
         }
     }
@@ -61,6 +65,41 @@ impl Identity {
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
+    }
+
+    /// The same in this account (12 digits).
+    #[must_use]
+    pub fn of_account(mut self, account_id: &str) -> Self {
+        self.account_id = account_id.to_owned();
+        self
+    }
+
+    /// The same as a running session of the role of its name.
+    #[must_use]
+    pub fn in_session(mut self, session: &str) -> Self {
+        self.session = Some(session.to_owned());
+        self
+    }
+
+    /// What a trust policy names it by: a user's or role's ARN.
+    #[must_use]
+    pub fn principal_arn(&self) -> String {
+        let kind = match self.session {
+            Some(_) => "role",
+            None => "user",
+        };
+        format!("arn:aws:iam::{}:{kind}/{}", self.account_id, self.name)
+    }
+
+    /// What STS says that it is.
+    fn caller_arn(&self) -> String {
+        match &self.session {
+            Some(session) => {
+                let (account, role) = (&self.account_id, &self.name);
+                format!("arn:aws:sts::{account}:assumed-role/{role}/{session}")
+            }
+            None => self.principal_arn(),
+        }
     }
 
     /// The same with these permissions in S3.
@@ -99,10 +138,43 @@ impl Role {
         self
     }
 
+    /// A role as a customer makes it: by its two policy documents.
+    ///
+    /// # Errors
+    /// When one of them says something that the laboratory would have to ignore.
+    pub fn from_documents(
+        arn: &str,
+        permissions: &str,
+        trust: &str,
+    ) -> Result<Self, MalformedPolicy> {
+        let mut role = Self::new(arn, Policy::parse(permissions)?);
+        role.trust(trust)?;
+        Ok(role)
+    }
+
+    /// Puts a trust policy in place of the one it has.
+    ///
+    /// # Errors
+    /// As [`Role::from_documents`].
+    pub fn trust(&mut self, trust: &str) -> Result<(), MalformedPolicy> {
+        let Trust {
+            principals,
+            external_id,
+        } = Trust::parse(trust)?;
+        self.trusts = principals;
+        self.external_id = external_id;
+        Ok(())
+    }
+
     /// The account the role belongs to: the fifth field of its ARN.
     #[must_use]
     pub fn account_id(&self) -> &str {
         self.arn.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// Its name, without the path.
+    pub(crate) fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -232,13 +304,38 @@ impl Directory {
         identity.is_some_and(|identity| allowed(&identity.permissions))
     }
 
+    /// The role of this name in an account, whatever its path.
+    pub(crate) fn role_named(&self, account_id: &str, name: &str) -> Option<Role> {
+        let state = locked(&self.state);
+        let mut roles = state.roles.values();
+        let is_it = |role: &&Role| role.account_id() == account_id && role.name() == name;
+        roles.find(is_it).cloned()
+    }
+
+    /// The account of whoever signs with this key, and the ARN by which STS calls them.
+    pub(crate) fn who(&self, access_key_id: &str) -> Option<(String, String)> {
+        let state = locked(&self.state);
+        if let Some(identity) = state.identities.get(access_key_id) {
+            return Some((identity.account_id.clone(), identity.caller_arn()));
+        }
+        let session = state.sessions.get(access_key_id)?;
+        let account = session.role_arn.split(':').nth(4).unwrap_or_default();
+        let role = session.role_arn.rsplit('/').next().unwrap_or_default();
+        let arn = format!(
+            "arn:aws:sts::{account}:assumed-role/{role}/{}",
+            session.name
+        );
+        Some((account.to_owned(), arn))
+    }
+
     /// Hands out a session; none when the role does not let this caller in. The reasons are not
     /// told apart, as AWS does not either.
     pub(crate) fn assume(&self, access_key_id: &str, wish: Assumption) -> Option<Issued> {
         let mut state = locked(&self.state);
-        let name = state.identities.get(access_key_id)?.name.clone();
+        let caller = state.identities.get(access_key_id)?;
         let role = state.roles.get(&wish.role_arn)?;
-        if !role.trusts.contains(&name) {
+        let known_as = [caller.name.clone(), caller.principal_arn()];
+        if !known_as.iter().any(|name| role.trusts.contains(name)) {
             return None;
         }
         let equal = role.external_id == wish.external_id;

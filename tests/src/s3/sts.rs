@@ -1,4 +1,4 @@
-//! STS: `AssumeRole`, on the same port as S3.
+//! STS: `AssumeRole` and `GetCallerIdentity`, on the same port as S3.
 //!
 //! The signature was checked by `s3s` before this code runs; its refusals are turned into STS's
 //! form by [`translated`].
@@ -32,10 +32,10 @@ pub(crate) struct Sts {
 }
 
 /// A refusal in STS's form.
-struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
 }
 
 /// Whether the request is for STS rather than for S3.
@@ -67,26 +67,12 @@ impl S3Route for Sts {
         let Ok(form) = req.input.collect().await else {
             return Err(s3_error!(InvalidRequest, "the body could not be read"));
         };
-        let answer = read(&form.to_bytes()).and_then(|wish| {
-            let arn = wish.role_arn.clone();
-            let name = wish.session_name.clone();
-            let longest = self.lab.directory.session_max(&arn);
-            if longest.is_some_and(|longest| wish.lifetime > longest) {
-                let message = "The requested DurationSeconds exceeds the MaxSessionDuration set \
-                               for this role.";
-                return Err(invalid(message.to_owned()));
-            }
-            match self.lab.directory.assume(&credentials.access_key, wish) {
-                Some(issued) => Ok(success(&arn, &name, &issued)),
-                None => Err(Refusal {
-                    status: StatusCode::FORBIDDEN,
-                    code: "AccessDenied",
-                    message: format!(
-                        "not authorized to perform: sts:AssumeRole on resource: {arn}"
-                    ),
-                }),
-            }
-        });
+        let (form, key) = (form.to_bytes(), &credentials.access_key);
+        let answer = if parameter(&form, "Action").as_deref() == Some("GetCallerIdentity") {
+            Ok(self.caller(key))
+        } else {
+            self.assume(key, &form)
+        };
         let (status, body) = match answer {
             Ok(body) => (StatusCode::OK, body),
             Err(refusal) => (
@@ -99,6 +85,40 @@ impl S3Route for Sts {
         let mut response = S3Response::with_headers(Body::from(body), headers);
         response.status = Some(status);
         Ok(response)
+    }
+}
+
+impl Sts {
+    fn assume(&self, key: &str, form: &[u8]) -> Result<String, Refusal> {
+        let wish = read(form)?;
+        let arn = wish.role_arn.clone();
+        let name = wish.session_name.clone();
+        let longest = self.lab.directory.session_max(&arn);
+        if longest.is_some_and(|longest| wish.lifetime > longest) {
+            let message = "The requested DurationSeconds exceeds the MaxSessionDuration set \
+                           for this role.";
+            return Err(invalid(message.to_owned()));
+        }
+        match self.lab.directory.assume(key, wish) {
+            Some(issued) => Ok(success(&arn, &name, &issued)),
+            None => Err(Refusal {
+                status: StatusCode::FORBIDDEN,
+                code: "AccessDenied",
+                message: format!("not authorized to perform: sts:AssumeRole on resource: {arn}"),
+            }),
+        }
+    }
+
+    /// Who asks; everybody may.
+    fn caller(&self, key: &str) -> String {
+        let (account, arn) = self.lab.directory.who(key).unwrap_or_default();
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult>\
+             <Arn>{arn}</Arn><UserId>AIDALABORATORY</UserId><Account>{account}</Account>\
+             </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId>\
+             </ResponseMetadata></GetCallerIdentityResponse>",
+            Uuid::new_v4()
+        )
     }
 }
 
@@ -167,7 +187,7 @@ fn words(text: &str, also: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || c == '_' || also.contains(c))
 }
 
-fn invalid(message: String) -> Refusal {
+pub(crate) fn invalid(message: String) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         code: "ValidationError",

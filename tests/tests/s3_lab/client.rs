@@ -172,9 +172,14 @@ impl Client {
 
     /// An STS request with these parameters.
     pub(crate) async fn sts(&self, parameters: &[(&str, &str)]) -> Answer {
+        self.form("sts", parameters).await
+    }
+
+    /// A request of a service that takes forms.
+    pub(crate) async fn form(&self, service: &'static str, parameters: &[(&str, &str)]) -> Answer {
         let pairs = parameters.iter().map(|(k, v)| format!("{k}={}", enc(v)));
         let form = pairs.collect::<Vec<_>>().join("&");
-        let mut ask = Ask::new("POST", "/").body(form.as_bytes()).service("sts");
+        let mut ask = Ask::new("POST", "/").body(form.as_bytes()).service(service);
         ask.payload = None;
         let content_type = "application/x-www-form-urlencoded; charset=utf-8";
         self.send(ask.header("content-type", content_type)).await

@@ -1,9 +1,9 @@
 //! `callferry destination`.
 
-mod azure;
+pub(in crate::cli) mod azure;
 mod check;
-mod prefix;
-mod s3;
+pub(in crate::cli) mod prefix;
+pub(in crate::cli) mod s3;
 mod shown;
 
 use std::str::FromStr;
@@ -72,7 +72,7 @@ Exit code 0 only if recordings can be stored there; what else somebody should lo
 
 /// Whose destination: an account's id, or `default`.
 #[derive(Debug, Clone)]
-pub(crate) struct Owner(DestinationOwner);
+pub(crate) struct Owner(pub(in crate::cli) DestinationOwner);
 
 impl FromStr for Owner {
     type Err = MalformedId;

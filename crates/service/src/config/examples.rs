@@ -9,6 +9,7 @@ pub(super) fn hint(key: &str) -> String {
         "database_url" => "postgres://user:password@host:5432/database",
         "staging_url" => "file:///srv/recordings",
         "sts_endpoint" => "https://sts.eu-central-1.amazonaws.com",
+        "aws_principal" => "arn:aws:iam::123456789012:role/callferry",
         "entra_authority" => "https://login.microsoftonline.us",
         "azure_federated_token_file" => "/var/run/secrets/azure/tokens/azure-identity-token",
         "azure_identity_endpoint" => "http://169.254.169.254/metadata/identity/oauth2/token",

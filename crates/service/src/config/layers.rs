@@ -25,12 +25,13 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 17] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
     "staging_url",
     "sts_endpoint",
+    "aws_principal",
     "entra_authority",
     "azure_federated_token_file",
     "azure_identity_endpoint",

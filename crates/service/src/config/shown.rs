@@ -18,6 +18,7 @@ impl Config {
             "database_pool_size": self.database_pool_size,
             "staging_url": self.staging_url,
             "sts_endpoint": self.sts_endpoint,
+            "aws_principal": self.aws_principal,
             "entra_authority": self.entra_authority,
             "azure_federated_token_file": self.azure_federated_token_file,
             "azure_identity_endpoint": self.azure_identity_endpoint,

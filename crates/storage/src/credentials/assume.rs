@@ -29,7 +29,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How STS is reached.
 #[derive(Debug)]
 pub(crate) struct Sts {
-    line: Line,
+    pub(super) line: Line,
     /// An origin; `None` means AWS's own for the region.
     endpoint: Option<String>,
     base: Arc<Session>,
@@ -95,7 +95,7 @@ impl Sts {
         Arc::clone(&self.base)
     }
 
-    fn uri(&self, region: &str) -> Result<Uri, Fault> {
+    pub(super) fn uri(&self, region: &str) -> Result<Uri, Fault> {
         let url = match &self.endpoint {
             Some(origin) => format!("{}/", origin.trim_end_matches('/')),
             None if region.starts_with("cn-") => format!("https://sts.{region}.amazonaws.com.cn/"),

@@ -7,7 +7,7 @@ pub(super) mod sas;
 mod secret_file;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(in crate::cli) mod words;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ const PREFIX_BYTES_MAX: usize = 512;
 
 /// A prefix leads keys *and* narrows session policies, where `*`, `?` and `${…}` have a meaning:
 /// what is not on the short list of plain characters is refused.
-pub(super) fn check(text: &str) -> Result<()> {
+pub(in crate::cli) fn check(text: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"!-_.'()/=+,@&:".contains(&b);
     let components_sound = text
         .split('/')

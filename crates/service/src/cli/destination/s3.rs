@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 mod tests;
-mod words;
+pub(in crate::cli) mod words;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};

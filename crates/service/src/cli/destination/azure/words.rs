@@ -17,7 +17,7 @@ fn refuse(message: &str, hint: &str) -> anyhow::Error {
 
 /// The name of a storage account. It becomes part of a host name, or of an emulator's path, whose
 /// names are less strict.
-pub(super) fn storage_account(name: &str, emulated: bool) -> Result<()> {
+pub(in crate::cli) fn storage_account(name: &str, emulated: bool) -> Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (emulated && b == b'-');
     let plain_ends = !name.starts_with('-') && !name.ends_with('-');
     if (3..=24).contains(&name.len()) && name.bytes().all(plain) && plain_ends {
@@ -30,7 +30,7 @@ pub(super) fn storage_account(name: &str, emulated: bool) -> Result<()> {
 }
 
 /// The name of a container.
-pub(super) fn container(name: &str) -> Result<()> {
+pub(in crate::cli) fn container(name: &str) -> Result<()> {
     if name == "$web" || name == "$root" || name == "$logs" {
         return Err(refuse(
             "--container is one that Azure uses itself",
@@ -53,7 +53,7 @@ pub(super) fn container(name: &str) -> Result<()> {
 }
 
 /// Azure drops dots at the end of a folder's name, so that two prefixes could be one.
-pub(super) fn prefix(text: &str) -> Result<()> {
+pub(in crate::cli) fn prefix(text: &str) -> Result<()> {
     if text.split('/').any(|folder| folder.ends_with('.')) {
         return Err(refuse(
             "--prefix has a folder that ends with a dot",

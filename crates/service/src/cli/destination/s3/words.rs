@@ -28,12 +28,12 @@ fn refuse(message: &str, hint: impl Into<String>) -> anyhow::Error {
 }
 
 /// The id of an AWS account.
-pub(super) fn is_account(text: &str) -> bool {
+pub(in crate::cli) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The name of a bucket.
-pub(super) fn bucket(name: &str) -> Result<()> {
+pub(in crate::cli) fn bucket(name: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let plain_ends =
         name.bytes().next().is_some_and(plain) && name.bytes().last().is_some_and(plain);
@@ -54,7 +54,7 @@ pub(super) fn bucket(name: &str) -> Result<()> {
 }
 
 /// The name of a region. It becomes part of a host name.
-pub(super) fn region(name: &str) -> Result<()> {
+pub(in crate::cli) fn region(name: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(());
@@ -66,7 +66,7 @@ pub(super) fn region(name: &str) -> Result<()> {
 }
 
 /// Checks a role's ARN and returns the account in it.
-pub(super) fn role(arn: &str) -> Result<String> {
+pub(in crate::cli) fn role(arn: &str) -> Result<String> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, resource] = parts.as_slice()
         && is_partition(partition)
@@ -97,7 +97,7 @@ fn is_role_path(path: &str) -> bool {
 }
 
 /// A KMS key's id, alias or ARN.
-pub(super) fn kms_key(text: &str) -> Result<()> {
+pub(in crate::cli) fn kms_key(text: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b":/_-".contains(&b);
     if (1..=2048).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());

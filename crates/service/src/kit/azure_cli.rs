@@ -1,0 +1,172 @@
+//! The kit as scripts for the Azure command line.
+
+use super::azure::{AzureKit, DELEGATOR};
+use super::{Document, comment, quoted, text};
+
+/// Where the application's secret is written.
+pub(super) const SECRET_FILE: &str = "callferry-client-secret";
+
+pub(super) fn documents(kit: &AzureKit) -> Vec<Document> {
+    vec![
+        Document::new(
+            "create.sh",
+            "makes the application and the role, and gives one to the other; may be run again",
+            script(kit),
+        ),
+        Document::new(
+            "sas.sh",
+            "the other way: prints a shared access signature",
+            sas(kit),
+        ),
+    ]
+}
+
+/// The words that every script begins with.
+fn place(kit: &AzureKit) -> String {
+    format!(
+        "storage_account={}\ncontainer={}\n",
+        quoted(&kit.storage_account),
+        quoted(&kit.container)
+    )
+}
+
+fn script(kit: &AzureKit) -> String {
+    let mut script = String::from("#!/bin/sh\n");
+    script.push_str(&comment("#", &kit.title()));
+    script.push_str("set -eu\n\n");
+    script.push_str(&place(kit));
+    script.push_str(&format!("name={}\n", quoted(&kit.name())));
+    script.push_str(&format!("secret_file={SECRET_FILE}\n"));
+    script.push_str(
+        "
+storage_account_id=$(az storage account show --name \"$storage_account\" \\
+  --query id --output tsv)
+resource_group_id=${storage_account_id%/providers/*}
+container_id=$storage_account_id/blobServices/default/containers/$container
+",
+    );
+    if kit.creates_container {
+        script.push_str(
+            "
+# A container that is not public.
+az storage container-rm create --storage-account \"$storage_account_id\" --name \"$container\" \\
+  --public-access off --output none
+",
+        );
+    }
+    script.push_str("\n# The application, and its secret in a file that only you may read.\n");
+    script.push_str(APPLICATION);
+    script.push_str(&definition(kit));
+    script.push_str(ASSIGN);
+    script.push_str("\n# The role, on this container only.\nassign \"$name\" \"$container_id\"\n");
+    if kit.plays() {
+        script.push_str(&format!(
+            "
+# Signing URLs that play one recording: keys for that are the storage account's to give.
+assign '{DELEGATOR}' \"$storage_account_id\"
+"
+        ));
+    }
+    script.push_str(
+        "
+echo \"tenant id: $(az account show --query tenantId --output tsv)\"
+echo \"client id: $client_id\"
+echo \"client secret: in the file $secret_file\"
+",
+    );
+    script
+}
+
+const APPLICATION: &str = "\
+client_id=$(az ad app create --display-name \"$name\" --query appId --output tsv)
+az ad sp show --id \"$client_id\" --output none 2>/dev/null ||
+  az ad sp create --id \"$client_id\" --output none
+object_id=$(az ad sp show --id \"$client_id\" --query id --output tsv)
+if [ ! -s \"$secret_file\" ]; then
+  (umask 077 && az ad app credential reset --id \"$client_id\" --append \\
+    --display-name callferry --years 1 --query password --output tsv >\"$secret_file\")
+fi
+";
+
+/// The application alone, for those who make the role by a template.
+pub(super) fn application(kit: &AzureKit) -> String {
+    format!(
+        "name={}\nsecret_file={SECRET_FILE}\n{APPLICATION}echo \"object id: $object_id\"",
+        quoted(&kit.name())
+    )
+}
+
+const ASSIGN: &str = "
+# A new role or application takes a while until every part of Azure knows of it.
+assign() { # ROLE SCOPE
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    az role assignment create --assignee-object-id \"$object_id\" \\
+      --assignee-principal-type ServicePrincipal --role \"$1\" --scope \"$2\" \\
+      --output none && return 0
+    sleep 10
+  done
+  return 1
+}
+";
+
+fn definition(kit: &AzureKit) -> String {
+    let actions = kit.actions();
+    let list: Vec<_> = actions.iter().map(|one| text(one.action)).collect();
+    let reasons = actions.iter().map(|one| {
+        let end = one.action.rsplit("/blobs/").next().unwrap_or_default();
+        comment("#", &format!("  blobs/{end}: {}", one.why))
+    });
+    let reasons: String = reasons.collect();
+    format!(
+        "
+# A role with actions on blobs and nothing else (Storage Blob Data Contributor may also delete the
+# container):
+{reasons}definition=$(cat <<JSON
+{{
+  \"Name\": \"$name\",
+  \"IsCustom\": true,
+  \"Description\": \"What callferry needs of a container to store call recordings\",
+  \"Actions\": [],
+  \"NotActions\": [],
+  \"DataActions\": [
+    {}
+  ],
+  \"NotDataActions\": [],
+  \"AssignableScopes\": [\"$resource_group_id\"]
+}}
+JSON
+)
+known=$(az role definition list --name \"$name\" --scope \"$resource_group_id\" \\
+  --query '[].name' --output tsv)
+if [ -n \"$known\" ]; then change=update; else change=create; fi
+az role definition \"$change\" --role-definition \"$definition\" --output none
+",
+        list.join(",\n    ")
+    )
+}
+
+fn sas(kit: &AzureKit) -> String {
+    let letters = kit.sas_letters();
+    let mut script = String::from("#!/bin/sh\n");
+    script.push_str(&comment(
+        "#",
+        &format!(
+            "A shared access signature with which callferry stores call recordings of {} in one\n\
+             container ({letters}). Whoever has it has its powers: keep it in a file of your own.\n\
+             Made by: callferry setup-kit {}",
+            kit.owner, kit.owner
+        ),
+    ));
+    script.push_str("set -eu\n\n");
+    script.push_str(&place(kit));
+    script.push_str(&format!(
+        "
+# In a year, as the date of Linux or else that of macOS says it.
+format=+%Y-%m-%dT%H:%MZ
+expiry=$(date -u -d '+1 year' \"$format\" 2>/dev/null || date -u -v+1y \"$format\")
+az storage container generate-sas --account-name \"$storage_account\" --name \"$container\" \\
+  --permissions {letters} --https-only --expiry \"$expiry\" --output tsv
+"
+    ));
+    script
+}

@@ -1,0 +1,257 @@
+//! What an operator says and is asked: names of what is missing, who we are, what is in force, and
+//! files that are never overwritten in passing.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use callferry_tests::platform::{Platform, REGION};
+use callferry_tests::s3::Identity;
+use serde_json::Value;
+
+use super::setting::{CUSTOMER, Setting};
+
+const BUCKET: [&str; 4] = ["--bucket", "acme-recordings", "--region", REGION];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_or_of_the_other_cloud_is_named() -> Result<()> {
+    let mut setting = Setting::new("kit-asking").await?;
+    setting.platform.plain_account("acme").await?;
+    let container = ["--storage-account", "acmecalls"];
+    let key = "arn:aws:kms:eu-central-1:111122223333:key/1";
+    for (format, options, code, says) in [
+        ("iam", vec![], 2, "--bucket is missing"),
+        (
+            "iam",
+            vec!["--bucket", "acme-calls"],
+            2,
+            "--region is missing",
+        ),
+        ("iam", vec!["--bucket", "ACME"], 2, "--bucket is not"),
+        (
+            "terraform",
+            container.to_vec(),
+            2,
+            "--storage-account has no meaning",
+        ),
+        ("bicep", vec![], 2, "--storage-account is missing"),
+        ("azure-cli", container.to_vec(), 2, "--container is missing"),
+        ("azure-cli", BUCKET.to_vec(), 2, "--bucket has no meaning"),
+        (
+            "iam",
+            [&BUCKET[..], &["--kms-key", "alias/x"]].concat(),
+            2,
+            "by its ARN only",
+        ),
+        (
+            "iam",
+            [&BUCKET[..], &["--kms-key", key]].concat(),
+            2,
+            "--aws-account is missing",
+        ),
+        (
+            "iam",
+            [&BUCKET[..], &["--principal", "*"]].concat(),
+            2,
+            "`--principal` is not",
+        ),
+        (
+            "iam",
+            vec!["--bucket", "a-b", "--region", "cn-north-1"],
+            2,
+            "partitions of AWS",
+        ),
+    ] {
+        let ask = ["setup-kit", "acme", "--format", format];
+        let outcome = setting
+            .platform
+            .fleet
+            .run(&[&ask[..], &options].concat())
+            .await?;
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        let told = format!("{outcome:?}");
+        assert!(
+            outcome.stderr.contains(says) && told.contains("hint: "),
+            "{says}: {told}"
+        );
+        assert!(outcome.stdout.is_empty(), "{told}");
+    }
+    let nobody = ["setup-kit", "nobody", "--format", "iam"];
+    let outcome = setting
+        .platform
+        .fleet
+        .run(&[&nobody[..], &BUCKET].concat())
+        .await?;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_identity_is_said_configured_or_asked_of_sts() -> Result<()> {
+    let mut setting = Setting::new("kit-principal").await?;
+    setting.platform.plain_account("acme").await?;
+    let ask = ["setup-kit", "acme", "--format", "iam"];
+    let ask = [&ask[..], &BUCKET].concat();
+    let kit = setting.platform.json(&ask).await?;
+    let user = "arn:aws:iam::000000000000:user/callferry";
+    assert_eq!(
+        (&kit["principals"][0], &kit["principals_from"]),
+        (&user.into(), &"sts".into())
+    );
+    assert!(kit["notes"].to_string().contains("trusts a user"), "{kit}");
+    // The same as a machine's role.
+    let (id, secret) = callferry_tests::platform::OURS;
+    let role = Identity::new(id, secret)
+        .named("callferry")
+        .in_session("i-0a1b2c");
+    setting.platform.lab.put_identity(role);
+    let kit = setting.platform.json(&ask).await?;
+    let role = "arn:aws:iam::000000000000:role/callferry";
+    assert_eq!(
+        (&kit["principals"][0], &kit["principals_from"]),
+        (&role.into(), &"sts".into())
+    );
+    let trust = kit["documents"]["trust.json"]
+        .as_str()
+        .context("no trust")?;
+    let trust: Value = serde_json::from_str(trust)?;
+    assert_eq!(trust["Statement"][0]["Principal"]["AWS"][0], role);
+    assert!(
+        kit["notes"]
+            .to_string()
+            .contains("assumed-role/callferry/i-0a1b2c"),
+        "{kit}"
+    );
+    // Without STS it must be said.
+    let nowhere = [("CALLFERRY_STS_ENDPOINT", "http://127.0.0.1:1")];
+    let refused = setting.platform.fleet.run_with(&ask, &nowhere).await?;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.stderr.contains("CALLFERRY_AWS_PRINCIPAL"),
+        "{refused:?}"
+    );
+    let configured = "arn:aws:iam::444455556666:role/platform/callferry";
+    let two = format!("{configured},{user}");
+    let own = [nowhere[0], ("CALLFERRY_AWS_PRINCIPAL", two.as_str())];
+    let json = [&ask[..], &["--json"]].concat();
+    let kit = setting
+        .platform
+        .fleet
+        .run_with(&json, &own)
+        .await?
+        .success()?
+        .json()?;
+    let from = (&kit["principals"][0], &kit["principals_from"]);
+    assert_eq!(from, (&configured.into(), &"aws_principal".into()));
+    assert_eq!(kit["principals"][1], user);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_said_is_what_is_in_force() -> Result<()> {
+    let mut setting = Setting::new("kit-in-force").await?;
+    let options = ["--prefix", "calls/eu", "--with", "retention"];
+    let first = setting.customer("acme", false, &options).await?;
+    let again = [
+        "setup-kit",
+        "acme",
+        "--format",
+        "iam",
+        "--with",
+        "retention",
+    ];
+    let again = setting.platform.json(&again).await?;
+    assert_eq!(again["documents"], first.kit["documents"]);
+    assert_eq!(again["next"], first.kit["next"]);
+    let policy = first.document("permissions.json")?;
+    assert!(policy.contains("acme-recordings/calls/eu/*"), "{policy}");
+    assert!(policy.contains("s3:DeleteObjectVersion"), "{policy}");
+    // Another bucket is another story.
+    let other = [
+        "setup-kit",
+        "acme",
+        "--format",
+        "iam",
+        "--bucket",
+        "elsewhere",
+    ];
+    let other = [&other[..], &["--region", REGION]].concat();
+    let other = setting.platform.json(&other).await?;
+    assert!(
+        !other["documents"].to_string().contains("calls/eu"),
+        "{other}"
+    );
+    // Whoever comes second into a bucket has its own folder there.
+    setting.platform.plain_account("globex").await?;
+    let endpoint = setting.platform.lab.endpoint();
+    let shared = [
+        "setup-kit",
+        "globex",
+        "--format",
+        "iam",
+        "--endpoint",
+        &endpoint,
+    ];
+    let shared = setting
+        .platform
+        .json(&[&shared[..], &BUCKET].concat())
+        .await?;
+    let policy = shared["documents"]["permissions.json"].to_string();
+    assert!(policy.contains("acme-recordings/globex/*"), "{policy}");
+    // The platform's own: below any account's folder.
+    let default = [
+        "setup-kit",
+        "default",
+        "--format",
+        "iam",
+        "--prefix",
+        "calls",
+    ];
+    let default = setting
+        .platform
+        .json(&[&default[..], &BUCKET].concat())
+        .await?;
+    let policy = default["documents"]["permissions.json"].to_string();
+    assert!(policy.contains("acme-recordings/*/calls/*"), "{policy}");
+    assert_ne!(default["external_id"], first.kit["external_id"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_written_once_and_everything_can_be_read_at_once() -> Result<()> {
+    let mut setting = Setting::new("kit-files").await?;
+    setting.platform.plain_account("acme").await?;
+    let folder = setting.platform.staging.with_file_name("kit");
+    let out = folder.display().to_string();
+    let ask = [
+        "setup-kit",
+        "acme",
+        "--format",
+        "iam",
+        "--aws-account",
+        CUSTOMER,
+    ];
+    let ask = [&ask[..], &BUCKET].concat();
+    let written = [&ask[..], &["--out", &out]].concat();
+    let told = setting.platform.fleet.must(&written).await?.stdout;
+    assert!(told.contains("callferry destination set acme s3"), "{told}");
+    let trust = folder.join("trust.json");
+    fs::write(&trust, "mine")?;
+    let refused = setting.platform.fleet.run(&written).await?;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("--force"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&trust)?, "mine");
+    let forced = [&written[..], &["--force"]].concat();
+    setting.platform.fleet.must(&forced).await?;
+    assert!(fs::read_to_string(&trust)?.contains("sts:ExternalId"));
+    let all = setting.platform.fleet.must(&ask).await?.stdout;
+    for says in [
+        "==== trust.json",
+        "==== permissions.json",
+        "s3:PutObject",
+        "Then here:",
+    ] {
+        assert!(all.contains(says), "{says}: {all}");
+    }
+    assert_eq!(Platform::bucket("acme"), "acme-recordings");
+    Ok(())
+}
