@@ -211,7 +211,9 @@ impl Catalog {
                     external_id: &external_id,
                     from,
                 };
-                revision.insert(&mut lent, keyring).await?
+                let set = revision.insert(&mut lent, keyring).await?;
+                Self::remember_expiry(&mut lent, set.revision, store).await?;
+                set
             }
         };
         view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);

@@ -8,12 +8,14 @@
 
 mod accounts;
 mod admin;
+mod breaker;
 mod catalog;
 mod checks;
 mod claim;
 mod destinations;
 mod drive;
 mod failure;
+mod health;
 mod isolation;
 mod keyring;
 mod ledger;
@@ -40,6 +42,7 @@ pub use accounts::AccountView;
 pub use admin::AdminFault;
 pub use catalog::Catalog;
 pub use destinations::DestinationView;
+pub use health::HealthView;
 pub use keyring::KeyRing;
 pub use pool::PoolCounts;
 pub use quarantine::{QuarantineMessageView, QuarantineView};

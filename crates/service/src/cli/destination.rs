@@ -154,9 +154,11 @@ pub(super) async fn execute(command: DestinationCommand, context: &Context) -> R
             let ledger = context.ledger().await?;
             let view = ledger.show_destination(&args.owner.0).await;
             let view = view.map_err(admin_failure)?;
-            context
-                .output
-                .one(&shown::shown(&view, wiring::clock().now())?)
+            let health = ledger.destination_health(&[view.revision]).await;
+            let health = health.map_err(admin_failure)?;
+            let shown = shown::shown(&view, wiring::clock().now())?;
+            let shown = shown::with_health(shown, health.get(&view.revision))?;
+            context.output.one(&shown)
         }
     }
 }
@@ -190,8 +192,13 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
     let mut revisions = Vec::new();
     for owner in &owners {
         let of_owner = ledger.list_destinations(owner).await;
-        for view in of_owner.map_err(admin_failure)? {
-            revisions.push(shown::shown(&view, now)?);
+        let of_owner = of_owner.map_err(admin_failure)?;
+        let ids: Vec<i64> = of_owner.iter().map(|view| view.revision).collect();
+        let health = ledger.destination_health(&ids).await;
+        let health = health.map_err(admin_failure)?;
+        for view in of_owner {
+            let shown = shown::shown(&view, now)?;
+            revisions.push(shown::with_health(shown, health.get(&view.revision))?);
         }
     }
     let columns = [
@@ -200,7 +207,10 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         "location",
         "prefix",
         "in_force_from",
-        "sas_expires_at",
+        "health",
+        "since",
+        "reason",
+        "secret_expires_at",
     ];
     context
         .output

@@ -32,6 +32,8 @@ impl Config {
             "lease_s": self.lease_s,
             "isolate_after": self.isolate_after,
             "quarantine_days": self.quarantine_days,
+            "secret_warning_days": self.secret_warning_days,
+            "secret_last_warning_days": self.secret_last_warning_days,
             "tick_ms": self.tick_ms,
             "log_format": self.log_format.as_str(),
             "log_filter": self.log_filter,
@@ -51,6 +53,12 @@ impl Config {
                 "reading_every_s": self.drive.reading_every_s,
                 "sweep_every_s": self.drive.sweep_every_s,
                 "leftover_age_s": self.drive.leftover_age_s,
+                "probe_s": self.drive.probe_s,
+                "probe_cap_s": self.drive.probe_cap_s,
+                "settle_s": self.drive.settle_s,
+                "check_every_s": self.drive.check_every_s,
+                "recheck_s": self.drive.recheck_s,
+                "check_poll_s": self.drive.check_poll_s,
             },
         })
     }

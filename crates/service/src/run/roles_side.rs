@@ -129,6 +129,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
         ledger: outside.ledger(),
         publisher: outside.publisher(),
         leftovers: Arc::clone(&outside.buckets.leftovers),
+        checker: outside.buckets.checker.clone(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
