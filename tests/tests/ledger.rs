@@ -14,6 +14,7 @@ mod ledger {
     pub(crate) mod clouds;
     pub(crate) mod destinations;
     pub(crate) mod driving;
+    pub(crate) mod health;
     pub(crate) mod isolation;
     pub(crate) mod outages;
     pub(crate) mod outcomes;
