@@ -10,6 +10,7 @@
 
 mod ledger {
     pub(crate) mod accounts;
+    pub(crate) mod breaker;
     pub(crate) mod claims;
     pub(crate) mod clouds;
     pub(crate) mod destinations;

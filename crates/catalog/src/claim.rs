@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::SubsecRound;
 use recording::{
-    Announced, Claimed, Fault, Granted, LedgerFault, ParkReason, RUNGS, Recording, RecordingKey, State,
+    Announced, Claimed, Fault, Granted, LedgerFault, ParkReason, RUNGS, Recording, RecordingKey,
+    State,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;

@@ -137,7 +137,6 @@ const READ: &str = "-- name: health_reading
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HealthView {
     /// How it is.
-    #[serde(serialize_with = "as_word")]
     pub health: Health,
     /// Since when.
     pub since: DateTime<Utc>,
@@ -165,14 +164,6 @@ pub struct HealthView {
     /// When our secret there ends, where it says so itself: a SAS does. The end of a client
     /// secret is known to its directory alone; when it has come, the reason says so.
     pub secret_expires_at: Option<DateTime<Utc>>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands out references"
-)]
-fn as_word<S: serde::Serializer>(health: &Health, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(health.as_str())
 }
 
 /// What a reason says about its destination, as the statements know it.
@@ -240,7 +231,7 @@ fn checked_as(destination: &Destination) -> Result<AccountId, Failure> {
     match &destination.owner {
         DestinationOwner::Account(account) => Ok(account.clone()),
         DestinationOwner::Default => NOBODY
-            .parse()
+            .parse::<AccountId>()
             .map_err(|error| corrupt(format!("{NOBODY}: {error}"))),
     }
 }

@@ -363,11 +363,7 @@ impl Transfer {
 
     /// Its destination's breaker is open: it waits there with all the others, and nobody is asked
     /// for anything.
-    async fn hold(
-        &self,
-        granted: &Granted,
-        shut: &recording::Fault,
-    ) -> Result<Settlement, Outage> {
+    async fn hold(&self, granted: &Granted, shut: &recording::Fault) -> Result<Settlement, Outage> {
         let key = &granted.staged.announced().key;
         let ledger = &self.ports.ledger;
         let held = self

@@ -209,7 +209,11 @@ impl Config {
                 self.secret_warning_days.into(),
                 self.secret_last_warning_days.into(),
             ),
-            ("secret_last_warning_days", self.secret_last_warning_days.into(), 1),
+            (
+                "secret_last_warning_days",
+                self.secret_last_warning_days.into(),
+                1,
+            ),
             ("tick_ms", self.tick_ms, 10),
             // While one connection works, another must be left to answer the probe.
             ("database_pool_size", wide(self.database_pool_size), 2),

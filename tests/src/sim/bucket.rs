@@ -10,9 +10,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use recording::{
-    Block, CheckedWrite, Crc64Nvme, Destination, Digests, ParkReason, Sha256, Store,
-};
+use recording::{Block, CheckedWrite, Crc64Nvme, Destination, Digests, ParkReason, Sha256, Store};
 use sha2::Digest;
 
 use super::mutant::Mutant;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
-    Checker, ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue, RecordingKey, Trash,
-    Writers,
+    Checker, ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue,
+    RecordingKey, Trash, Writers,
 };
 use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,

@@ -163,7 +163,9 @@ fn deny(world: &mut World) {
     let until = world.now() + world.dice.up_to(Duration::from_secs(most));
     let role_gone = world.dice.coin();
     if let Some(name) = names.get(index) {
-        world.say(format_args!("{name} denies until {until:?} (role gone: {role_gone})"));
+        world.say(format_args!(
+            "{name} denies until {until:?} (role gone: {role_gone})"
+        ));
         if let Some(bucket) = world.buckets.get_mut(name) {
             bucket.denied_until = until;
             bucket.role_gone = role_gone;

@@ -13,7 +13,8 @@ use catalog::{Catalog, Settings};
 use chrono::{DateTime, Utc};
 use recording::{
     Capability, CheckReport, Clock, Crc64Nvme, Fault, Fence, Finding, Identity, Lease, Ledger,
-    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason, Upload, Verdict,
+    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason, Upload,
+    Verdict,
 };
 use uuid::Uuid;
 

@@ -47,7 +47,14 @@ async fn news(platform: &Platform) -> Result<Vec<Value>> {
 /// Waits until as many recordings of acme are parked.
 async fn parked(setting: &Setting, n: usize) -> Result<()> {
     patience::until("acme's recordings are parked", LONG, async || {
-        let list = ["recording", "list", "--account", "acme", "--state", "parked"];
+        let list = [
+            "recording",
+            "list",
+            "--account",
+            "acme",
+            "--state",
+            "parked",
+        ];
         let listed = setting
             .platform
             .json(&[&list[..], &["--limit", "1000"]].concat())
@@ -95,9 +102,15 @@ async fn few_requests(setting: &Setting) -> Result<()> {
     // One more was under way when the count began.
     let most = |each: f64| (sent + 1.0) * each;
     let count = |n: usize| u32::try_from(n).map(f64::from);
-    assert!(count(writes)? <= most(1.0), "{writes} writes, {sent} probes");
+    assert!(
+        count(writes)? <= most(1.0),
+        "{writes} writes, {sent} probes"
+    );
     assert!(count(keys)? <= most(1.0), "{keys} keys, {sent} probes");
-    assert!(count(asked)? <= most(4.0), "{asked} requests, {sent} probes");
+    assert!(
+        count(asked)? <= most(4.0),
+        "{asked} requests, {sent} probes"
+    );
     Ok(())
 }
 

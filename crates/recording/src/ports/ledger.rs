@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     AccountId, Announced, CheckReport, Destination, DueCheck, Fault, HealthAnnouncement, Lease,
-    LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part, Queue, Receipt, Recording, RecordingKey, RefusalReason, Staged, StagingPath,
-    State, Stored, Upload,
+    LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part, Queue, Receipt, Recording,
+    RecordingKey, RefusalReason, Staged, StagingPath, State, Stored, Upload,
 };
 
 /// What a claim found.

@@ -3,7 +3,8 @@
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::{
-    CheckReport, Checker, Diagnosis, DueCheck, LedgerFault, PublishFault, health_changed,
+    CheckReport, Checker, Diagnosis, DueCheck, LedgerFault, ParkReason, PublishFault,
+    health_changed,
 };
 use telemetry::CheckVerdict;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ impl Housekeeping {
         for news in self.ports.ledger.health_announcements(BATCH).await? {
             tracing::warn!(
                 destination.owner = %news.owner, destination.revision = news.revision,
-                reason = news.reason.map_or("", |reason| reason.as_str()),
+                reason = news.reason.map_or("", ParkReason::as_str),
                 waiting = news.recordings_waiting,
                 "a destination changed its health"
             );

@@ -149,9 +149,8 @@ impl Rows {
     pub(crate) fn failed_at(
         &mut self,
         revision: Option<i64>,
-        key: &RecordingKey,
+        (key, by): (&RecordingKey, By),
         fault: (ParkReason, &str),
-        by: By,
         moment: Moment,
     ) {
         let whole = match fault.0.blame() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use recording::{
-    Advance, Announcement, Fault, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking, RecordingKey,
-    ReleaseRefusal, State, Stored, rung,
+    Advance, Announcement, Fault, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking,
+    RecordingKey, ReleaseRefusal, State, Stored, rung,
 };
 
 use super::health::{By, held_for};
@@ -90,7 +90,7 @@ impl Rows {
         let advance = self.park_row(key, lease, &parking, moment);
         if !known && matches!(advance, Advance::Done(_)) {
             let fault = (parking.reason, &*parking.detail);
-            self.failed_at(at, key, fault, By::Transfer, moment);
+            self.failed_at(at, (key, By::Transfer), fault, moment);
         }
         advance
     }
@@ -196,7 +196,7 @@ impl Rows {
         row.moved_at = moment.now;
         let at = row.destination;
         let fault = (refusal.reason, &*refusal.detail);
-        self.failed_at(at, key, fault, By::Cleanup, moment);
+        self.failed_at(at, (key, By::Cleanup), fault, moment);
         Advance::Done(())
     }
 
