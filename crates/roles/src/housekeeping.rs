@@ -31,8 +31,9 @@ use crate::announce::announce;
 /// Announcements and requeues looked at in one tick.
 const BATCH: u32 = 200;
 
-/// What housekeeping reaches the outside through. It cannot touch originals or copies: all that
-/// it can do in a bucket is to list and abort uploads that never became an object, and to check
+/// What housekeeping reaches the outside through.
+///
+/// It cannot touch originals or copies: all that it can do in a bucket is to list and abort uploads that never became an object, and to check
 /// it, which touches no key but the check's own.
 #[derive(Clone)]
 pub struct HousekeepingPorts {
