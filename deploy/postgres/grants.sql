@@ -75,6 +75,8 @@ grant select on accounts, destinations, recordings to callferry_housekeeping;
 grant update (due_at, driven_at, drive_count, announced_at, announce_after, next_attempt_at, rungs,
     release_next_attempt_at, release_rungs) on recordings to callferry_housekeeping;
 grant select, update on destination_health to callferry_housekeeping;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_housekeeping;
 grant execute on function destination_in_force(text, timestamptz),
     destination_worked(bigint, text, double precision),
     destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
@@ -86,6 +88,8 @@ grant select, delete,
     on quarantined_messages to callferry_housekeeping;
 grant select, delete, insert (revision, account_id, begun_at, due_at), update (due_at, handed_at)
     on upload_sweeps to callferry_housekeeping;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_housekeeping;
 
 -- The command line: makes accounts and destinations, has things tried again. It moves no state.
 grant select on all tables in schema public to callferry_operator;
@@ -96,9 +100,14 @@ grant insert (account_id, place, account_leads_key, external_id, in_force_from, 
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
     container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
     on destinations to callferry_operator;
--- A destination begins healthy; what a person asks for goes through its breaker.
-grant insert (revision), update (secret_expires_at, asked_until, probe_at)
-    on destination_health to callferry_operator;
+-- A destination begins healthy, and a check moves its health; what a person asks for goes through
+-- its breaker.
+grant insert (revision), update on destination_health to callferry_operator;
+grant execute on function destination_worked(bigint, text, double precision),
+    destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
+        double precision, double precision) to callferry_operator;
+grant delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
 grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
     due_queue, driven_at, drive_count, updated_at) on recordings to callferry_operator;

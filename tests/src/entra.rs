@@ -232,7 +232,7 @@ fn token((tenant, client): &(String, String), state: &State) -> String {
     let claims = json!({
         "aud": "https://storage.azure.com", "iss": format!("https://sts.windows.net/{tenant}/"),
         "iat": begin, "nbf": begin, "exp": end, "appid": client, "tid": tenant,
-        "jti": state.issued,
+        "oid": format!("object-of-{client}"), "jti": state.issued,
     });
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.", part(&header), part(&claims))

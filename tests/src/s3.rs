@@ -42,7 +42,7 @@ mod sts;
 pub use faults::{Fault, FaultId, FaultRule};
 pub use history::{Caller, Seen};
 pub use identity::{Identity, Role};
-pub use lab::{LabOptions, Quirks, S3Lab};
+pub use lab::{Arranged, LabOptions, Quirks, S3Lab};
 pub use operation::Operation;
 pub use oracle::{OpenUpload, StoredBytes, StoredObject};
 pub use policy::{MalformedPolicy, Policy};

@@ -11,6 +11,7 @@
 mod ledger {
     pub(crate) mod accounts;
     pub(crate) mod breaker;
+    pub(crate) mod checks;
     pub(crate) mod claims;
     pub(crate) mod clouds;
     pub(crate) mod destinations;

@@ -1,7 +1,7 @@
 //! Destinations: immutable revisions, and the pinning of what waited for one.
 
 use chrono::{DateTime, Utc};
-use recording::{AccountId, Destination, DestinationOwner, Store};
+use recording::{AccountId, Approval, Destination, DestinationOwner, Store};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::Timestamp;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::checks::check;
+use crate::destination_checks::{CheckView, approve, keep};
 use crate::failure::{Failure, corrupt};
 use crate::keyring::{KeyRing, Sealed};
 use crate::places::{Space, place};
@@ -112,6 +113,9 @@ pub struct DestinationView {
     /// How many recordings that waited for a destination were given this one when it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings_pinned: Option<u64>,
+    /// What was found when it was checked last, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<CheckView>,
 }
 
 fn as_word<S: Serializer>(owner: &DestinationOwner, to: S) -> Result<S::Ok, S::Error> {
@@ -149,6 +153,7 @@ fn view(row: &Row, keyring: Option<&KeyRing>) -> Result<DestinationView, Failure
         account_leads_key,
         external_id: external_id.unwrap_or_default(),
         recordings_pinned: None,
+        last_check: None,
     })
 }
 
@@ -167,31 +172,28 @@ impl Catalog {
     /// recordings is pinned (to the platform's) or `in_force_from` says otherwise; the platform's
     /// first always is; later ones are from now on, or from `in_force_from`.
     ///
+    /// It becomes active only after a check, which is kept with it: of
+    /// [`Catalog::plan_destination`].
+    ///
     /// # Errors
     /// When there is no such account, the destination is ambiguous or would share keys with
-    /// another owner's, it has a secret and there is no key ring, or the database fails.
+    /// another owner's, the check found something that blocks and nobody insists, it has a secret
+    /// and there is no key ring, or the database fails.
     pub async fn set_destination(
         &self,
         owner: &DestinationOwner,
         store: &Store,
         in_force_from: Option<DateTime<Utc>>,
+        approval: &Approval,
     ) -> Result<DestinationView, AdminFault> {
         check(owner, store, self.now())?;
+        approve(approval)?;
         let keyring = self.keyring();
         let mut lent = self.pool.lend().await?;
         lent.begin().await?;
         lent.rows(LOCK, &[]).await?;
         let account = account(owner);
-        let minted = lent.rows(OWNER, &[&account]).await?;
-        let external_id: String = match (minted.first(), owner) {
-            (Some(row), _) => get(row, "external_id")?,
-            (None, DestinationOwner::Account(account)) => {
-                return Err(AdminFault::no_account(account));
-            }
-            (None, DestinationOwner::Default) => {
-                return Err(corrupt("no installation: run `callferry migrate`").into());
-            }
-        };
+        let external_id = external_id(&mut lent, owner).await?;
         let account_leads_key = leads_key(&mut lent, owner, store).await?;
         let latest = lent.rows(LIST, &[&account]).await?;
         let latest = latest.last().map(|row| view(row, keyring)).transpose()?;
@@ -216,6 +218,7 @@ impl Catalog {
                 set
             }
         };
+        keep(&mut lent, view.revision, approval).await?;
         view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);
         lent.commit().await?;
         Ok(view)
@@ -255,7 +258,11 @@ impl Catalog {
                 ),
             )
         })?;
-        Ok(view(&row, self.keyring())?)
+        let shown = view(&row, self.keyring())?;
+        Ok(DestinationView {
+            last_check: self.last_check(shown.revision).await?,
+            ..shown
+        })
     }
 
     async fn must_exist(&self, owner: &DestinationOwner) -> Result<(), AdminFault> {
@@ -266,8 +273,23 @@ impl Catalog {
     }
 }
 
+/// The external id that we minted for the owner.
+pub(crate) async fn external_id(
+    lent: &mut Lent,
+    owner: &DestinationOwner,
+) -> Result<String, AdminFault> {
+    let minted = lent.rows(OWNER, &[&account(owner)]).await?;
+    match (minted.first(), owner) {
+        (Some(row), _) => Ok(get(row, "external_id")?),
+        (None, DestinationOwner::Account(account)) => Err(AdminFault::no_account(account)),
+        (None, DestinationOwner::Default) => {
+            Err(corrupt("no installation: run `callferry migrate`").into())
+        }
+    }
+}
+
 /// Whether the account must lead the keys, because somebody else writes into the same bucket.
-async fn leads_key(
+pub(crate) async fn leads_key(
     lent: &mut Lent,
     owner: &DestinationOwner,
     store: &Store,

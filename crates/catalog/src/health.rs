@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Destination, DestinationOwner,
-    Diagnosis, DueCheck, Finding, Health, HealthAnnouncement, LedgerFault, LedgerReading,
-    ParkReason, Store, Tally, Verdict,
+    AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Diagnosis, DueCheck, Finding, Health,
+    HealthAnnouncement, LedgerFault, LedgerReading, ParkReason, Store, Tally, Verdict,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,15 +17,12 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::catalog::{jitter, plain, seconds};
+use crate::destination_checks::append;
 use crate::failure::{Failure, corrupt};
 use crate::pool::Lent;
 use crate::rows::{get, optional_word, unsigned, word};
 use crate::sas;
 use crate::stores::{destination, destination_columns};
-
-/// As whom the platform's own destination is checked: its keys begin with this, and no other
-/// account's do.
-const NOBODY: &str = "callferry-check";
 
 const DUE: &str = concat!(
     "-- name: due_checks
@@ -62,9 +58,9 @@ select ",
 
 const CHECKED: &str = "-- name: note_check
     update destination_health set
-        last_check_at = now(), findings = $2, secret_expires_at = $3,
-        succeeded_at = case when $5 = 'healthy' then now() else succeeded_at end,
-        next_check_at = now() + make_interval(secs => $4::float8)
+        last_check_at = now(), findings = $2,
+        succeeded_at = case when $4 = 'healthy' then now() else succeeded_at end,
+        next_check_at = now() + make_interval(secs => $3::float8)
      where revision = $1";
 
 const CHECK_WORKED: &str = "-- name: check_worked
@@ -192,6 +188,17 @@ pub(crate) fn secret_ends(store: &Store) -> Option<DateTime<Utc>> {
     }
 }
 
+/// What the administration's view of a fault is to the ledger's port.
+fn ledger_fault(fault: AdminFault) -> LedgerFault {
+    match fault {
+        AdminFault::Ledger(fault) => fault,
+        other @ (AdminFault::NotFound { .. }
+        | AdminFault::Exists { .. }
+        | AdminFault::Refused { .. }
+        | AdminFault::Misconfigured { .. }) => LedgerFault::Corrupt(other.to_string()),
+    }
+}
+
 /// Findings that failed, as the database keeps them.
 fn failed(report: &CheckReport) -> Result<Value, Failure> {
     let failed = report
@@ -226,16 +233,6 @@ fn health(row: &Row) -> Result<Health, Failure> {
         .ok_or_else(|| corrupt(format!("`{text}` is no health that this version knows")))
 }
 
-/// As whom a destination is checked.
-fn checked_as(destination: &Destination) -> Result<AccountId, Failure> {
-    match &destination.owner {
-        DestinationOwner::Account(account) => Ok(account.clone()),
-        DestinationOwner::Default => NOBODY
-            .parse::<AccountId>()
-            .map_err(|error| corrupt(format!("{NOBODY}: {error}"))),
-    }
-}
-
 impl Catalog {
     /// See [`recording::Ledger::checks`].
     pub(crate) async fn due_checks(&self, limit: u32) -> Result<Vec<DueCheck>, LedgerFault> {
@@ -247,10 +244,9 @@ impl Catalog {
             .await?;
         let due = rows.iter().map(|row| {
             let destination = destination(row, self.keyring())?;
-            let account = checked_as(&destination)?;
             Ok(DueCheck {
+                account: destination.owner.checked_as(),
                 destination,
-                account,
             })
         });
         Ok(due.collect::<Result<_, Failure>>()?)
@@ -262,10 +258,16 @@ impl Catalog {
         check: &DueCheck,
         report: &CheckReport,
     ) -> Result<(), LedgerFault> {
+        let DueCheck { destination, .. } = check;
+        let mut report = report.clone();
+        let overlap = self.find_overlap(destination).await;
+        report.put(overlap.map_err(ledger_fault)?);
         let mut lent = self.pool.lend().await?;
         lent.begin().await?;
-        self.diagnosed(&mut lent, &check.destination, report)
+        append(&mut lent, destination.revision, Some(&report), false).await?;
+        self.diagnosed(&mut lent, destination.revision, &report)
             .await?;
+        Self::remember_expiry(&mut lent, destination.revision, &destination.store).await?;
         lent.commit().await?;
         Ok(())
     }
@@ -275,7 +277,7 @@ impl Catalog {
     pub(crate) async fn diagnosed(
         &self,
         lent: &mut Lent,
-        destination: &Destination,
+        revision: i64,
         report: &CheckReport,
     ) -> Result<(), Failure> {
         let settings = &self.settings;
@@ -283,7 +285,6 @@ impl Catalog {
             seconds(settings.settle_after),
             seconds(settings.probe_after),
         );
-        let revision = destination.revision;
         let (every, verdict) = match report.diagnosis() {
             Diagnosis::Healthy => {
                 lent.rows(CHECK_WORKED, &[&revision, &settle]).await?;
@@ -304,12 +305,8 @@ impl Catalog {
         };
         // Jittered, so that what was set together is not checked together for ever.
         let every = seconds(every) * jitter();
-        let ends = secret_ends(&destination.store);
-        lent.rows(
-            CHECKED,
-            &[&revision, &failed(report)?, &ends, &every, &verdict],
-        )
-        .await?;
+        lent.rows(CHECKED, &[&revision, &failed(report)?, &every, &verdict])
+            .await?;
         Ok(())
     }
 
@@ -361,7 +358,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Remembers, in the transaction that sets a revision, when its secret ends.
+    /// Remembers, in the transaction that sets or checks a revision, when its secret ends.
     pub(crate) async fn remember_expiry(
         lent: &mut Lent,
         revision: i64,

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = migrations![
     2 "0002_recordings",
     3 "0003_quarantine",
     4 "0004_clouds_and_uploads",
+    6 "0006_destination_checks",
     8 "0008_destination_health",
 ];
 

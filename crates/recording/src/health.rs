@@ -110,10 +110,12 @@ const UNNOTICED: &[Capability] = &[
 ];
 
 impl CheckReport {
-    /// Whether something that storing needs was not tried.
+    /// Whether something that work needs was not tried.
     fn is_unfinished(&self) -> bool {
         self.findings.iter().any(|finding| {
-            finding.verdict == Verdict::Skipped && finding.capability.need() == Need::Storing
+            finding.verdict == Verdict::Skipped
+                && finding.capability.need() == Need::Storing
+                && !UNNOTICED.contains(&finding.capability)
         })
     }
 

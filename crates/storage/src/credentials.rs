@@ -17,5 +17,5 @@ pub use base::BaseIdentity;
 pub(crate) use assume::{Role, Sts};
 pub(crate) use base::Base;
 pub(crate) use entra::{Application, Entra};
-pub(crate) use policy::{Purpose, session_name, session_policy};
-pub(crate) use session::{Issued, Session};
+pub(crate) use policy::{session_name, session_policy, statements};
+pub(crate) use session::{Issued, Session, Source};

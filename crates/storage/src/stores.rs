@@ -2,6 +2,7 @@
 //! by all accounts; handed out as three powers.
 
 mod checked;
+mod players;
 mod powers;
 mod settings;
 mod shelf;
@@ -12,19 +13,21 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Destination, Fault, Meter, ObjectKey,
-    S3Bucket, Store,
+    Purpose, S3Bucket, Store,
 };
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
+use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
+pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::StoreSettings;
 use shelf::{Label, Shelf};
@@ -43,9 +46,9 @@ pub struct Stores {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     settings: StoreSettings,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
     clients: Clients,
     sts: Arc<Sts>,
@@ -56,7 +59,7 @@ struct Shared {
 
 /// A bucket of either cloud, as one account reaches it for one purpose.
 #[derive(Debug, Clone)]
-enum Reached {
+pub(crate) enum Reached {
     S3(Arc<Bucket>),
     Azure(Arc<Container>),
 }
@@ -118,6 +121,12 @@ impl Stores {
         BucketLookers::new(Arc::clone(&self.shared))
     }
 
+    /// The power to sign URLs that read one object each.
+    #[must_use]
+    pub fn players(&self) -> BucketPlayers {
+        BucketPlayers::new(Arc::clone(&self.shared))
+    }
+
     /// How much of the originals may be in memory, and how much is, in bytes.
     #[must_use]
     pub fn byte_budget(&self) -> (u64, u64) {
@@ -129,6 +138,12 @@ impl Stores {
     #[must_use]
     pub fn leftovers(&self) -> BucketLeftovers {
         BucketLeftovers::new(Arc::clone(&self.shared))
+    }
+
+    /// Checks destinations as the fleet uses them, with the fleet's sessions for each purpose.
+    #[must_use]
+    pub fn checker(&self) -> BucketChecker {
+        BucketChecker::new(Arc::clone(&self.shared))
     }
 }
 
@@ -146,7 +161,7 @@ impl Shared {
     }
 
     /// The bucket of a destination, which is checked to be the account's to use.
-    fn reached(
+    pub(crate) fn reached(
         &self,
         destination: &Destination,
         account: &AccountId,
@@ -190,18 +205,29 @@ impl Shared {
         policy: impl FnOnce(&str) -> String,
         session_name: String,
     ) -> Arc<Session> {
-        let Some(arn) = &s3.role_arn else {
-            return self.sts.base();
-        };
-        let role = Role {
+        match self.role(destination, s3, policy, session_name) {
+            Some(role) => Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock))),
+            None => self.sts.base(),
+        }
+    }
+
+    /// The customer's role, as a session of it is asked for; `None` where our own identity writes.
+    pub(crate) fn role(
+        &self,
+        destination: &Destination,
+        s3: &S3Bucket,
+        policy: impl FnOnce(&str) -> String,
+        session_name: String,
+    ) -> Option<Role> {
+        let arn = s3.role_arn.as_ref()?;
+        Some(Role {
             sts: Arc::clone(&self.sts),
             region: s3.region.clone(),
             arn: arn.clone(),
             external_id: destination.external_id.clone(),
             policy: policy(arn),
             session_name,
-        };
-        Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock)))
+        })
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {

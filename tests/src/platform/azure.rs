@@ -108,7 +108,7 @@ impl Platform {
                 flags.extend(["--access-key-file".to_owned(), file]);
             }
             AzureAccess::Sas => {
-                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcw", tomorrow());
+                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcwd", tomorrow());
                 keep(&secret, &sas)?;
                 flags.extend(["--sas-token-file".to_owned(), file]);
             }

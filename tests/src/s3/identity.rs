@@ -35,6 +35,8 @@ pub struct Role {
     pub permissions: Policy,
     /// The external id `AssumeRole` must bring, if any.
     pub external_id: Option<String>,
+    /// Whether any external id will do where one is required (`StringLike` with `*`).
+    pub any_external_id: bool,
     /// Names of the identities that may assume it.
     pub trusts: Vec<String>,
 }
@@ -75,6 +77,7 @@ impl Role {
             arn: arn.to_owned(),
             permissions,
             external_id: None,
+            any_external_id: false,
             trusts: Vec::new(),
         }
     }
@@ -229,7 +232,9 @@ impl Directory {
         if !role.trusts.contains(&name) {
             return None;
         }
-        if role.external_id.is_some() && role.external_id != wish.external_id {
+        let equal = role.external_id == wish.external_id;
+        let like = role.any_external_id && wish.external_id.is_some();
+        if role.external_id.is_some() && !equal && !like {
             return None;
         }
         let lifetime = state.forced_lifetime.unwrap_or(wish.lifetime);

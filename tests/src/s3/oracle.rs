@@ -77,6 +77,18 @@ impl S3Lab {
         listed.unwrap_or_default()
     }
 
+    /// Every version of a bucket's objects, delete markers included, as `key version`.
+    #[must_use]
+    pub fn versions(&self, bucket: &str) -> Vec<String> {
+        let store = self.store();
+        let listed = store.with_bucket(bucket, |bucket| {
+            let each = bucket.versions_below("").flatten();
+            each.map(|it| format!("{} {}", it.key, it.version))
+                .collect()
+        });
+        listed.unwrap_or_default()
+    }
+
     /// One current object.
     #[must_use]
     pub fn object(&self, bucket: &str, key: &str) -> Option<StoredObject> {
@@ -152,6 +164,12 @@ impl S3Lab {
             sha256.update(&chunk);
         }
         Ok(Some(hex::encode(sha256.finalize())))
+    }
+
+    /// Makes everything in a bucket seem to have been stored so much earlier.
+    pub fn age_objects(&self, bucket: &str, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.store().age(bucket, by_ms);
     }
 
     /// Opens an upload that somebody began so long ago; its id.

@@ -150,6 +150,17 @@ impl Store {
         Ok(look(inner.state.bucket(name)?))
     }
 
+    /// Makes everything in a bucket older, until the server is started again.
+    pub(crate) fn age(&self, bucket: &str, by_ms: u64) {
+        let mut inner = locked(&self.inner);
+        let bucket = inner.state.buckets.get_mut(bucket);
+        let versions = bucket.map(|bucket| bucket.objects.values_mut().flatten());
+        for version in versions.into_iter().flatten() {
+            let version = Arc::make_mut(version);
+            version.modified_ms = version.modified_ms.saturating_sub(by_ms);
+        }
+    }
+
     fn blob_path(&self, number: u64) -> PathBuf {
         self.blobs.join(number.to_string())
     }

@@ -18,11 +18,11 @@ use super::setting::{
 use super::staged::{Staging, Wish, noise, refused};
 use super::tap::{Tap, What};
 
-const TENANT: &str = "11111111-2222-3333-4444-555555555555";
-const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
+pub(crate) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
 
 /// Azurite over https, which takes tokens, and Entra's laboratory. There is no tap.
-async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
+pub(crate) async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
     let azurite = Azurite::start(scratch.path(), Wire::Https, &[STORAGE_ACCOUNT]).await;
     let azurite = azurite.unwrap()?;
     let created = azurite.create_container(STORAGE_ACCOUNT, CONTAINER).await;
@@ -42,7 +42,7 @@ async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
     Some((setting, entra))
 }
 
-fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
+pub(crate) fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
     StoreSettings {
         entra_authority: Some(entra.authority()),
         extra_ca_file: ca_file.map(Path::to_owned),

@@ -34,13 +34,16 @@ impl Setting {
         Ok(path.display().to_string())
     }
 
+    /// Sets a container that is not there, so that it must be insisted on.
     async fn set(&self, container: &str, identity: &[&str]) -> Result<Value> {
         let store = ["azure", "--storage-account", "acmecalls"];
+        let nowhere = ["--endpoint", "https://127.0.0.1:1/acmecalls", "--force"];
         let named = ["--container", container];
         let args = [
             &["destination", "set", "acme"],
             &store,
             &named[..],
+            &nowhere,
             identity,
         ];
         self.platform.json(&args.concat()).await
@@ -114,6 +117,9 @@ async fn a_secret_is_read_from_standard_input_and_what_is_set_is_said() -> Resul
         "calls",
         "--prefix",
         "eu",
+        "--endpoint",
+        "https://127.0.0.1:1/ourcalls",
+        "--force",
         "--sas-token-file",
         "-",
     ];
@@ -125,10 +131,13 @@ async fn a_secret_is_read_from_standard_input_and_what_is_set_is_said() -> Resul
     ] {
         assert!(told.stdout.contains(says), "{says}: {told:?}");
     }
+    assert!(!told.stdout.contains("canary"), "{told:?}");
+    // What a check of it found is said, and that it is set all the same.
     assert!(
-        !told.stdout.contains("canary") && told.stderr.is_empty(),
+        told.stderr.contains("FAILED") && told.stderr.contains("--force"),
         "{told:?}"
     );
+    assert!(!told.stderr.contains("canary"), "{told:?}");
     let empty = setting.file("empty", "")?;
     let refused = fleet.run_reading(&set, empty.as_ref()).await?;
     assert_eq!(refused.code, Some(2), "{refused:?}");

@@ -9,7 +9,7 @@ use storage::{StoreSettings, Stores};
 use crate::config::Config;
 use crate::failure::Failure;
 
-/// The customers' buckets as three powers, and what they are made of.
+/// The customers' buckets as three powers, who checks them, and what they are made of.
 #[derive(Clone)]
 pub(crate) struct Buckets {
     /// For writing.
@@ -18,8 +18,8 @@ pub(crate) struct Buckets {
     pub(crate) lookers: Arc<dyn Lookers>,
     /// For uploads that were never completed.
     pub(crate) leftovers: Arc<dyn Leftovers>,
-    /// For trying out what the fleet does there; `None`: destinations are not checked.
-    pub(crate) checker: Option<Arc<dyn Checker>>,
+    /// For trying out all that the fleet does.
+    pub(crate) checker: Arc<dyn Checker>,
     /// For the memory that all transfers share.
     pub(crate) stores: Stores,
 }
@@ -51,7 +51,7 @@ pub(crate) fn buckets(
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
         leftovers: Arc::new(stores.leftovers()),
-        checker: None,
+        checker: Arc::new(stores.checker()),
         stores,
     })
 }

@@ -9,7 +9,7 @@ use crate::exchange::{encode_key, unusable};
 pub(super) use crate::exchange::{encode, put_header as put};
 
 /// A bucket's place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// URL of the bucket, without a slash at its end.
     bucket_url: String,

@@ -63,8 +63,10 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
              out; a service principal or an access key can do both"
                 .to_owned(),
         );
-        if sas_token.reveal().is_ok_and(sas::may_delete) {
-            notes.push("this SAS may delete; callferry never does: sp=rcw is enough".to_owned());
+        if !sas_token.reveal().is_ok_and(sas::may_delete) {
+            let note = "this SAS may not delete: copies stay when their retention has ended \
+                        (sp=rcwd)";
+            notes.push(note.to_owned());
         }
     }
     match sas_ends(&azure.identity) {
@@ -123,7 +125,7 @@ mod tests {
     use super::*;
     use recording::{AzureContainer, DestinationOwner, Secret};
 
-    const SAS: &str = "sv=2023-11-03&sr=c&sp=rcwd&se=2026-12-01T00:00:00Z&sig=canary";
+    const SAS: &str = "sv=2023-11-03&sr=c&sp=rcw&se=2026-12-01T00:00:00Z&sig=canary";
 
     fn view(identity: AzureIdentity) -> DestinationView {
         let at = "2026-11-22T10:00:00Z".parse().unwrap();
@@ -142,6 +144,7 @@ mod tests {
             account_leads_key: false,
             external_id: "x".to_owned(),
             recordings_pinned: Some(2),
+            last_check: None,
         }
     }
 
@@ -164,7 +167,7 @@ mod tests {
             "Revision 7 of acme: az://acmecalls/calls/eu by SAS until 2026-12-01",
             "2 recordings that waited",
             "cannot be played",
-            "may delete",
+            "may not delete",
             "the SAS ends at",
         ] {
             assert!(text.contains(says), "{says}: {text}");
