@@ -44,6 +44,14 @@ grant select, insert, delete, update (etag, crc64nvme)
     on recording_upload_parts to callferry_transfer;
 grant select, insert (revision, account_id, begun_at, due_at), update (begun_at)
     on upload_sweeps to callferry_transfer;
+-- How a destination is, by what came of work there; cleanup sees as much of it.
+grant execute on function destination_worked(bigint, text, double precision),
+    destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
+        double precision, double precision) to callferry_transfer, callferry_cleanup;
+grant select, update (state, since, reason, detail, source, holds, failed, succeeded_at, probe_at,
+    probe_account, probe_recording, probe_until, probes, asked_until, drain_from, drain_until,
+    announcement_id, announcement_at, announced_at, announce_after)
+    on destination_health to callferry_transfer, callferry_cleanup;
 
 -- Cleanup: releases, refuses to, or finds that the copy is lost and takes the receipt back.
 grant select on destinations, recordings to callferry_cleanup;
@@ -62,10 +70,17 @@ grant select (reason, account_id, path, ended_at, requeuable), update (check_at)
     on quarantined_messages to callferry_cleanup;
 
 -- Housekeeping: drives on what is due, announces what is owed, keeps the quarantine, looks for
--- leftovers of uploads.
+-- leftovers of uploads, checks destinations and tends their breakers.
 grant select on accounts, destinations, recordings to callferry_housekeeping;
-grant update (due_at, driven_at, drive_count, announced_at, announce_after)
-    on recordings to callferry_housekeeping;
+grant update (due_at, driven_at, drive_count, announced_at, announce_after, next_attempt_at, rungs,
+    release_next_attempt_at, release_rungs) on recordings to callferry_housekeeping;
+grant select, update on destination_health to callferry_housekeeping;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_housekeeping;
+grant execute on function destination_in_force(text, timestamptz),
+    destination_worked(bigint, text, double precision),
+    destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
+        double precision, double precision) to callferry_housekeeping;
 grant select, delete,
     insert (reason, body_sha256, detail, queue, body, body_bytes, requeuable, content_type,
         account_id, path, check_at),
@@ -85,6 +100,12 @@ grant insert (account_id, place, account_leads_key, external_id, in_force_from, 
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
     container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
     on destinations to callferry_operator;
+-- A destination begins healthy, and a check moves its health; what a person asks for goes through
+-- its breaker.
+grant insert (revision), update on destination_health to callferry_operator;
+grant execute on function destination_worked(bigint, text, double precision),
+    destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
+        double precision, double precision) to callferry_operator;
 grant delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;

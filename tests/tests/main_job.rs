@@ -10,6 +10,7 @@
 mod main_job {
     pub(crate) mod damage;
     pub(crate) mod destinations;
+    pub(crate) mod health;
     pub(crate) mod outages;
     pub(crate) mod peace;
     pub(crate) mod setting;

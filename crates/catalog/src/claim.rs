@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::SubsecRound;
 use recording::{
-    Announced, Claimed, Granted, LedgerFault, ParkReason, RUNGS, Recording, RecordingKey, State,
+    Announced, Claimed, Fault, Granted, LedgerFault, ParkReason, RUNGS, Recording, RecordingKey,
+    State,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -14,6 +15,17 @@ use crate::catalog::{jitter, seconds};
 use crate::failure::{Failure, corrupt};
 use crate::rows::{self, get, recording_columns, unsigned};
 
+/// Why the destination's breaker is open, if it is for this recording: `h` is its health. The
+/// probe goes through, and so does everything for a while when a person asked.
+macro_rules! shut_columns {
+    () => {
+        "case when h.state = 'unhealthy' and h.holds and coalesce(h.asked_until <= now(), true)
+                   and not coalesce(h.probe_until > now() and h.probe_account = r.account_id
+                                    and h.probe_recording = r.recording_id, false)
+              then h.reason end as shut_reason, h.detail as shut_detail, "
+    };
+}
+
 /// After the statement's own part: the answer, whether there is a row or not.
 const CLAIM: &str = concat!(
     include_str!("claim.sql"),
@@ -22,10 +34,12 @@ const CLAIM: &str = concat!(
             coalesce(r.lease_token = offer.token, false) as granted,
             coalesce(r.created_by = offer.token, false) as inserted,
             coalesce(r.last_token = offer.token, false) as still_homeless, ",
+    shut_columns!(),
     recording_columns!(),
     "from (values (1)) one
      left join known on true left join offer on true left join holder on true
-     left join r on true left join destinations d on d.revision = r.destination_revision"
+     left join r on true left join destinations d on d.revision = r.destination_revision
+     left join destination_health h on h.revision = r.destination_revision"
 );
 
 const CLAIM_DUE: &str = concat!(
@@ -33,9 +47,11 @@ const CLAIM_DUE: &str = concat!(
     "select coalesce(r.lease_token = offer.token, false) as granted,
             false as inserted,
             coalesce(r.last_token = offer.token, false) as still_homeless, ",
+    shut_columns!(),
     recording_columns!(),
     "from r cross join offer
-     left join destinations d on d.revision = r.destination_revision"
+     left join destinations d on d.revision = r.destination_revision
+     left join destination_health h on h.revision = r.destination_revision"
 );
 
 /// How often a claim looks again after somebody committed in between.
@@ -192,8 +208,21 @@ impl Catalog {
             known_for: Duration::try_from_secs_f64(known_for.unwrap_or(0.0)).unwrap_or_default(),
             unclean_claims: unsigned(i64::from(get::<i32>(row, "unclean_claims")?))?,
             upload: self.upload_left_open(row).await?,
+            shut: shut(row)?,
         })))
     }
+}
+
+fn shut(row: &Row) -> Result<Option<Fault>, Failure> {
+    let Some(reason) = rows::optional_word::<ParkReason>(row, "shut_reason")? else {
+        return Ok(None);
+    };
+    let seen: Option<&str> = get(row, "shut_detail")?;
+    let seen = seen.unwrap_or_default();
+    Ok(Some(Fault::new(
+        reason,
+        format!("held back until the destination works again; it was: {seen}"),
+    )))
 }
 
 fn parked(row: &Row) -> Result<Claimed, Failure> {

@@ -108,7 +108,7 @@ impl Catalog {
         Ok(finding)
     }
 
-    /// Keeps what a check of a revision found. `forced`: a person insists on it all the same.
+    /// Keeps what a check of a revision found, and moves its health by it. `forced`: a person insists on it all the same.
     ///
     /// # Errors
     /// When there is no such revision, or the database fails.
@@ -121,6 +121,7 @@ impl Catalog {
         let mut lent = self.pool.lend().await?;
         lent.begin().await?;
         append(&mut lent, revision, Some(report), forced).await?;
+        self.diagnosed(&mut lent, revision, report).await?;
         Ok(lent.commit().await?)
     }
 
@@ -161,7 +162,8 @@ pub(crate) async fn keep(
     }
 }
 
-async fn append(
+/// Keeps a check, in the transaction of a caller.
+pub(crate) async fn append(
     lent: &mut Lent,
     revision: i64,
     report: Option<&CheckReport>,

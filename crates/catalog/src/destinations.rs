@@ -215,7 +215,9 @@ impl Catalog {
                     external_id: &external_id,
                     from,
                 };
-                revision.insert(&mut lent, keyring).await?
+                let set = revision.insert(&mut lent, keyring).await?;
+                Self::remember_expiry(&mut lent, set.revision, store).await?;
+                set
             }
         };
         keep(&mut lent, view.revision, approval).await?;

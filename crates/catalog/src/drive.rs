@@ -14,6 +14,13 @@ const DRIVE: &str = "-- name: drive
 with due as materialized (
     select account_id, recording_id, due_at from recordings
      where due_queue = $1 and due_at <= now()
+       -- An acknowledgment that is owed needs no destination.
+       and (((state = 'parked' and due_queue = 'transfer')
+             or (state = 'stored' and release_reason is not null and due_queue = 'cleanup'))
+            and destination_revision in (
+                select revision from destination_health
+                 where state = 'unhealthy' and holds and coalesce(asked_until <= now(), true)
+                   and ($1 = 'transfer' or source = 'cleanup'))) is not true
      order by due_at limit $2 for update skip locked
 ), driven as (
     update recordings r set

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use recording::{
-    Advance, Announced, Announcement, Claimed, KnownUpload, Lease, LeaseLost, Ledger, LedgerFault,
-    LedgerReading, Note, Parking, Part, QuarantineEntry, Queue, Receipt, RecordingKey,
-    ReleaseClaim, ReleaseRefusal, Requeue, Stored, Sweep, Upload,
+    Advance, Announced, Announcement, CheckReport, Claimed, DueCheck, Fault, HealthAnnouncement,
+    KnownUpload, Lease, LeaseLost, Ledger, LedgerFault, LedgerReading, Note, Parking, Part,
+    QuarantineEntry, Queue, Receipt, RecordingKey, ReleaseClaim, ReleaseRefusal, Requeue, Stored,
+    Sweep, Upload,
 };
+use uuid::Uuid;
 
 use crate::Catalog;
 
@@ -70,6 +72,15 @@ impl Ledger for Catalog {
         self.advance_to_parked(key, lease, parking).await
     }
 
+    async fn hold(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        shut: &Fault,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        self.hold_back(key, lease, shut).await
+    }
+
     async fn give_back(
         &self,
         key: &RecordingKey,
@@ -115,6 +126,29 @@ impl Ledger for Catalog {
 
     async fn due(&self, queue: Queue, limit: u32) -> Result<Vec<RecordingKey>, LedgerFault> {
         self.drive(queue, limit).await
+    }
+
+    async fn tend_breakers(&self, limit: u32) -> Result<Vec<(Queue, RecordingKey)>, LedgerFault> {
+        self.tend(limit).await
+    }
+
+    async fn health_announcements(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<HealthAnnouncement>, LedgerFault> {
+        self.owed_health(limit).await
+    }
+
+    async fn health_announced(&self, revision: i64, id: Uuid) -> Result<(), LedgerFault> {
+        self.note_health_announced(revision, id).await
+    }
+
+    async fn checks(&self, limit: u32) -> Result<Vec<DueCheck>, LedgerFault> {
+        self.due_checks(limit).await
+    }
+
+    async fn checked(&self, check: &DueCheck, report: &CheckReport) -> Result<(), LedgerFault> {
+        self.note_check(check, report).await
     }
 
     async fn undrive(&self, queue: Queue, keys: &[RecordingKey]) -> Result<(), LedgerFault> {

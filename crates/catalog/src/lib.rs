@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admin;
+mod breaker;
 mod catalog;
 mod checks;
 mod claim;
@@ -15,6 +16,7 @@ mod destination_checks;
 mod destinations;
 mod drive;
 mod failure;
+mod health;
 mod isolation;
 mod keyring;
 mod ledger;
@@ -43,6 +45,7 @@ pub use admin::AdminFault;
 pub use catalog::Catalog;
 pub use destination_checks::CheckView;
 pub use destinations::DestinationView;
+pub use health::HealthView;
 pub use keyring::KeyRing;
 pub use pool::PoolCounts;
 pub use quarantine::{QuarantineMessageView, QuarantineView};

@@ -25,7 +25,8 @@ impl Catalog {
         lent.begin().await?;
         // A large backlog is when the numbers matter most.
         lent.take_your_time().await?;
-        let reading = read(&mut lent).await?;
+        let mut reading = read(&mut lent).await?;
+        self.read_health(&mut lent, &mut reading).await?;
         lent.commit().await?;
         Ok(reading)
     }

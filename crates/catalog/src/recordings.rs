@@ -334,6 +334,8 @@ impl Catalog {
         }
         let account = account.map(AccountId::as_str);
         let recording = recording.map(RecordingId::as_str);
+        // First, so that nothing that is made due here is put off again.
+        self.ask_breakers(account, recording).await?;
         let mut after = (String::new(), String::new());
         let mut count: u64 = 0;
         loop {

@@ -10,6 +10,7 @@ use crate::Catalog;
 use crate::catalog::{jitter, plain, seconds};
 use crate::claim::ladder;
 use crate::failure::corrupt;
+use crate::health::{blame, confirmed_by};
 use crate::rows::{self, get, recording_columns, unsigned};
 use crate::transfer::advanced;
 
@@ -62,7 +63,8 @@ with r as (
         driven_at = null, drive_count = 0, updated_at = now()
      where account_id = $1 and recording_id = $2
        and lease_token = $3::uuid and lease_until > now() and state = 'stored'
-    returning account_id, recording_id, path, state, announcement_id, announcement_at
+    returning account_id, recording_id, path, state, announcement_id, announcement_at,
+              destination_revision
 ), told as (
     insert into recording_history
         (account_id, recording_id, from_state, to_state, by_whom, why)
@@ -73,8 +75,12 @@ with r as (
       from r
      where q.reason = 'path_in_use' and q.account_id = r.account_id and q.path = r.path
        and q.ended_at is null and q.requeuable
+), worked as materialized (
+    select destination_worked(h.revision, 'cleanup', $8::float8) as healed
+      from r join destination_health h on h.revision = r.destination_revision
+     where h.state = 'unhealthy' and h.source = 'cleanup'
 )
-select * from r";
+select r.* from r left join worked on true";
 
 const RELEASED_BEFORE: &str = "-- name: released_before
     select account_id, recording_id, state, announcement_id, announcement_at
@@ -84,21 +90,28 @@ const RELEASED_BEFORE: &str = "-- name: released_before
 
 const REFUSE: &str = "-- name: refuse_release
 with held as materialized (
-    select account_id, recording_id, release_reason is distinct from $4 as is_news,
+    select account_id, recording_id, destination_revision,
+           release_reason is distinct from $4 as is_news,
            lease_token = $3::uuid and lease_until > now() and state = 'stored' as may
       from recordings where account_id = $1 and recording_id = $2 for update
+), waits as materialized (
+    select make_interval(secs => case
+               when $6::float8 is not null and h.state = 'unhealthy' and h.holds
+                    and h.source = 'cleanup' then $8::float8
+               else $6::float8 end) as wait
+      from held left join destination_health h on h.revision = held.destination_revision
 ), moved as (
     update recordings old set
         lease_token = null, lease_until = null, last_token = $3::uuid, unclean_claims = 0,
         release_reason = $4, release_detail = $5,
-        release_next_attempt_at = now() + make_interval(secs => $6::float8),
+        release_next_attempt_at = now() + wait,
         release_rungs = old.release_rungs + 1,
         due_at = case when old.acknowledged_at is null
                       then now() + make_interval(secs => $7::float8)
-                      else now() + make_interval(secs => $6::float8) end,
+                      else now() + wait end,
         due_queue = case when old.acknowledged_at is null then 'transfer' else 'cleanup' end,
         driven_at = null, drive_count = 0, updated_at = now()
-      from held
+      from held, waits
      where old.account_id = $1 and old.recording_id = $2 and held.may
     returning true
 ), told as (
@@ -107,8 +120,12 @@ with held as materialized (
     select account_id, recording_id, 'stored', 'stored', 'cleanup',
            'release refused: ' || $4
       from held where may and is_news
+), failed as materialized (
+    select destination_failed(destination_revision, $1 || '/' || $2, $4, $5,
+               $9 = 'destination', true, 'cleanup', $10::integer, $11::float8, $12::float8)
+      from held where may and $9 in ('destination', 'suspect')
 )
-select true from moved";
+select true from moved left join failed on true";
 
 const COPY_LOST: &str = "-- name: copy_lost
 with held as materialized (
@@ -252,6 +269,7 @@ impl Catalog {
                     &Uuid::new_v4(),
                     &after,
                     &seconds(self.settings.unacknowledged_after),
+                    &seconds(self.settings.settle_after),
                 ],
             )
             .await?;
@@ -286,6 +304,11 @@ impl Catalog {
                     &plain(&refusal.detail),
                     &after,
                     &seconds(self.settings.unacknowledged_after),
+                    &(seconds(self.settings.held_for) * jitter()),
+                    &blame(refusal.reason),
+                    &confirmed_by(),
+                    &seconds(self.settings.settle_after),
+                    &seconds(self.settings.probe_after),
                 ],
             )
             .await?;

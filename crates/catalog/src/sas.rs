@@ -60,6 +60,15 @@ pub(crate) fn check(sas: &str, now: DateTime<Utc>) -> Result<(), AdminFault> {
     Ok(())
 }
 
+/// When a SAS ends; `None` if it does not say so in a way that can be read.
+pub(crate) fn expiry(sas: &str) -> Option<DateTime<Utc>> {
+    let (_, end) = sas
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == "se")?;
+    instant(&percent_decode_str(end).decode_utf8().ok()?)
+}
+
 /// A time as SAS writes it: a day, or to the minute, or finer.
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {

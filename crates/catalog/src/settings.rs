@@ -53,6 +53,24 @@ pub struct Settings {
     pub sweep_after: Duration,
     /// How long quarantined messages are kept that nobody can requeue.
     pub quarantine_kept_for: Duration,
+    /// How long a change of a destination's health must last before anybody is told: what was
+    /// under way when it changed may change it back.
+    pub settle_after: Duration,
+    /// How long after a breaker opened its first probe is driven; doubling.
+    pub probe_after: Duration,
+    /// The longest that this doubles to, and the longest that a probe keeps others from trying.
+    pub probe_at_most: Duration,
+    /// How long what an open breaker holds back is put off at a time. Closing it makes it due.
+    pub held_for: Duration,
+    /// How long what a person asked for is let through an open breaker.
+    pub asked_for: Duration,
+    /// How often a destination in use is checked, and how soon again where that found trouble or
+    /// came to nothing.
+    pub check_every: Duration,
+    /// See [`Settings::check_every`].
+    pub check_again_after: Duration,
+    /// How long before a secret ends it is warned of, first and last.
+    pub secret_warnings: (Duration, Duration),
     /// The keys of secrets at rest. Without it secrets stay locked, and no destination that has
     /// one can be set.
     pub keyring: Option<KeyRing>,
@@ -87,6 +105,17 @@ impl Settings {
             note_backlog: 10_000,
             sweep_after: Duration::from_secs(3600),
             quarantine_kept_for: Duration::from_secs(90 * 24 * 3600),
+            settle_after: Duration::from_secs(5),
+            probe_after: Duration::from_secs(30),
+            probe_at_most: Duration::from_secs(2 * 60),
+            held_for: Duration::from_secs(3600),
+            asked_for: Duration::from_secs(2 * 60),
+            check_every: Duration::from_secs(24 * 3600),
+            check_again_after: Duration::from_secs(3600),
+            secret_warnings: (
+                Duration::from_secs(14 * 24 * 3600),
+                Duration::from_secs(3 * 24 * 3600),
+            ),
             keyring: None,
             default_retention_days: Some(180),
             meter: Arc::new(NoMeter),

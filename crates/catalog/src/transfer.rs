@@ -5,13 +5,14 @@
 //! itself.
 
 use recording::{
-    Advance, Announcement, Lease, LeaseLost, LedgerFault, Parking, RecordingKey, Stored,
+    Advance, Announcement, Fault, Lease, LeaseLost, LedgerFault, Parking, RecordingKey, Stored,
 };
 use uuid::Uuid;
 
 use crate::Catalog;
 use crate::catalog::{jitter, plain, seconds};
 use crate::failure::{Failure, corrupt};
+use crate::health::{blame, confirmed_by};
 use crate::rows::{self, get};
 
 const RENEW: &str = "-- name: renew
@@ -56,8 +57,13 @@ with moved as (
 ), finished as (
     delete from recording_upload_parts p using moved m
      where p.account_id = m.account_id and p.recording_id = m.recording_id
+), worked as materialized (
+    -- Only where that is news: every other store writes nothing here.
+    select destination_worked(h.revision, 'transfer', $19::float8) as healed
+      from moved join destination_health h on h.revision = $4
+     where h.state = 'unhealthy' or h.failed <> '{}'
 )
-select true from moved";
+select true from moved left join worked on true";
 
 /// Where a fenced write that wrote nothing finds the row.
 const STANDING: &str = "-- name: standing
@@ -73,25 +79,30 @@ with held as materialized (
            $4 <> 'account_busy' and announced_reason is distinct from $4 as is_news,
            resumed_at, resumed_at is not null and reason = $4 as as_before,
            account_id, recording_id, announced_reason, announcement_id, announcement_at,
-           announce_after, next_attempt_at
+           announce_after, next_attempt_at, destination_revision
       from recordings where account_id = $1 and recording_id = $2 for update
+), waits as materialized (
+    -- What an open breaker holds back is not on the ladder: closing it makes it due.
+    select make_interval(secs => case
+               when $6::float8 is not null and h.state = 'unhealthy' and h.holds then $9::float8
+               else $6::float8 end) as wait
+      from held left join destination_health h on h.revision = held.destination_revision
 ), moved as (
     update recordings old set
         state = 'parked', lease_token = null, lease_until = null, last_token = $3::uuid,
         unclean_claims = 0, child_deaths = 0, lent_at_claim = null, resumed_at = null,
-        reason = $4, detail = $5,
-        next_attempt_at = now() + make_interval(secs => $6::float8),
-        -- Waiting for a share of the process is no attempt.
-        rungs = old.rungs + ($4 <> 'account_busy')::integer,
+        reason = $4, detail = $5, next_attempt_at = now() + wait,
+        -- Waiting for a share of the process, or for a breaker, is no attempt.
+        rungs = old.rungs + ($4 <> 'account_busy' and $10 <> 'held')::integer,
         announced_reason = case when is_news then $4 else old.announced_reason end,
         announcement_id = case when is_news then $7::uuid else old.announcement_id end,
         announcement_at = case when is_news then now() else old.announcement_at end,
         announced_at = case when is_news then null else old.announced_at end,
         announce_after = case when is_news then now() + make_interval(secs => $8::float8)
                               else old.announce_after end,
-        due_at = now() + make_interval(secs => $6::float8), due_queue = 'transfer',
+        due_at = now() + wait, due_queue = 'transfer',
         driven_at = null, drive_count = 0, updated_at = now()
-      from held
+      from held, waits
      where old.account_id = $1 and old.recording_id = $2 and held.may
     returning old.account_id, old.recording_id, old.state, old.announced_reason,
               old.announcement_id, old.announcement_at, old.next_attempt_at
@@ -103,9 +114,13 @@ with held as materialized (
     union all
     select account_id, recording_id, now(), 'staged', 'parked', 'transfer', $4
       from held where may and not as_before
+), failed as materialized (
+    select destination_failed(destination_revision, $1 || '/' || $2, $4, $5,
+               $10 = 'destination', true, 'transfer', $11::integer, $12::float8, $13::float8)
+      from held where may and $10 in ('destination', 'suspect')
 )
 select moved.*, true as moved, is_news as owes, false as ours
-  from moved cross join held
+  from moved cross join held left join failed on true
 union all
 select account_id, recording_id, state, announced_reason, announcement_id, announcement_at,
        next_attempt_at, false, announce_after is not null and announced_reason = $4, ours
@@ -190,6 +205,7 @@ impl Catalog {
                     &stored.acknowledgment_id(),
                     &seconds(self.settings.unacknowledged_after),
                     &receipt.content_md5,
+                    &seconds(self.settings.settle_after),
                 ],
             )
             .await?;
@@ -220,7 +236,34 @@ impl Catalog {
         lease: &Lease,
         parking: &Parking,
     ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        self.send_park(key, lease, parking, blame(parking.reason))
+            .await
+    }
+
+    /// See [`recording::Ledger::hold`].
+    pub(crate) async fn hold_back(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        shut: &Fault,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        let parking = Parking {
+            reason: shut.reason,
+            detail: shut.detail.clone(),
+            after: Some(self.settings.held_for),
+        };
+        self.send_park(key, lease, &parking, "held").await
+    }
+
+    async fn send_park(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parking: &Parking,
+        blamed: &str,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
         let after = parking.after.map(|after| seconds(after) * jitter());
+        let settings = &self.settings;
         let row = self
             .pool
             .row(
@@ -233,7 +276,12 @@ impl Catalog {
                     &plain(&parking.detail),
                     &after,
                     &Uuid::new_v4(),
-                    &seconds(self.settings.announce_after),
+                    &seconds(settings.announce_after),
+                    &(seconds(settings.held_for) * jitter()),
+                    &blamed,
+                    &confirmed_by(),
+                    &seconds(settings.settle_after),
+                    &seconds(settings.probe_after),
                 ],
             )
             .await?;

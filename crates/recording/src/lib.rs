@@ -11,6 +11,7 @@ mod destination;
 mod digest;
 mod event;
 mod fault;
+mod health;
 mod ids;
 mod ladder;
 mod lease;
@@ -34,9 +35,10 @@ pub use destination::{
 pub use digest::{Crc64Nvme, Digests, MalformedDigest, Sha256};
 pub use event::{
     Announced, AnnouncedOriginal, Due, Incoming, MAX_EVENT_BYTES, Outgoing, Route,
-    StoredAnnouncement, due, parked, parse, released, stored,
+    StoredAnnouncement, due, health_changed, parked, parse, released, stored,
 };
 pub use fault::{Class, Fault, LedgerFault, Next, ParkReason, PublishFault, StagingFault, decide};
+pub use health::{Blame, CONFIRMED_BY, Diagnosis, DueCheck, Health, HealthAnnouncement};
 pub use ids::{AccountId, InteractionId, Kind, MalformedId, RecordingId, RecordingKey};
 pub use ladder::{RUNGS, rung};
 pub use lease::{FENCE_MARGIN, Fence, LEASE, Lease, LeaseLost};

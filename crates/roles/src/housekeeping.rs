@@ -1,14 +1,16 @@
 //! Housekeeping: drives on what the ledger says is due, so that nothing depends on a message.
 //!
 //! **What it does.** Each tick it sends private drives for due rows, publishes announcements that
-//! were not confirmed, and returns quarantined messages whose reason has passed. Beside the ticks
-//! it reads the ledger for the operators' gauges and sweeps open uploads that nobody needs.
+//! were not confirmed, tends the breakers of unhealthy destinations, and returns quarantined
+//! messages whose reason has passed. Beside the ticks it reads the ledger for the operators'
+//! gauges, checks destinations once a day and sweeps open uploads that nobody needs.
 //!
 //! **Order of effects.** The ledger marks a row driven in the statement that finds it; a drive
 //! that is not confirmed clears the mark. A lost drive is due again by itself.
 //!
 //! **Retries.** The next tick. **Crashes.** Marks run out. **Shutdown.** Between two ticks.
 
+mod health;
 mod leftovers;
 mod reading;
 
@@ -16,8 +18,8 @@ use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::{
-    Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey, Requeue,
-    Route, due,
+    Checker, Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey,
+    Requeue, Route, due,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +31,10 @@ use crate::announce::announce;
 /// Announcements and requeues looked at in one tick.
 const BATCH: u32 = 200;
 
-/// What housekeeping reaches the outside through. It cannot touch originals or objects: all that
-/// it can do in a bucket is to list and abort uploads that never became an object.
+/// What housekeeping reaches the outside through.
+///
+/// It cannot touch originals or copies: all that it can do in a bucket is to list and abort uploads that never became an object, and to check
+/// it, which touches no key but the check's own.
 #[derive(Clone)]
 pub struct HousekeepingPorts {
     /// The ledger.
@@ -39,6 +43,8 @@ pub struct HousekeepingPorts {
     pub publisher: Arc<dyn Publisher>,
     /// Open uploads.
     pub leftovers: Arc<dyn Leftovers>,
+    /// The daily check of destinations; `None`: they are not checked.
+    pub checker: Option<Arc<dyn Checker>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -64,6 +70,7 @@ impl Housekeeping {
         futures::join!(
             self.run_ticks(stop.clone()),
             self.run_readings(stop.clone()),
+            self.run_checks(stop.clone()),
             self.run_sweeps(stop),
         );
     }
@@ -97,9 +104,11 @@ impl Housekeeping {
         if !self.ports.publisher.is_live() {
             return Ok(());
         }
+        self.probe().await?;
         self.drive(Queue::Transfer).await?;
         self.drive(Queue::Cleanup).await?;
         self.announce().await?;
+        self.announce_health().await?;
         self.requeue().await
     }
 

@@ -217,6 +217,9 @@ impl Transfer {
         if granted.unclean_claims > 0 {
             self.ports.metrics.lease_ran_out();
         }
+        if let Some(shut) = &granted.shut {
+            return self.hold(&granted, shut).await;
+        }
         let carrying = async {
             match self.isolation_for(&granted) {
                 Some(isolation) => Box::pin(self.isolate(&granted, isolation)).await,
@@ -352,6 +355,25 @@ impl Transfer {
                 );
                 self.tell(announcement).await;
                 self.ports.metrics.outcome(TransferOutcome::Parked);
+                Ok(Settlement::Ack)
+            }
+            Advance::Overtaken => Ok(self.overtaken()),
+        }
+    }
+
+    /// Its destination's breaker is open: it waits there with all the others, and nobody is asked
+    /// for anything.
+    async fn hold(&self, granted: &Granted, shut: &recording::Fault) -> Result<Settlement, Outage> {
+        let key = &granted.staged.announced().key;
+        let ledger = &self.ports.ledger;
+        let held = self
+            .patience
+            .ledger(|| ledger.hold(key, &granted.lease, shut))
+            .await?;
+        match held {
+            Advance::Done(announcement) => {
+                self.tell(announcement).await;
+                self.ports.metrics.outcome(TransferOutcome::Held);
                 Ok(Settlement::Ack)
             }
             Advance::Overtaken => Ok(self.overtaken()),

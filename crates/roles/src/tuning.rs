@@ -42,6 +42,10 @@ pub struct Tuning {
     pub sweep_every: Duration,
     /// How old an open upload must be before a sweep takes it up.
     pub leftover_age: Duration,
+    /// How often housekeeping looks for destinations whose check is due.
+    pub check_poll: Duration,
+    /// How long the check of one destination may take.
+    pub check_max: Duration,
     /// How old a trash entry must be before the timer takes an interest in it, in seconds.
     pub trash_age_s: u64,
 }
@@ -67,6 +71,8 @@ impl Tuning {
             reading_every: Duration::from_secs(15),
             sweep_every: Duration::from_secs(60),
             leftover_age: Duration::from_secs(3600),
+            check_poll: Duration::from_secs(30),
+            check_max: Duration::from_secs(120),
             trash_every: Duration::from_secs(30),
             trash_age_s: 60,
         }

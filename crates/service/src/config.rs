@@ -94,6 +94,10 @@ pub(crate) struct Config {
     pub(crate) isolate_after: u32,
     /// How long quarantined messages are kept that cannot be requeued. Days.
     pub(crate) quarantine_days: u32,
+    /// How long before the secret of a destination ends it is warned of first. Days.
+    pub(crate) secret_warning_days: u32,
+    /// The same for the last warning. Days.
+    pub(crate) secret_last_warning_days: u32,
     /// Housekeeping's tick. Milliseconds.
     pub(crate) tick_ms: u64,
     /// How log lines look: `auto`, `json` or `text`.
@@ -136,6 +140,8 @@ impl Default for Config {
             lease_s: 30,
             isolate_after: 5,
             quarantine_days: 90,
+            secret_warning_days: 14,
+            secret_last_warning_days: 3,
             tick_ms: 1000,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
@@ -234,6 +240,16 @@ impl Config {
             ("lease_s", self.lease_s, 10),
             ("isolate_after", self.isolate_after.into(), 1),
             ("quarantine_days", self.quarantine_days.into(), 1),
+            (
+                "secret_warning_days",
+                self.secret_warning_days.into(),
+                self.secret_last_warning_days.into(),
+            ),
+            (
+                "secret_last_warning_days",
+                self.secret_last_warning_days.into(),
+                1,
+            ),
             ("tick_ms", self.tick_ms, 10),
             // While one connection works, another must be left to answer the probe.
             ("database_pool_size", wide(self.database_pool_size), 2),
@@ -250,6 +266,11 @@ impl Config {
             ("drive.sweep_every_s", self.drive.sweep_every_s, 1),
             // An upload is begun a moment before it is written down.
             ("drive.leftover_age_s", self.drive.leftover_age_s, 5),
+            ("drive.probe_s", self.drive.probe_s, 1),
+            ("drive.probe_cap_s", self.drive.probe_cap_s, 1),
+            ("drive.check_every_s", self.drive.check_every_s, 60),
+            ("drive.recheck_s", self.drive.recheck_s, 1),
+            ("drive.check_poll_s", self.drive.check_poll_s, 1),
         ] {
             if value < least {
                 let message = format!("`{key}` is {value}: at least {least}");

@@ -55,6 +55,7 @@ pub(crate) fn tuning(config: &Config) -> Tuning {
         reading_every: Duration::from_secs(drive.reading_every_s),
         sweep_every: Duration::from_secs(drive.sweep_every_s),
         leftover_age: Duration::from_secs(drive.leftover_age_s),
+        check_poll: Duration::from_secs(drive.check_poll_s),
         trash_age_s: drive.trash_age_s,
         ..Tuning::production()
     }

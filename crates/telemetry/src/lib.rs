@@ -13,4 +13,4 @@ pub use metrics::readings::{
 };
 pub use metrics::stages::InFlight;
 pub use metrics::statement::STATEMENTS;
-pub use metrics::words::{Divergence, Side, Stage, Suspicion};
+pub use metrics::words::{CheckVerdict, Divergence, Side, Stage, Suspicion};

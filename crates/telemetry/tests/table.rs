@@ -25,6 +25,7 @@ fn the_documented_metrics_are_those_of_the_code() {
 /// Statements that only an operator's commands, or a process's first moments, run; they are
 /// measured together, as `other`.
 const OF_OPERATORS: &[&str] = &[
+    "ask_breakers",
     "create_account",
     "destination_neighbours",
     "destination_owner",
@@ -42,10 +43,12 @@ const OF_OPERATORS: &[&str] = &[
     "retry_parked",
     "schema_exists",
     "schema_migrations",
+    "secret_expires",
     "set_destination",
     "set_retention",
     "show_account",
     "show_destination",
+    "show_health",
     "show_quarantine",
     "show_recording",
     "status_ages",

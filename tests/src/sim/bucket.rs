@@ -1,6 +1,7 @@
 //! The simulated buckets: objects created only if absent, uploads in parts, answers that lie, and
 //! customers who do as they please.
 
+mod check;
 mod leftovers;
 mod look;
 mod parts;
@@ -9,7 +10,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use recording::{Block, CheckedWrite, Crc64Nvme, Destination, Digests, Sha256, Store};
+use recording::{Block, CheckedWrite, Crc64Nvme, Destination, Digests, ParkReason, Sha256, Store};
 use sha2::Digest;
 
 use super::mutant::Mutant;
@@ -17,6 +18,7 @@ use super::oracle;
 use super::truth::{Flaw, Place};
 use super::world::World;
 
+pub(crate) use check::CheckPort;
 pub(crate) use leftovers::LeftoverPort;
 pub(crate) use look::LookPort;
 pub(crate) use write::WritePort;
@@ -69,10 +71,23 @@ pub(crate) struct Bucket {
     pub(crate) blocks: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// Until when everything is denied.
     pub(crate) denied_until: Duration,
+    /// Whether that is because our role is gone, rather than denied something.
+    pub(crate) role_gone: bool,
     /// Whether it reports checksums.
     pub(crate) reports_checksum: bool,
     /// Whether it is of the other cloud: it checks what is sent to it, and reports no checksum.
     pub(crate) has_blocks: bool,
+}
+
+impl Bucket {
+    /// Why everything is denied.
+    pub(crate) fn refusal(&self) -> ParkReason {
+        if self.role_gone {
+            ParkReason::RoleNotAssumable
+        } else {
+            ParkReason::AccessDenied
+        }
+    }
 }
 
 /// The name of a destination's bucket.
@@ -90,8 +105,8 @@ pub(crate) enum Answer {
     Yes(Option<CheckedWrite>),
     /// Something is at the key already.
     Exists,
-    /// It may not be written.
-    Denied,
+    /// It may not be written; why.
+    Denied(ParkReason),
     /// There is no such upload, or a part of it is missing.
     NoUpload,
     /// What arrived is not what was sent.
@@ -132,10 +147,10 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
     let overwrites = world.mutated(Mutant::OverwritingBucket);
     let Some(store) = world.buckets.get(&bucket) else {
         world.violate(format!("a write to a bucket that nobody named: {bucket}"));
-        return Answer::Denied;
+        return Answer::Denied(ParkReason::BucketMissing);
     };
     if store.denied_until > now {
-        return Answer::Denied;
+        return Answer::Denied(store.refusal());
     }
     let has_blocks = store.has_blocks;
     let exists = store.objects.contains_key(&key);

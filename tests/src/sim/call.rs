@@ -44,14 +44,17 @@ calls! {
     Ledger {
         Claim, ClaimDue, Renew, UploadBegun, UploadLanded, Lend, ChildDied, Store, Park, GiveBack,
         ClaimRelease, Release, RefuseRelease, CopyLost, Due, Undrive, Announcements, Sweeps, Swept,
-        KnownUpload, Reading, Quarantine, Requeues, Requeued, LedgerProbe,
+        KnownUpload, Reading, Quarantine, Requeues, Requeued, LedgerProbe, Hold, TendBreakers,
+        HealthAnnouncements, HealthAnnounced, Checks, Checked,
     }
     Broker { Publish, Ready, Settle, }
     Staging {
         Open, Read, StillSame, StagingProbe, TrashFind, TrashList, TakeOver, MoveIn, Compare,
         InPlace, PutBack, Unlink,
     }
-    Bucket { AbortUpload, ListUploads, BeginUpload, PutPart, Complete, Put, Look, ReadBack, }
+    Bucket {
+        AbortUpload, ListUploads, BeginUpload, PutPart, Complete, Put, Look, ReadBack, Check,
+    }
 }
 
 impl Call {
@@ -67,6 +70,9 @@ impl Call {
                 | Self::TrashList
                 | Self::Sweeps
                 | Self::Reading
+                | Self::TendBreakers
+                | Self::HealthAnnouncements
+                | Self::Checks
         )
     }
 }
@@ -97,6 +103,10 @@ impl Call {
                 | Self::PutBack
                 | Self::AbortUpload
                 | Self::ReadBack
+                | Self::Hold
+                | Self::HealthAnnounced
+                | Self::Checked
+                | Self::Check
         )
     }
 }

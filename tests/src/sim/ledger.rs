@@ -3,6 +3,7 @@
 
 mod claims;
 mod driving;
+mod health;
 mod outcomes;
 mod port;
 mod quarantine;
@@ -22,6 +23,7 @@ use super::mix::Mix;
 use super::side::SimClock;
 use super::world::Moment;
 
+use health::Health;
 pub(crate) use port::LedgerPort;
 pub(crate) use quarantine::Kept;
 
@@ -103,6 +105,8 @@ pub(crate) struct Row {
     pub(crate) released_at: Option<Duration>,
     /// Under which token the last outcome was written.
     pub(crate) last_token: Option<Uuid>,
+    /// When it last moved, or stayed for a reason.
+    pub(crate) moved_at: Duration,
     /// Where it came from: every transition.
     pub(crate) history: Vec<(State, State, String)>,
 }
@@ -132,6 +136,12 @@ pub(crate) struct Rows {
     pub(crate) default: Vec<i64>,
     /// Every revision.
     pub(crate) destinations: BTreeMap<i64, Destination>,
+    /// How each revision is.
+    pub(crate) health: BTreeMap<i64, Health>,
+    /// A breaker that is open stays so, by a mutant.
+    pub(crate) never_probes: bool,
+    /// How often each revision is checked.
+    pub(crate) check_every: Duration,
     /// Quarantined messages.
     pub(crate) kept: BTreeMap<i64, Kept>,
     /// Transitions that the real ledger would refuse.
@@ -160,6 +170,9 @@ impl Rows {
             accounts: BTreeMap::new(),
             default: Vec::new(),
             destinations: BTreeMap::new(),
+            health: BTreeMap::new(),
+            never_probes: false,
+            check_every: mix.check_every,
             kept: BTreeMap::new(),
             illegal: Vec::new(),
             notes: Vec::new(),
@@ -261,6 +274,7 @@ impl Rows {
     ) {
         let revision = destination.revision;
         self.destinations.insert(revision, destination);
+        self.health.insert(revision, Health::default());
         match owner.and_then(|account| self.accounts.get_mut(account)) {
             Some(owned) => owned.revisions.push(revision),
             None => self.default.push(revision),
@@ -276,6 +290,7 @@ impl Rows {
             if let (Some(row), Some(_)) = (self.rows.get_mut(&key), pinned) {
                 row.destination = pinned;
                 row.parked = row.parked.map(|(reason, _)| (reason, Some(now)));
+                row.moved_at = now;
             }
         }
     }

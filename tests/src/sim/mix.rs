@@ -83,6 +83,10 @@ pub(crate) struct Mix {
     pub(crate) leftover_age: Duration,
     /// How often leftovers are looked for.
     pub(crate) sweep_every: Duration,
+    /// Whether destinations are checked.
+    pub(crate) checks: bool,
+    /// How often each is.
+    pub(crate) check_every: Duration,
 }
 
 fn rate(dice: &mut Dice) -> u64 {
@@ -133,6 +137,8 @@ impl Mix {
             child_deaths: 0,
             leftover_age: Duration::from_secs(3600),
             sweep_every: Duration::from_secs(60),
+            checks: false,
+            check_every: Duration::from_secs(24 * 3600),
         }
     }
 
@@ -175,6 +181,8 @@ impl Mix {
             child_deaths: dice.pick(&[0, 200_000, 700_000], 0),
             leftover_age: Duration::from_secs(dice.pick(&[10, 60, 3600], 60)),
             sweep_every: Duration::from_secs(dice.pick(&[5, 60], 60)),
+            checks: dice.coin(),
+            check_every: Duration::from_secs(dice.pick(&[120, 900, 24 * 3600], 900)),
         }
     }
 
@@ -202,6 +210,10 @@ impl Mix {
                 self.flaws = 0;
                 self.one_path = true;
                 self.latency = Duration::from_millis(900);
+            }
+            Mutant::NeverHalfOpen => {
+                self.denials = true;
+                self.checks = false;
             }
             Mutant::LyingConfirm => self.set_fails(Port::Broker, 120_000),
         }

@@ -40,6 +40,8 @@ mutants! {
     TrustedUnmount "trusted-unmount",
     /// A requeued message's row ends although the message was refused again meanwhile.
     ForgetfulQuarantine "forgetful-quarantine",
+    /// A breaker that opened is never half open: nobody tries whether the destination works again.
+    NeverHalfOpen "never-half-open",
     /// The publisher says yes to what the broker never took.
     LyingConfirm "lying-confirm",
     /// The first look believes what the store answers to a write: sizes and checksums as sent.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
-    ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue, RecordingKey, Trash,
-    Writers,
+    Checker, ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue,
+    RecordingKey, Trash, Writers,
 };
 use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{PublishPort, consume};
-use super::bucket::{LeftoverPort, LookPort, WritePort};
+use super::bucket::{CheckPort, LeftoverPort, LookPort, WritePort};
 use super::ledger::LedgerPort;
 use super::mutant::Mutant;
 use super::side::{Side, SimClock};
@@ -297,10 +297,13 @@ async fn cleanup(side: Side, tuning: Tuning, stop: CancellationToken, metrics: A
 }
 
 async fn housekeeping(side: Side, tuning: Tuning, stop: CancellationToken, metrics: Arc<Metrics>) {
+    let checks = side.sim.world().mix.checks;
+    let checker: Arc<dyn Checker> = Arc::new(CheckPort(side.clone()));
     let ports = HousekeepingPorts {
         ledger: ledger(&side),
         publisher: publisher(&side),
         leftovers: Arc::new(LeftoverPort(side.clone())),
+        checker: checks.then_some(checker),
         clock: clock(&side),
         metrics: Arc::clone(&metrics),
     };

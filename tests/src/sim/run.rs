@@ -160,6 +160,7 @@ impl World {
     fn mutate(&mut self, mutant: Option<Mutant>) {
         self.mutant = mutant;
         self.ledger.unfenced = self.mutated(Mutant::NoFencing);
+        self.ledger.never_probes = self.mutated(Mutant::NeverHalfOpen);
         self.ledger.forgetful = self.mutated(Mutant::ForgetfulQuarantine);
     }
 }

@@ -38,6 +38,11 @@ pub(crate) fn going_on(world: &World) -> Vec<String> {
             going.push(format!("{key} owes an announcement"));
         }
     }
+    for (revision, health) in &world.ledger.health {
+        if let Some(why) = health.going_on() {
+            going.push(format!("destination {revision} {why}"));
+        }
+    }
     if !world.ledger.sweeps.is_empty() {
         going.push("leftovers are to be swept".to_owned());
     }

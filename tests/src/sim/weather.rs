@@ -161,10 +161,14 @@ fn deny(world: &mut World) {
     let index = usize::try_from(world.dice.below(count)).unwrap_or(0);
     let most = world.dice.pick(&[60, 900], 60);
     let until = world.now() + world.dice.up_to(Duration::from_secs(most));
+    let role_gone = world.dice.coin();
     if let Some(name) = names.get(index) {
-        world.say(format_args!("{name} denies until {until:?}"));
+        world.say(format_args!(
+            "{name} denies until {until:?} (role gone: {role_gone})"
+        ));
         if let Some(bucket) = world.buckets.get_mut(name) {
             bucket.denied_until = until;
+            bucket.role_gone = role_gone;
         }
     }
 }

@@ -53,7 +53,12 @@ const POWERS: [Powers; 5] = [
     Powers {
         user: "housekeeping",
         reads: &["quarantine"],
-        publishes: &["recording.released.v1", "recording.parked.v1"],
+        publishes: &[
+            "recording.released.v1",
+            "recording.parked.v1",
+            "destination.healthy.v1",
+            "destination.unhealthy.v1",
+        ],
         sends: true,
     },
     Powers {

@@ -12,8 +12,9 @@ use callferry_tests::environment;
 use catalog::{Catalog, Settings};
 use chrono::{DateTime, Utc};
 use recording::{
-    Clock, Crc64Nvme, Fence, Identity, Lease, Ledger, ParkReason, Parking, Part, QuarantineEntry,
-    Queue, RecordingKey, RefusalReason, Upload,
+    Capability, CheckReport, Clock, Crc64Nvme, Fault, Fence, Finding, Identity, Lease, Ledger,
+    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason, Upload,
+    Verdict,
 };
 use uuid::Uuid;
 
@@ -128,11 +129,12 @@ async fn as_transfer(production: &Production) -> Result<AsUser> {
         etag: "etag".to_owned(),
         crc64nvme: Crc64Nvme::new(1),
     }];
-    let parking = parking(ParkReason::StillGrowing);
+    let parking = parking(ParkReason::AccessDenied);
+    let shut = Fault::new(ParkReason::AccessDenied, "a test");
     calls!(user:
         claim_due(&key), renew(&key, &lease), upload_begun(&key, &lease, &upload()),
         upload_landed(&key, &lease, &parts), lend(&key, &lease), child_died(&key, "a test"),
-        park(&key, &lease, &parking), give_back(&key, &lease), probe(),
+        park(&key, &lease, &parking), hold(&key, &lease, &shut), give_back(&key, &lease), probe(),
     );
     Ok(user)
 }
@@ -140,13 +142,47 @@ async fn as_transfer(production: &Production) -> Result<AsUser> {
 async fn as_cleanup(production: &Production) -> Result<AsUser> {
     let mut user = AsUser::new(production, "cleanup")?;
     let (key, lease) = (nobody()?, user.lease());
-    let refusal = parking(ParkReason::OriginalUnreadable);
+    let refusal = parking(ParkReason::AccessDenied);
     calls!(user:
         claim_release(&key, None), renew(&key, &lease), give_back(&key, &lease),
         release(&key, &lease, "a test"), refuse_release(&key, &lease, &refusal),
         copy_lost(&key, &lease, "a test"), probe(),
     );
     Ok(user)
+}
+
+/// A destination that is unhealthy, with what is to be done about it; then one that heals.
+async fn destinations_health(production: &Production, user: &mut AsUser) -> Result<()> {
+    let ledger = Arc::clone(&user.ledger);
+    let due = "update destination_health set next_check_at = now()";
+    production.platform.postgres.sql(DATABASE, due).await?;
+    for verdict in [Verdict::Failed, Verdict::Passed] {
+        let report = CheckReport {
+            at: DateTime::UNIX_EPOCH,
+            findings: vec![Finding {
+                capability: Capability::Put,
+                verdict,
+                detail: "a test".to_owned(),
+                reason: Some(ParkReason::BucketMissing),
+                missing: Vec::new(),
+                remedy: None,
+            }],
+        };
+        let checks = user.call("checks", ledger.checks(9)).await;
+        for check in checks.iter().flatten() {
+            user.call("checked", ledger.checked(check, &report)).await;
+        }
+        let due = "update destination_health set next_check_at = now(), \
+             announce_after = now() - interval '1 s', probe_at = case when holds then now() end";
+        production.platform.postgres.sql(DATABASE, due).await?;
+        user.call("tend_breakers", ledger.tend_breakers(1)).await;
+        let news = user.call("health_announcements", ledger.health_announcements(9));
+        for news in news.await.iter().flatten() {
+            let told = ledger.health_announced(news.revision, news.id);
+            user.call("health_announced", told).await;
+        }
+    }
+    Ok(())
 }
 
 async fn as_housekeeping(production: &Production) -> Result<AsUser> {
@@ -164,8 +200,9 @@ async fn as_housekeeping(production: &Production) -> Result<AsUser> {
         due(Queue::Transfer, 1), due(Queue::Cleanup, 1),
         undrive(Queue::Transfer, std::slice::from_ref(&key)), announcements(1),
         known_upload(&key), purge_quarantine(), reading(), quarantine(&entry), quarantine(&entry),
-        requeues(1), requeued(1), probe(),
+        requeues(1), requeued(1), tend_breakers(1), probe(),
     );
+    destinations_health(production, &mut user).await?;
     // A real one, for what is asked of it needs its destination.
     let due = "insert into upload_sweeps (revision, account_id, begun_at, due_at) \
          select revision, account_id, now(), now() from destinations where account_id = 'acme'";

@@ -107,6 +107,8 @@ fn every_channel_is_used_in_the_directions_that_the_code_has() {
     let expected = [
         ("cleanup.due.v1", "receive"),
         ("cleanup.due.v1", "send"),
+        ("destination.healthy.v1", "send"),
+        ("destination.unhealthy.v1", "send"),
         ("recording.completed.v1", "receive"),
         ("recording.parked.v1", "send"),
         ("recording.released.v1", "send"),

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use recording::{
-    Announced, AzureContainer, AzureIdentity, Block, CheckedWrite, Crc64Nvme, Destination,
-    DestinationOwner, Digests, Expected, Identity, Incoming, Method, Observed, Outgoing,
-    ParkReason, Queue, Record, Recording, RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256,
-    Store, Stored, due, parked, parse, released, stored,
+    Announced, AzureContainer, AzureIdentity, Block, Capability, CheckedWrite, Crc64Nvme,
+    Destination, DestinationOwner, Digests, Expected, Finding, HealthAnnouncement, Identity,
+    Incoming, Method, Observed, Outgoing, ParkReason, Queue, Record, Recording, RecordingKey,
+    Route, S3Bucket, S3Options, Secret, Sha256, Store, Stored, Verdict, due, health_changed,
+    parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -144,6 +145,29 @@ fn recall(announced: Announced, store: Store) -> Recording {
     })
 }
 
+/// A destination that fails, as its last check saw it.
+fn unhealthy(id: Uuid, at: DateTime<Utc>, reason: ParkReason) -> HealthAnnouncement {
+    let remedy = "allow the role s3:PutObject on arn:aws:s3:::acme-recordings/calls/*";
+    HealthAnnouncement {
+        id,
+        at,
+        owner: DestinationOwner::Account("acme".parse().unwrap()),
+        revision: 12,
+        location: bucket().location(),
+        reason: Some(reason),
+        recordings_waiting: 57,
+        findings: vec![Finding {
+            capability: Capability::Put,
+            verdict: Verdict::Failed,
+            detail: "PUT was answered 403 AccessDenied".into(),
+            reason: Some(reason),
+            missing: Vec::new(),
+            remedy: Some(remedy.into()),
+        }],
+        secret_expires_at: None,
+    }
+}
+
 fn body(event: &Outgoing) -> Value {
     let value: Value = serde_json::from_slice(&event.body).unwrap();
     assert_eq!(value["id"], event.message_id.as_str());
@@ -219,6 +243,28 @@ fn the_published_examples_are_what_the_code_builds() {
     assert_is_example("recording.released.v1.json", |id, at| {
         released(&key(), id, at)
     });
+    assert_is_example("destination.unhealthy.v1.json", |id, at| {
+        health_changed(&unhealthy(id, at, ParkReason::AccessDenied))
+    });
+    assert_is_example("destination.unhealthy.v1.secret_expired.json", |id, at| {
+        health_changed(&HealthAnnouncement {
+            owner: DestinationOwner::Default,
+            revision: 7,
+            location: container().location(),
+            recordings_waiting: 0,
+            findings: Vec::new(),
+            secret_expires_at: Some(time("2026-11-22T10:00:00Z")),
+            ..unhealthy(id, at, ParkReason::CredentialRefused)
+        })
+    });
+    assert_is_example("destination.healthy.v1.json", |id, at| {
+        health_changed(&HealthAnnouncement {
+            reason: None,
+            recordings_waiting: 56,
+            findings: Vec::new(),
+            ..unhealthy(id, at, ParkReason::AccessDenied)
+        })
+    });
     assert_is_example("transfer.due.v1.json", |id, at| {
         due(Queue::Transfer, &key(), id, at)
     });
@@ -249,6 +295,17 @@ fn every_event_goes_where_the_contract_says() {
             "recording.parked.v1",
         ),
         (released(&key(), Uuid::nil(), now), "recording.released.v1"),
+        (
+            health_changed(&unhealthy(Uuid::nil(), now, ParkReason::BucketMissing)),
+            "destination.unhealthy.v1",
+        ),
+        (
+            health_changed(&HealthAnnouncement {
+                reason: None,
+                ..unhealthy(Uuid::nil(), now, ParkReason::BucketMissing)
+            }),
+            "destination.healthy.v1",
+        ),
     ];
     for (event, routing_key) in topics {
         assert_eq!(event.route, Route::Topic(routing_key));
@@ -272,6 +329,8 @@ fn every_reason_that_parks_can_be_published() {
             let event = parked(&key(), Uuid::nil(), now, *reason, next);
             assert_fits("recording.parked.v1", &body(&event));
         }
+        let event = health_changed(&unhealthy(Uuid::nil(), now, *reason));
+        assert_fits("destination.unhealthy.v1", &body(&event));
     }
 }
 
@@ -326,6 +385,10 @@ proptest! {
             ("recording.stored.v1", stored(&copy)),
             ("recording.parked.v1", parked(&key(), id, now, ParkReason::Throttled, Some(now))),
             ("recording.released.v1", released(&key(), id, now)),
+            (
+                "destination.unhealthy.v1",
+                health_changed(&unhealthy(id, now, ParkReason::AccessDenied)),
+            ),
             ("transfer.due.v1", due(Queue::Transfer, &key(), id, now)),
             ("cleanup.due.v1", due(Queue::Cleanup, &key(), id, now)),
         ];

@@ -104,7 +104,13 @@ fn every_valid_example_fits_its_schema_and_is_understood() {
             ("transfer.due.v1", Ok(Incoming::TransferDue(due)))
             | ("cleanup.due.v1", Ok(Incoming::CleanupDue(due))) => due.key,
             // We publish these and do not read them: in a queue of ours they are strangers.
-            ("recording.parked.v1" | "recording.released.v1", Err(refusal)) => {
+            (
+                "recording.parked.v1"
+                | "recording.released.v1"
+                | "destination.unhealthy.v1"
+                | "destination.healthy.v1",
+                Err(refusal),
+            ) => {
                 assert_eq!(refusal.reason, RefusalReason::UnknownType, "{name}");
                 continue;
             }

@@ -1,6 +1,6 @@
 //! The closed sets: the schemas list exactly the words that the code has.
 
-use recording::{Kind, Method, ParkReason, RefusalReason};
+use recording::{Capability, Kind, Method, ParkReason, RefusalReason};
 
 use crate::contract::document;
 
@@ -24,6 +24,8 @@ fn the_closed_sets_in_the_schemas_are_the_codes() {
     assert_same("park_reason", &reasons);
     let reasons: Vec<&str> = RefusalReason::ALL.iter().map(|r| r.as_str()).collect();
     assert_same("refusal_reason", &reasons);
+    let tried: Vec<&str> = Capability::ALL.iter().map(|one| one.as_str()).collect();
+    assert_same("capability", &tried);
     let words = document("shared/words.json");
-    assert_eq!(words["$defs"].as_object().unwrap().len(), 4);
+    assert_eq!(words["$defs"].as_object().unwrap().len(), 5);
 }

@@ -4,8 +4,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CLEANUP_DUE, PARKED, RELEASED, STORED, TRANSFER_DUE};
-use crate::{ParkReason, Queue, RecordingKey, Stored};
+use super::{CLEANUP_DUE, HEALTHY, PARKED, RELEASED, STORED, TRANSFER_DUE, UNHEALTHY};
+use crate::{Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, Stored};
 
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +32,16 @@ pub struct Outgoing {
 const SOURCE: &str = "urn:callferry";
 
 fn event(kind: &str, id: &str, at: DateTime<Utc>, key: &RecordingKey, data: &Value) -> Vec<u8> {
+    about(kind, id, at, key.recording_id.as_str(), data)
+}
+
+fn about(kind: &str, id: &str, at: DateTime<Utc>, subject: &str, data: &Value) -> Vec<u8> {
     json!({
         "specversion": "1.0",
         "id": id,
         "source": SOURCE,
         "type": kind,
-        "subject": key.recording_id,
+        "subject": subject,
         "time": at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         "datacontenttype": "application/json",
         "data": data,
@@ -115,6 +119,42 @@ pub fn released(key: &RecordingKey, id: Uuid, at: DateTime<Utc>) -> Outgoing {
         &id,
         event(RELEASED, &id, at, key, &data),
     )
+}
+
+/// A destination is unhealthy from now on, or healthy again; published once for each change.
+/// `account_id` and the subject are the owner's word: an account's id, or `default`.
+#[must_use]
+pub fn health_changed(news: &HealthAnnouncement) -> Outgoing {
+    let utc = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let (id, owner) = (news.id.to_string(), news.owner.to_string());
+    let mut data = json!({
+        "account_id": owner,
+        "destination_revision": news.revision,
+        "location": news.location,
+        "since": utc(news.at),
+        "recordings_waiting": news.recordings_waiting,
+        "secret_expires_at": news.secret_expires_at.map(utc),
+    });
+    let (kind, routing_key) = match (news.reason, data.as_object_mut()) {
+        (Some(reason), Some(data)) => {
+            data.insert("reason".to_owned(), json!(reason));
+            data.insert("hint".to_owned(), json!(reason.hint()));
+            let findings: Vec<Value> = news.findings.iter().map(told).collect();
+            data.insert("findings".to_owned(), json!(findings));
+            (UNHEALTHY, "destination.unhealthy.v1")
+        }
+        (Some(_) | None, _) => (HEALTHY, "destination.healthy.v1"),
+    };
+    topic(routing_key, &id, about(kind, &id, news.at, &owner, &data))
+}
+
+/// What a check found, for the customer's administrator.
+fn told(finding: &Finding) -> Value {
+    json!({
+        "capability": finding.capability,
+        "detail": finding.detail,
+        "remedy": finding.remedy,
+    })
 }
 
 /// Drives a row on: to the transfer or the cleanup queue.

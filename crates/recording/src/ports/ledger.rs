@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Announced, Destination, Lease, LeaseLost, LedgerFault, LedgerReading, ObjectKey,
-    ParkReason, Part, Queue, Receipt, Recording, RecordingKey, RefusalReason, Staged, StagingPath,
-    State, Stored, Upload,
+    AccountId, Announced, CheckReport, Destination, DueCheck, Fault, HealthAnnouncement, Lease,
+    LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part, Queue, Receipt, Recording,
+    RecordingKey, RefusalReason, Staged, StagingPath, State, Stored, Upload,
 };
 
 /// What a claim found.
@@ -55,6 +55,9 @@ pub struct Granted {
     pub unclean_claims: u32,
     /// An upload in parts that an earlier claim left open.
     pub upload: Option<Upload>,
+    /// Why its destination's breaker is open, and this recording is not the one that may try:
+    /// it is to be held back, without a request to anybody.
+    pub shut: Option<Fault>,
 }
 
 /// The result of a compare-and-set.
@@ -243,16 +246,27 @@ pub trait Ledger: Send + Sync {
         how: &str,
     ) -> Result<Option<Announcement>, LedgerFault>;
 
-    /// `Staged → Stored`, with the receipt, the original's identity and the end of the lease.
+    /// `Staged → Stored`, with the receipt, the original's identity and the end of the lease. The
+    /// destination is healthy from here on; what its breaker held back is made due.
     async fn store(&self, lease: &Lease, stored: &Stored) -> Result<Advance<()>, LedgerFault>;
 
     /// `Staged → Parked`, with the end of the lease. Parking again for the same reason updates
-    /// counters and writes no history; a new reason owes an announcement.
+    /// counters and writes no history; a new reason owes an announcement. The reason may make the
+    /// destination unhealthy ([`ParkReason::blame`]), which opens its breaker.
     async fn park(
         &self,
         key: &RecordingKey,
         lease: &Lease,
         parking: &Parking,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault>;
+
+    /// `Staged → Parked` without an attempt, because the destination's breaker is open, for the
+    /// destination's reason. It is tried when the breaker closes, or as its probe.
+    async fn hold(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        shut: &Fault,
     ) -> Result<Advance<Option<Announcement>>, LedgerFault>;
 
     /// Ends a lease without an outcome: an orderly shutdown. The row is due at once.
@@ -294,8 +308,33 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Advance<Option<Announcement>>, LedgerFault>;
 
     /// The recordings that are due for a queue, oldest first, marked driven in the same
-    /// statement; due again only without a claim in 10 minutes, doubling to 6 hours.
+    /// statement; due again only without a claim in 10 minutes, doubling to 6 hours. What waits
+    /// for a destination whose breaker is open is not among them.
     async fn due(&self, queue: Queue, limit: u32) -> Result<Vec<RecordingKey>, LedgerFault>;
+
+    /// Tends the breakers. Where one is open, the rows that are due are put off, and one
+    /// recording at a time is driven as its probe: those are returned, marked driven. Where one
+    /// has closed, what it held back is made due, a batch at a time, spread over a minute for
+    /// each thousand.
+    async fn tend_breakers(&self, limit: u32) -> Result<Vec<(Queue, RecordingKey)>, LedgerFault>;
+
+    /// Destinations whose change of health is to be told, marked so that it is told again in a
+    /// minute unless [`Ledger::health_announced`] follows. One that changed back before anybody
+    /// was told is not among them.
+    async fn health_announcements(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<HealthAnnouncement>, LedgerFault>;
+
+    /// The announcement with this id is confirmed.
+    async fn health_announced(&self, revision: i64, id: Uuid) -> Result<(), LedgerFault>;
+
+    /// Destinations in use whose daily check is due, marked so that two replicas do not check the
+    /// same; due again in an hour unless [`Ledger::checked`] follows.
+    async fn checks(&self, limit: u32) -> Result<Vec<DueCheck>, LedgerFault>;
+
+    /// What a check found: it moves the destination's health, and says when the next is due.
+    async fn checked(&self, check: &DueCheck, report: &CheckReport) -> Result<(), LedgerFault>;
 
     /// Clears the mark of those whose drive was not confirmed.
     async fn undrive(&self, queue: Queue, keys: &[RecordingKey]) -> Result<(), LedgerFault>;

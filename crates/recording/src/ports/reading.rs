@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::{AccountId, ParkReason, Queue, RefusalReason, State};
 
 /// How many there are, and how long the oldest has been so.
@@ -35,4 +37,11 @@ pub struct LedgerReading {
     pub suspected: u64,
     /// The accounts with most open recordings, at most 50, with their number.
     pub accounts: Vec<(AccountId, u64)>,
+    /// Unhealthy destinations by reason, and since when the longest is.
+    pub unhealthy: BTreeMap<ParkReason, Tally>,
+    /// When the first secret of a destination in use ends, of those that say so themselves.
+    pub secret_expires_at: Option<DateTime<Utc>>,
+    /// How many of them end within the first and within the last warning's time; the first
+    /// counts those of the last too.
+    pub secrets_ending: (u64, u64),
 }

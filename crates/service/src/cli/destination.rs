@@ -185,11 +185,16 @@ async fn show(args: ShowArgs, context: &Context) -> Result<()> {
     let ledger = context.ledger().await?;
     let view = ledger.show_destination(&args.owner.0).await;
     let view = view.map_err(admin_failure)?;
+    let health = ledger.destination_health(&[view.revision]).await;
+    let health = health.map_err(admin_failure)?;
     let shown = shown::shown(&view, wiring::clock().now())?;
+    let shown = shown::with_health(shown, health.get(&view.revision))?;
     context.output.answer(&shown, |shown| {
         let mut fields = shown.clone();
         if let Some(fields) = fields.as_object_mut() {
+            // Told below, all of it.
             fields.remove("last_check");
+            fields.remove("findings");
         }
         let mut text = listed(&fields);
         text.push_str(&check::remembered(view.last_check.as_ref()));
@@ -229,8 +234,13 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
     let mut revisions = Vec::new();
     for owner in &owners {
         let of_owner = ledger.list_destinations(owner).await;
-        for view in of_owner.map_err(admin_failure)? {
-            revisions.push(shown::shown(&view, now)?);
+        let of_owner = of_owner.map_err(admin_failure)?;
+        let ids: Vec<i64> = of_owner.iter().map(|view| view.revision).collect();
+        let health = ledger.destination_health(&ids).await;
+        let health = health.map_err(admin_failure)?;
+        for view in of_owner {
+            let shown = shown::shown(&view, now)?;
+            revisions.push(shown::with_health(shown, health.get(&view.revision))?);
         }
     }
     let columns = [
@@ -239,7 +249,10 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         "location",
         "prefix",
         "in_force_from",
-        "sas_expires_at",
+        "health",
+        "since",
+        "reason",
+        "secret_expires_at",
     ];
     context
         .output

@@ -13,8 +13,8 @@ use crate::wiring::{admin_failure, ledger_failure};
 use shown::Status;
 
 /// Say how much is where and since when: recordings by state, what is parked or refused release by
-/// reason, what is due, suspected or waits for a person, quarantine by reason, and the accounts
-/// with most open recordings
+/// reason, unhealthy destinations, what is due, suspected or waits for a person, quarantine by
+/// reason, and the accounts with most open recordings
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,9 +32,24 @@ pub(super) async fn execute(StatusArgs {}: StatusArgs, context: &Context) -> Res
     let mut answer = serde_json::to_value(&counts).context("writing the answer as JSON")?;
     if let Some(keys) = answer.as_object_mut() {
         keys.insert("oldest_s".to_owned(), ages(&open));
+        keys.insert("destinations".to_owned(), destinations(&open));
     }
     let status = Status { counts, open };
     context.output.answer(&answer, |_| status.text())
+}
+
+/// The health of the destinations, without saying whose.
+fn destinations(open: &recording::LedgerReading) -> Value {
+    let unhealthy = open.unhealthy.iter();
+    let unhealthy =
+        unhealthy.map(|(reason, tally)| (reason.as_str().to_owned(), json!(tally.count)));
+    let (first, last) = open.secrets_ending;
+    json!({
+        "unhealthy": open.unhealthy.values().map(|tally| tally.count).sum::<u64>(),
+        "unhealthy_by_reason": Value::Object(unhealthy.collect()),
+        "secret_expires_at": open.secret_expires_at,
+        "secrets_ending": { "first_warning": first, "last_warning": last },
+    })
 }
 
 /// How long the oldest of each has been so, in seconds.
@@ -52,5 +67,6 @@ fn ages(open: &recording::LedgerReading) -> Value {
         "parked": of(&open.parked, recording::ParkReason::as_str),
         "release_refused": of(&open.release_refused, recording::ParkReason::as_str),
         "quarantine": of(&open.quarantined, recording::RefusalReason::as_str),
+        "unhealthy_destinations": of(&open.unhealthy, recording::ParkReason::as_str),
     })
 }

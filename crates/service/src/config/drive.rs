@@ -34,6 +34,19 @@ pub(crate) struct Drive {
     pub(crate) sweep_every_s: u64,
     /// How old such an upload must be before it is aborted.
     pub(crate) leftover_age_s: u64,
+    /// How long after a destination became unhealthy the first recording tries it again, doubling.
+    pub(crate) probe_s: u64,
+    /// No interval between two such recordings grows beyond this, and none of them keeps the next
+    /// one waiting for longer.
+    pub(crate) probe_cap_s: u64,
+    /// How long a change of a destination's health must last before its event is published.
+    pub(crate) settle_s: u64,
+    /// How often each destination in use is checked.
+    pub(crate) check_every_s: u64,
+    /// How soon again where a check found trouble or came to nothing.
+    pub(crate) recheck_s: u64,
+    /// How often housekeeping looks for destinations whose check is due.
+    pub(crate) check_poll_s: u64,
 }
 
 impl Default for Drive {
@@ -52,6 +65,12 @@ impl Default for Drive {
             reading_every_s: 15,
             sweep_every_s: 60,
             leftover_age_s: 3600,
+            probe_s: 30,
+            probe_cap_s: 120,
+            settle_s: 5,
+            check_every_s: 24 * 3600,
+            recheck_s: 3600,
+            check_poll_s: 30,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) fn hint(key: &str) -> String {
         "lease_s" => "30; it must last longer than its renewal takes",
         "isolate_after" => "5; then a recording runs in a process of its own",
         "quarantine_days" => "90",
+        "secret_warning_days" => "14",
+        "secret_last_warning_days" => "3; not more than secret_warning_days",
         "tick_ms" => "1000",
         "database_pool_size" => "16; one connection is for the probe",
         "worker_threads" => "4, or unset it for one for each processor",

@@ -53,7 +53,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 24] = [
+const NUMBERS: [&str; 32] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -62,6 +62,8 @@ const NUMBERS: [&str; 24] = [
     "lease_s",
     "isolate_after",
     "quarantine_days",
+    "secret_warning_days",
+    "secret_last_warning_days",
     "tick_ms",
     "drain_s",
     "worker_threads",
@@ -78,6 +80,12 @@ const NUMBERS: [&str; 24] = [
     "drive_reading_every_s",
     "drive_sweep_every_s",
     "drive_leftover_age_s",
+    "drive_probe_s",
+    "drive_probe_cap_s",
+    "drive_settle_s",
+    "drive_check_every_s",
+    "drive_recheck_s",
+    "drive_check_poll_s",
 ];
 
 /// The variables that concern us, by name.

@@ -36,6 +36,8 @@ impl Config {
             "lease_s": self.lease_s,
             "isolate_after": self.isolate_after,
             "quarantine_days": self.quarantine_days,
+            "secret_warning_days": self.secret_warning_days,
+            "secret_last_warning_days": self.secret_last_warning_days,
             "tick_ms": self.tick_ms,
             "log_format": self.log_format.as_str(),
             "log_filter": self.log_filter,
@@ -62,6 +64,12 @@ impl Drive {
             "reading_every_s": self.reading_every_s,
             "sweep_every_s": self.sweep_every_s,
             "leftover_age_s": self.leftover_age_s,
+            "probe_s": self.probe_s,
+            "probe_cap_s": self.probe_cap_s,
+            "settle_s": self.settle_s,
+            "check_every_s": self.check_every_s,
+            "recheck_s": self.recheck_s,
+            "check_poll_s": self.check_poll_s,
         })
     }
 }

@@ -129,6 +129,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
         ledger: outside.ledger(),
         publisher: outside.publisher(),
         leftovers: Arc::clone(&outside.buckets.leftovers),
+        checker: Some(Arc::clone(&outside.buckets.checker)),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };

@@ -6,6 +6,7 @@ use recording::Queue;
 use super::Metrics;
 use super::closed::Driven;
 use super::family::{Builder, Family, Series};
+use super::words::CheckVerdict;
 
 /// The families.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Housekeeping {
     uploads_aborted: IntCounter,
     purged: IntCounter,
     returned: IntCounter,
+    checks: Series<CheckVerdict, IntCounter>,
+    probes: IntCounter,
     ready: Series<Queue, IntGauge>,
 }
 
@@ -40,6 +43,16 @@ impl Housekeeping {
                 "quarantine_returned_total",
                 "messages",
                 "Quarantined messages returned to their queue by themselves.",
+            ))?,
+            checks: build.counters(Family::new(
+                "destination_checks_total",
+                "checks",
+                "Daily checks of destinations, by what came of them.",
+            ))?,
+            probes: build.counter(Family::new(
+                "destination_probes_total",
+                "recordings",
+                "Recordings driven to find out whether an unhealthy destination works again.",
             ))?,
             ready: build.gauges(Family::new(
                 "queue_ready",
@@ -80,6 +93,16 @@ impl Metrics {
     /// A quarantined message was returned to its queue.
     pub fn quarantine_returned(&self) {
         self.housekeeping.returned.inc();
+    }
+
+    /// A daily check of a destination ended.
+    pub fn destination_checked(&self, verdict: CheckVerdict) {
+        self.housekeeping.checks.one(verdict);
+    }
+
+    /// Recordings were driven as probes of unhealthy destinations.
+    pub fn destinations_probed(&self, recordings: u64) {
+        self.housekeeping.probes.inc_by(recordings);
     }
 
     /// How many messages are ready; `None` while the broker does not say.

@@ -12,6 +12,7 @@ use recording::{LedgerReading, ParkReason, RefusalReason, Tally};
 use super::Metrics;
 use super::closed::{Closed, Driven, Open};
 use super::family::{Builder, Family, OpenGauge, Read, number};
+use super::words::Warning;
 
 /// Accounts shown at most, so that a fleet with many of them stays scrapeable.
 const ACCOUNTS_MAX: usize = 50;
@@ -49,8 +50,64 @@ struct Families {
     unacknowledged_oldest: Read<()>,
     due: Read<Driven>,
     suspected: Read<()>,
+    destinations: Destinations,
     accounts: OpenGauge,
     timestamp: Read<()>,
+}
+
+/// The health of destinations, without saying whose.
+struct Destinations {
+    unhealthy: Counted<ParkReason>,
+    secret_expires: Read<()>,
+    secrets_ending: Read<Warning>,
+}
+
+impl Destinations {
+    fn new(build: &mut Builder) -> Self {
+        Self {
+            unhealthy: Counted::new(
+                build,
+                Family::new(
+                    "destinations_unhealthy",
+                    "destinations",
+                    "Unhealthy destinations, by reason.",
+                ),
+                Family::new(
+                    "destinations_unhealthy_oldest_seconds",
+                    "seconds",
+                    "How long the longest unhealthy destination of a reason has been so.",
+                ),
+            ),
+            secret_expires: build.read_gauges(Family::new(
+                "destination_secret_expires_timestamp_seconds",
+                "seconds since 1970",
+                "When the first secret of a destination ends, of those that say so; 0 if none.",
+            )),
+            secrets_ending: build.read_gauges(Family::new(
+                "destination_secrets_ending",
+                "destinations",
+                "Destinations whose secret ends within the time of a warning, or has ended.",
+            )),
+        }
+    }
+
+    fn fill(&self, reading: &LedgerReading) -> Vec<MetricFamily> {
+        let ends = reading.secret_expires_at.map(|at| at.timestamp());
+        let ends = u64::try_from(ends.unwrap_or_default()).unwrap_or_default();
+        let (first, last) = reading.secrets_ending;
+        let mut made = Vec::from(
+            self.unhealthy
+                .fill(|reason| reading.unhealthy.get(&reason).copied()),
+        );
+        made.push(self.secret_expires.filled(|()| number(ends)));
+        made.push(self.secrets_ending.filled(|warning| {
+            number(match warning {
+                Warning::First => first,
+                Warning::Last => last,
+            })
+        }));
+        made
+    }
 }
 
 /// How many there are, and how old the oldest is.
@@ -174,6 +231,7 @@ impl Families {
                 "recordings",
                 "Recordings whose leases ran out three times or more in a row.",
             )),
+            destinations: Destinations::new(build),
             accounts: build.open_gauge(
                 "account",
                 "an account; only the 50 with most open recordings",
@@ -197,6 +255,7 @@ impl Families {
         let accounts = reading.accounts.iter().take(ACCOUNTS_MAX);
         let mut made = self.tallies.fill(reading);
         let rows = |queue: Driven| reading.due.get(&queue.0).copied().unwrap_or_default();
+        made.extend(self.destinations.fill(reading));
         made.extend([
             self.unproven_oldest
                 .filled(|()| seconds(reading.unproven_oldest)),

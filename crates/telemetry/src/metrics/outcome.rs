@@ -16,6 +16,8 @@ words! {
         StoredUnacknowledged "stored_unacknowledged",
         /// Parked.
         Parked "parked",
+        /// Parked untried: its destination's breaker is open.
+        Held "held",
         /// Parked by the claim itself: no destination covers it.
         NoDestination "no_destination",
         /// Another process has it, or its time has not come.

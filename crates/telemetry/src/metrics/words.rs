@@ -197,3 +197,27 @@ words! {
         Corrupt "corrupt",
     }
 }
+
+words! {
+    /// What came of a daily check of a destination.
+    pub CheckVerdict: "verdict", "what came of a daily check of a destination" {
+        /// Recordings may be sent there.
+        Usable "usable",
+        /// They may, and somebody should look at something.
+        Concerns "concerns",
+        /// They may not.
+        Unusable "unusable",
+        /// It was not reached, or the check took too long.
+        Unknown "unknown",
+    }
+}
+
+words! {
+    /// Which warning of the end of a secret.
+    pub(crate) Warning: "warning", "which warning of the end of a secret; each is configured" {
+        /// The first: by default from 14 days before.
+        First "first",
+        /// The last: by default from 3 days before.
+        Last "last",
+    }
+}

@@ -45,7 +45,7 @@ fn object_at(world: &mut World, role: Role, place: &Place) -> Result<Option<Obje
         return Ok(store.once.get(key).cloned());
     }
     if store.denied_until > now {
-        return Err(denied());
+        return Err(Fault::new(store.refusal(), "403"));
     }
     Ok(store.objects.get(key).cloned())
 }

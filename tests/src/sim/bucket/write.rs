@@ -8,7 +8,7 @@ use recording::{
     SendOutcome, Writers,
 };
 
-use super::look::{denied, unreachable};
+use super::look::unreachable;
 use super::{Answer, Write, bucket_of, digests, put};
 use crate::sim::call::{Call, Lost};
 use crate::sim::oracle;
@@ -118,7 +118,7 @@ impl WritePort {
                 ParkReason::OutcomeUnknown,
                 "the store says that other bytes arrived",
             ))),
-            Ok(Answer::Denied) => Err(SendFault::Store(denied())),
+            Ok(Answer::Denied(why)) => Err(SendFault::Store(Fault::new(why, "403"))),
             Err(lost) => {
                 let mut world = self.0.sim.world();
                 // A store that says it did nothing is believed only if it did nothing.

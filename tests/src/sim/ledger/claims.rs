@@ -138,6 +138,7 @@ impl Rows {
             known_for: now.saturating_sub(row.known_since),
             unclean_claims: row.unclean,
             upload: row.upload.clone(),
+            shut: self.shut(key, &row, now),
         };
         self.rows.insert(key.clone(), row);
         Claimed::Granted(Box::new(granted))
@@ -223,6 +224,7 @@ fn new_row(announced: Announced, destination: Option<i64>, now: Duration) -> Row
         owed: Vec::new(),
         released_at: None,
         last_token: None,
+        moved_at: now,
         history: Vec::new(),
     }
 }

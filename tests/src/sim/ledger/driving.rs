@@ -1,5 +1,6 @@
 //! What is due: rows for a queue, announcements, notes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use recording::{Announcement, Note, Queue, RecordingKey, State};
@@ -59,7 +60,13 @@ impl Rows {
     pub(crate) fn due(&mut self, queue: Queue, limit: u32, now: Duration) -> Vec<RecordingKey> {
         let mut due = Vec::new();
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let waiting = self.rows.iter();
+        let waiting = waiting.filter(|(_, row)| self.waits_for_breaker(row));
+        let waiting: BTreeSet<_> = waiting.map(|(key, _)| key.clone()).collect();
         for (key, row) in &mut self.rows {
+            if waiting.contains(key) {
+                continue;
+            }
             if due.len() < most && needs(row, queue, now) && !was_driven_lately(row, now) {
                 let times = row.driven.map_or(0, |(_, times)| times);
                 row.driven = Some((now, times.saturating_add(1)));

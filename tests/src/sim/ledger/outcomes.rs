@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use recording::{
-    Advance, Announcement, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking, RecordingKey,
-    ReleaseRefusal, State, Stored, rung,
+    Advance, Announcement, Fault, Happened, LEASE, Lease, LeaseLost, ParkReason, Parking,
+    RecordingKey, ReleaseRefusal, State, Stored, rung,
 };
 
+use super::health::{By, held_for};
 use super::{CopyRow, Rows};
 use crate::sim::world::{Moment, wall_at};
 
@@ -50,11 +51,51 @@ impl Rows {
         row.upload = None;
         row.rungs = 0;
         row.driven = None;
+        let at = row.destination;
         self.illegal.append(&mut illegal);
+        self.worked_at(at, By::Transfer, moment);
         Advance::Done(())
     }
 
+    /// Parks what its destination's breaker holds back.
+    pub(crate) fn hold(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        shut: &Fault,
+        moment: Moment,
+    ) -> Advance<Option<Announcement>> {
+        let parking = Parking {
+            reason: shut.reason,
+            detail: shut.detail.clone(),
+            after: Some(held_for(moment)),
+        };
+        self.park_row(key, lease, &parking, moment)
+    }
+
     pub(crate) fn park(
+        &mut self,
+        key: &RecordingKey,
+        lease: &Lease,
+        parking: &Parking,
+        moment: Moment,
+    ) -> Advance<Option<Announcement>> {
+        let at = self.rows.get(key).and_then(|row| row.destination);
+        let known = self.done_before(key, lease.token, State::Parked).is_some();
+        let mut parking = parking.clone();
+        let shut = at.is_some_and(|at| self.is_shut(at));
+        if shut && parking.after.is_some() {
+            parking.after = Some(held_for(moment));
+        }
+        let advance = self.park_row(key, lease, &parking, moment);
+        if !known && matches!(advance, Advance::Done(_)) {
+            let fault = (parking.reason, &*parking.detail);
+            self.failed_at(at, (key, By::Transfer), fault, moment);
+        }
+        advance
+    }
+
+    fn park_row(
         &mut self,
         key: &RecordingKey,
         lease: &Lease,
@@ -75,6 +116,7 @@ impl Rows {
             .parked
             .is_some_and(|(reason, _)| reason == parking.reason);
         row.end_lease();
+        row.moved_at = moment.now;
         row.last_token = Some(lease.token);
         row.rungs = row.rungs.saturating_add(1);
         let announcement = if same && row.state == State::Parked {
@@ -125,7 +167,9 @@ impl Rows {
         row.refused = None;
         row.driven = None;
         let announcement = owe(row, moment, Happened::Released);
+        let at = row.destination;
         self.illegal.append(&mut illegal);
+        self.worked_at(at, By::Cleanup, moment);
         Advance::Done(announcement)
     }
 
@@ -149,6 +193,10 @@ impl Rows {
         row.last_token = Some(lease.token);
         row.release_rungs = row.release_rungs.saturating_add(1);
         row.refused = Some((refusal.reason, next));
+        row.moved_at = moment.now;
+        let at = row.destination;
+        let fault = (refusal.reason, &*refusal.detail);
+        self.failed_at(at, (key, By::Cleanup), fault, moment);
         Advance::Done(())
     }
 
@@ -182,6 +230,7 @@ impl Rows {
         row.release_rungs = 0;
         row.driven = None;
         row.parked = Some((reason, Some(next)));
+        row.moved_at = moment.now;
         let at = Some(wall_at(next));
         let announcement = owe(row, moment, Happened::Parked(reason, at));
         self.illegal.append(&mut illegal);

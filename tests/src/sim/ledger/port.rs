@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, Announced, Announcement, Claimed, Clock, KnownUpload, Lease, LeaseLost, Ledger,
-    LedgerFault, LedgerReading, Note, Parking, Part, QuarantineEntry, Queue, Receipt, RecordingKey,
-    ReleaseClaim, ReleaseRefusal, Requeue, Stored, Sweep, Upload,
+    Advance, Announced, Announcement, CheckReport, Claimed, Clock, DueCheck, Fault,
+    HealthAnnouncement, KnownUpload, Lease, LeaseLost, Ledger, LedgerFault, LedgerReading, Note,
+    Parking, Part, QuarantineEntry, Queue, Receipt, RecordingKey, ReleaseClaim, ReleaseRefusal,
+    Requeue, Stored, Sweep, Upload,
 };
 use uuid::Uuid;
 
@@ -211,6 +212,21 @@ impl Ledger for LedgerPort {
         .await
     }
 
+    async fn hold(
+        &self,
+        key: &RecordingKey,
+        lease: &Lease,
+        shut: &Fault,
+    ) -> Result<Advance<Option<Announcement>>, LedgerFault> {
+        let (row, held, why) = (key.clone(), lease.clone(), shut.clone());
+        self.ask(Call::Hold, key, move |world| {
+            let moment = world.moment();
+            world.truth.count(format!("held back {}", why.reason));
+            world.ledger.hold(&row, &held, &why, moment)
+        })
+        .await
+    }
+
     async fn give_back(
         &self,
         key: &RecordingKey,
@@ -315,6 +331,55 @@ impl Ledger for LedgerPort {
                 world.say(format_args!("  due {key}"));
             }
             due
+        })
+        .await
+    }
+
+    async fn tend_breakers(&self, _limit: u32) -> Result<Vec<(Queue, RecordingKey)>, LedgerFault> {
+        self.ask(Call::TendBreakers, &"", move |world| {
+            let moment = world.moment();
+            let probes = world.ledger.tend(moment);
+            for (_, key) in &probes {
+                world.truth.count("probed");
+                world.say(format_args!("  probe {key}"));
+            }
+            probes
+        })
+        .await
+    }
+
+    async fn health_announcements(
+        &self,
+        _limit: u32,
+    ) -> Result<Vec<HealthAnnouncement>, LedgerFault> {
+        self.ask(Call::HealthAnnouncements, &"", move |world| {
+            let now = world.now();
+            world.ledger.health_announcements(now)
+        })
+        .await
+    }
+
+    async fn health_announced(&self, revision: i64, id: Uuid) -> Result<(), LedgerFault> {
+        self.ask(Call::HealthAnnounced, &revision, move |world| {
+            world.truth.count("health announced");
+            world.ledger.health_announced(revision, id);
+        })
+        .await
+    }
+
+    async fn checks(&self, limit: u32) -> Result<Vec<DueCheck>, LedgerFault> {
+        self.ask(Call::Checks, &"", move |world| {
+            let now = world.now();
+            world.ledger.checks(limit, now)
+        })
+        .await
+    }
+
+    async fn checked(&self, check: &DueCheck, report: &CheckReport) -> Result<(), LedgerFault> {
+        let (revision, report) = (check.destination.revision, report.clone());
+        self.ask(Call::Checked, &revision, move |world| {
+            let moment = world.moment();
+            world.ledger.checked(revision, &report, moment);
         })
         .await
     }

@@ -2,7 +2,7 @@
 //! what a person should know about it. Never a secret.
 
 use anyhow::{Context as _, Result};
-use catalog::DestinationView;
+use catalog::{DestinationView, HealthView};
 use chrono::{DateTime, TimeDelta, Utc};
 use recording::{AzureIdentity, Secret, Store};
 use serde_json::{Value, json};
@@ -26,6 +26,15 @@ pub(super) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value>
             fields.insert("sas_expires_at".to_owned(), json!(ends));
         }
         fields.insert("notes".to_owned(), json!(notes(&view.store, now)));
+    }
+    Ok(shown)
+}
+
+/// The same with how it is, beside the rest.
+pub(super) fn with_health(mut shown: Value, health: Option<&HealthView>) -> Result<Value> {
+    let health = serde_json::to_value(health).context("writing the answer as JSON")?;
+    if let (Some(fields), Value::Object(health)) = (shown.as_object_mut(), health) {
+        fields.extend(health);
     }
     Ok(shown)
 }

@@ -40,6 +40,7 @@ impl Status {
             "Stored, but the original is not released",
             reasons(&counts.release_refused, &open.release_refused, hint),
         );
+        block("Unhealthy destinations", self.destinations());
         block("Quarantine", self.quarantine());
         block("Accounts with most open recordings", self.accounts());
         text.truncate(text.trim_end().len());
@@ -53,6 +54,14 @@ impl Status {
             json!({ "state": state.as_str(), "count": count.unwrap_or(0), "oldest": oldest })
         });
         tabular(&rows.collect(), &["state", "count", "oldest"], "")
+    }
+
+    fn destinations(&self) -> String {
+        let rows = self.open.unhealthy.iter().map(|(reason, tally)| {
+            json!({ "reason": reason.as_str(), "count": tally.count, "oldest": oldest(tally),
+                    "hint": reason.hint() })
+        });
+        tabular(&rows.collect(), &["reason", "count", "oldest", "hint"], "")
     }
 
     fn waiting(&self) -> String {
@@ -71,6 +80,8 @@ impl Status {
             "due to cleanup now": counts.due_cleanup,
             "for a person": counts.waiting_for_a_person,
             "suspected to take processes down": counts.suspected,
+            "secrets of destinations that end soon": open.secrets_ending.0,
+            "first of them ends": open.secret_expires_at,
         }))
     }
 
@@ -173,6 +184,8 @@ mod tests {
             ]),
             quarantined: BTreeMap::from([(RefusalReason::NotJson, tally(2, 100_000))]),
             unproven_oldest: Duration::from_secs(7800),
+            unhealthy: BTreeMap::from([(ParkReason::BucketMissing, tally(1, 60))]),
+            secrets_ending: (2, 1),
             accounts: vec![("acme".parse().unwrap(), 5)],
             ..LedgerReading::default()
         };
@@ -186,6 +199,7 @@ mod tests {
             "released 900 -",
             "not proven yet, oldest 2 h 10 min",
             "for a person 1",
+            "secrets of destinations that end soon 2",
             "not_json 2 7 1 d 3 h",
             "acme 5",
         ] {
@@ -194,6 +208,10 @@ mod tests {
         }
         assert!(
             text.contains("access_denied   4      2 h 10 min  the role"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Unhealthy destinations\nreason") && text.contains("1 min 0 s  create"),
             "{text}"
         );
         let place = |word| text.find(word).unwrap();
