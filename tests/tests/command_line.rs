@@ -5,6 +5,7 @@ mod command_line {
     pub(crate) mod asking;
     pub(crate) mod azure;
     pub(crate) mod isolated;
+    pub(crate) mod keyring;
     pub(crate) mod operating;
     pub(crate) mod running;
 }

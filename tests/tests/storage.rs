@@ -10,6 +10,9 @@ mod client;
 #[path = "storage/damage.rs"]
 mod damage;
 #[cfg(test)]
+#[path = "storage/hostile.rs"]
+mod hostile;
+#[cfg(test)]
 #[path = "storage/leftovers.rs"]
 mod leftovers;
 #[cfg(test)]

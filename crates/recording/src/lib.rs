@@ -24,6 +24,7 @@ mod refusal;
 mod secret;
 mod settlement;
 mod staging_path;
+mod store_code;
 mod strict_json;
 
 pub use check::{Approval, Capability, CheckReport, Finding, Verdict};
@@ -65,3 +66,4 @@ pub use refusal::{Refusal, RefusalReason};
 pub use secret::{Locked, Secret};
 pub use settlement::{Delivery, HandOff, Handler, Probe, Settlement};
 pub use staging_path::{StagingPath, TRASH_DIRECTORY, UnsafePath};
+pub use store_code::StoreCode;

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// and Azure
     #[command(subcommand)]
     Destination(destination::DestinationCommand),
-    /// Make the key ring that secrets of destinations are encrypted with
+    /// Make, show and rotate the key ring that secrets of destinations are encrypted with
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
     /// Announce files in staging, as a recorder would
@@ -133,7 +133,7 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
     match command {
         Command::Run(args) => crate::run::run(args, context.config, &global).await,
         Command::TransferOne(args) => crate::run::one(args, &context).await,
-        Command::Keyring(command) => keyring::execute(&command, &context),
+        Command::Keyring(command) => keyring::execute(&command, &context).await,
         Command::Migrate(args) => migrate::execute(args, &context).await,
         Command::Topology(command) => topology::execute(command, &context).await,
         Command::Account(command) => account::execute(command, &context).await,

@@ -32,8 +32,12 @@ mod stores;
 mod whole;
 
 pub use connector::ConnectorFault;
+pub use connector::address::permits_port;
+#[cfg(feature = "resolver")]
+pub use connector::resolver::Lookup;
 pub use credentials::BaseIdentity;
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketWriters, Judged, StoreSettings, Stores, judge_address,
+    permits_address,
 };

@@ -14,6 +14,7 @@ use recording::{AccountId, DestinationOwner, MalformedId, Store};
 
 use super::Context;
 use crate::config::Config;
+use crate::endpoint;
 use crate::wiring::{self, admin_failure};
 
 /// What can be done with destinations.
@@ -165,6 +166,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
     let (owner, now) = (args.owner.0, wiring::clock().now());
     // The words first: nothing is asked of anybody for a destination that cannot be.
     let store = args.kind.check(&owner, &context.config, now)?;
+    endpoint::resolves_well(&store, &context.config).await?;
     let ledger = context.ledger().await?;
     let set = ledger.set_destination(&owner, &store, args.kind.in_force_from());
     let set = set.await.map_err(admin_failure)?;

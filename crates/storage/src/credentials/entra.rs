@@ -132,6 +132,8 @@ impl Tokens {
         };
         let (status, body) = answered?;
         if !status.is_success() {
+            let code = denied(&body).map(|denied| denied.error);
+            self.entra.line.refused(Operation::Token, code.as_deref());
             return Err(refusal(status, &body));
         }
         let granted: Option<Granted> = serde_json::from_slice(&body).ok();
@@ -194,14 +196,19 @@ fn passing(detail: &str) -> Fault {
     Fault::new(ParkReason::DestinationUnreachable, detail)
 }
 
-/// What Entra's refusal means: about the application, or about the moment.
-fn refusal(status: StatusCode, body: &[u8]) -> Fault {
-    let denied: Option<Denied> = serde_json::from_slice(body).ok();
+/// A refusal that names itself by a word.
+fn denied(body: &[u8]) -> Option<Denied> {
     let word = |text: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         text.len() <= 64 && text.bytes().all(plain)
     };
-    let denied = denied.filter(|denied| word(&denied.error));
+    let denied: Option<Denied> = serde_json::from_slice(body).ok();
+    denied.filter(|denied| word(&denied.error))
+}
+
+/// What Entra's refusal means: about the application, or about the moment.
+fn refusal(status: StatusCode, body: &[u8]) -> Fault {
+    let denied = denied(body);
     let mut detail = format!("{OPERATION}: {}", status.as_u16());
     if let Some(denied) = &denied {
         detail = format!("{detail} {}", denied.error);
