@@ -98,7 +98,10 @@ grant execute on function destination_in_force(text, timestamptz),
 grant insert (account_id, name) on accounts to callferry_operator;
 grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
-    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
+    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_wrapped_key,
+    secret_sealed) on destinations to callferry_operator;
+-- `keyring rotate`: a trigger refuses any other change of a revision, also of these columns.
+grant update (secret_key_id, secret_wrapped_key, secret_sealed)
     on destinations to callferry_operator;
 -- A destination begins healthy, and a check moves its health; what a person asks for goes through
 -- its breaker.

@@ -6,6 +6,7 @@ mod command_line {
     pub(crate) mod azure;
     pub(crate) mod checking;
     pub(crate) mod isolated;
+    pub(crate) mod keyring;
     pub(crate) mod operating;
     pub(crate) mod running;
 }

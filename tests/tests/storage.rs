@@ -19,6 +19,9 @@ mod damage;
 #[path = "storage/denied.rs"]
 mod denied;
 #[cfg(test)]
+#[path = "storage/hostile.rs"]
+mod hostile;
+#[cfg(test)]
 #[path = "storage/leftovers.rs"]
 mod leftovers;
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::stores::{Parts, destination, destination_columns};
 const BATCH: i64 = 500;
 
 /// Two owners that share a bucket must see each other: destinations are set one at a time.
-const LOCK: &str = "-- name: lock_destinations
+pub(crate) const LOCK: &str = "-- name: lock_destinations
     select pg_advisory_xact_lock(7305829130422252)";
 
 pub(crate) const OWNER: &str = "-- name: destination_owner
@@ -56,9 +56,10 @@ const INSERT: &str = concat!(
     insert into destinations as d (account_id, place, account_leads_key, external_id,
         in_force_from, endpoint, prefix, cloud, bucket, region, role_arn, kms_key, storage_class,
         expected_owner, storage_account, container, identity, tenant_id, client_id, secret_id,
-        secret_key_id, secret_sealed, sse, bucket_key, tags, bucket_owner_full_control)
+        secret_key_id, secret_wrapped_key, secret_sealed, sse, bucket_key, tags,
+        bucket_owner_full_control)
     values ($1, $2, $3, $4, coalesce($5, now()), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-        $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+        $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
     returning ",
     columns!()
 );
@@ -469,6 +470,7 @@ impl NewRevision<'_> {
                     &azure.and_then(|azure| azure.client_id),
                     &sealed.map(|(id, _)| id),
                     &sealed.map(|(_, sealed)| sealed.key_id.as_str()),
+                    &sealed.map(|(_, sealed)| sealed.wrapped_key.as_slice()),
                     &sealed.map(|(_, sealed)| sealed.bytes.as_slice()),
                     &columns.sse,
                     &columns.bucket_key,

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations![
     4 "0004_clouds_and_uploads",
     5 "0005_destination_options",
     6 "0006_destination_checks",
+    7 "0007_keyring",
     8 "0008_destination_health",
 ];
 

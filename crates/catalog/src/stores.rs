@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::failure::{Failure, corrupt};
-use crate::keyring::{KeyRing, Sealed};
+use crate::keyring::{Binding, Kept, KeyRing, Sealed};
 use crate::rows::{get, optional_word};
 
 /// What a query must select for [`destination`]: `d` is a row of `destinations`.
@@ -17,8 +17,8 @@ macro_rules! destination_columns {
         "d.revision, d.account_id as destination_account, d.cloud, d.bucket, d.region, d.role_arn,
          d.endpoint, d.prefix, d.kms_key, d.storage_class, d.expected_owner, d.storage_account,
          d.container, d.identity, d.tenant_id, d.client_id, d.secret_id, d.secret_key_id,
-         d.secret_sealed, d.account_leads_key, d.external_id, d.sse, d.bucket_key, d.tags,
-         d.bucket_owner_full_control "
+         d.secret_wrapped_key, d.secret_sealed, d.account_leads_key, d.external_id, d.sse,
+         d.bucket_key, d.tags, d.bucket_owner_full_control "
     };
 }
 pub(crate) use destination_columns;
@@ -73,14 +73,7 @@ fn container(
     owner: &DestinationOwner,
     keyring: Option<&KeyRing>,
 ) -> Result<AzureContainer, Failure> {
-    let parts = Parts {
-        storage_account: get(row, "storage_account")?,
-        container: get(row, "container")?,
-        endpoint: get(row, "endpoint")?,
-        identity: get(row, "identity")?,
-        tenant_id: get(row, "tenant_id")?,
-        client_id: get(row, "client_id")?,
-    };
+    let parts = Parts::of_row(row)?;
     let identity = identity(row, &parts, (owner, keyring))?;
     Ok(AzureContainer {
         storage_account: parts.storage_account.to_owned(),
@@ -129,11 +122,23 @@ fn secret(
     parts: &Parts<'_>,
     (owner, keyring): (&DestinationOwner, Option<&KeyRing>),
 ) -> Result<Secret, Failure> {
-    let (key_id, sealed): (&str, &[u8]) = (get(row, "secret_key_id")?, get(row, "secret_sealed")?);
-    let context = parts.context(owner, get(row, "secret_id")?);
+    let binding = parts.binding(owner, get(row, "secret_id")?);
+    let kept = kept(row)?;
     Ok(keyring
-        .and_then(|ring| ring.open(key_id, sealed, &context))
-        .map_or_else(|| Secret::locked(key_id), Secret::new))
+        .and_then(|ring| ring.open(kept, &binding))
+        .map_or_else(
+            || Secret::locked(kept.key_id),
+            |text| Secret::new((*text).clone()),
+        ))
+}
+
+/// The secret of a row that has one, as it lies there.
+pub(crate) fn kept(row: &Row) -> Result<Kept<'_>, Failure> {
+    Ok(Kept {
+        key_id: get(row, "secret_key_id")?,
+        wrapped_key: get(row, "secret_wrapped_key")?,
+        bytes: get(row, "secret_sealed")?,
+    })
 }
 
 /// What says where a secret is sent, and as what.
@@ -148,6 +153,18 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Those of a row that has a secret.
+    pub(crate) fn of_row(row: &'a Row) -> Result<Self, Failure> {
+        Ok(Self {
+            storage_account: get(row, "storage_account")?,
+            container: get(row, "container")?,
+            endpoint: get(row, "endpoint")?,
+            identity: get(row, "identity")?,
+            tenant_id: get(row, "tenant_id")?,
+            client_id: get(row, "client_id")?,
+        })
+    }
+
     pub(crate) fn of(azure: &'a AzureContainer) -> Self {
         let (tenant_id, client_id) = match &azure.identity {
             AzureIdentity::ServicePrincipal {
@@ -172,36 +189,17 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// What the secret's cipher is bound to. Whoever can write the database, and no more, can
-    /// neither give one owner's secret to another nor have it sent somewhere else.
-    ///
-    /// SUBTLE: the revision is not in it, since the database assigns it as the row is written;
-    /// `secret_id`, random and unique, stands for the row.
-    fn context(&self, owner: &DestinationOwner, secret_id: Uuid) -> Vec<u8> {
-        let (kind, name) = match owner {
-            DestinationOwner::Account(account) => ("account", account.as_str()),
-            DestinationOwner::Default => ("default", ""),
-        };
+    /// What the secret of the row with this `secret_id` is bound to.
+    pub(crate) fn binding(&self, owner: &DestinationOwner, secret_id: Uuid) -> Binding {
         let parts = [
-            b"callferry destinations.secret_sealed v1".as_slice(),
-            kind.as_bytes(),
-            name.as_bytes(),
-            secret_id.as_bytes(),
-            self.storage_account.as_bytes(),
-            self.container.as_bytes(),
-            self.endpoint.unwrap_or_default().as_bytes(),
-            self.identity.as_bytes(),
-            self.tenant_id.unwrap_or_default().as_bytes(),
-            self.client_id.unwrap_or_default().as_bytes(),
+            self.storage_account,
+            self.container,
+            self.endpoint.unwrap_or_default(),
+            self.identity,
+            self.tenant_id.unwrap_or_default(),
+            self.client_id.unwrap_or_default(),
         ];
-        let mut context = Vec::new();
-        for part in parts {
-            // The lengths make it impossible that two lists of parts read the same.
-            let bytes = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            context.extend_from_slice(&bytes.to_be_bytes());
-            context.extend_from_slice(part);
-        }
-        context
+        Binding::new(owner, secret_id, parts)
     }
 
     /// Seals the secret of a new row.
@@ -212,7 +210,7 @@ impl<'a> Parts<'a> {
         keyring: &KeyRing,
     ) -> Result<(Uuid, Sealed), Failure> {
         let secret_id = Uuid::new_v4();
-        let sealed = keyring.seal(secret, &self.context(owner, secret_id))?;
+        let sealed = keyring.seal(secret, &self.binding(owner, secret_id))?;
         Ok((secret_id, sealed))
     }
 }
@@ -235,8 +233,8 @@ mod tests {
         let owner = DestinationOwner::Account("default".parse().unwrap());
         let (id, sealed) = parts.seal(&owner, "hunter2", &ring).unwrap();
         let opens = |parts: &Parts<'_>, owner: &DestinationOwner, id: Uuid| {
-            let context = parts.context(owner, id);
-            ring.open(&sealed.key_id, &sealed.bytes, &context).is_some()
+            ring.open(sealed.kept(), &parts.binding(owner, id))
+                .is_some()
         };
         assert!(opens(&parts, &owner, id));
         assert!(!opens(&parts, &DestinationOwner::Default, id));

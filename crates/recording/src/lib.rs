@@ -26,6 +26,7 @@ mod s3_options;
 mod secret;
 mod settlement;
 mod staging_path;
+mod store_code;
 mod strict_json;
 
 pub use check::{Approval, Capability, CheckReport, Finding, Verdict};
@@ -69,3 +70,4 @@ pub use s3_options::{Encryption, MalformedTags, ObjectTags, S3Options};
 pub use secret::{Locked, Secret};
 pub use settlement::{Delivery, HandOff, Handler, Probe, Settlement};
 pub use staging_path::{StagingPath, TRASH_DIRECTORY, UnsafePath};
+pub use store_code::StoreCode;

@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// Write what a customer's administrator applies, so that we may use a bucket or container:
     /// a role with exactly the permissions we use, and why
     SetupKit(Box<setup_kit::SetupKitArgs>),
-    /// Make the key ring that secrets of destinations are encrypted with
+    /// Make, show and rotate the key ring that secrets of destinations are encrypted with
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
     /// Announce files in staging, as a recorder would
@@ -139,7 +139,7 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
     match command {
         Command::Run(args) => crate::run::run(args, context.config, &global).await,
         Command::TransferOne(args) => crate::run::one(args, &context).await,
-        Command::Keyring(command) => keyring::execute(&command, &context),
+        Command::Keyring(command) => keyring::execute(&command, &context).await,
         Command::Migrate(args) => migrate::execute(args, &context).await,
         Command::Topology(command) => topology::execute(command, &context).await,
         Command::Account(command) => account::execute(command, &context).await,

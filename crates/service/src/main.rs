@@ -16,11 +16,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::cli::Cli;
 use crate::config::{Config, environment};
 
 fn main() -> ExitCode {
+    if let Err(error) = memory_stays_here() {
+        output::report(&error);
+        return ExitCode::FAILURE;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // `--help` and `--version` also arrive here; clap knows where each is printed.
@@ -40,6 +46,21 @@ fn main() -> ExitCode {
             ExitCode::from(failure::exit_code(&error))
         }
     }
+}
+
+/// What is in memory holds secrets: no core file is written of it, and no other process of our
+/// user may attach to it or read it.
+fn memory_stays_here() -> Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    match setrlimit(Resource::Core, none) {
+        // A filter of system calls may refuse; whoever sets one sets the limit, too.
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(error) => return Err(error).context("switching core files off"),
+    }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("closing memory to others")
 }
 
 fn start(cli: Cli) -> Result<()> {

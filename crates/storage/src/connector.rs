@@ -8,7 +8,7 @@
 
 pub(crate) mod address;
 mod body;
-mod resolver;
+pub(crate) mod resolver;
 mod tls;
 
 use std::path::Path;
@@ -24,7 +24,7 @@ use object_store::client::{
 use recording::Progress;
 
 use address::AddressFilter;
-use resolver::FilteringResolver;
+use resolver::{FilteringResolver, Lookup};
 
 /// How long a connection may take to be made, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -33,6 +33,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(15);
 /// Idle connections kept for each host.
 const IDLE_PER_HOST: usize = 64;
+/// Header lines of an answer at most; S3 and Azure send some thirty.
+const HEADERS_MAX: usize = 100;
+/// Names and values of an answer's headers together at most, in bytes.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Why the clients could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,7 @@ impl Clients {
         filter: AddressFilter,
         allow_http: bool,
         extra_ca_file: Option<&Path>,
+        lookup: Arc<dyn Lookup>,
     ) -> Result<Self, ConnectorFault> {
         let tls = tls::config(extra_ca_file)?;
         let builder = || {
@@ -76,6 +81,7 @@ impl Clients {
                 .tls_backend_preconfigured(tls.clone())
                 .https_only(!allow_http)
                 .http1_only()
+                .http1_max_headers(HEADERS_MAX)
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -84,7 +90,7 @@ impl Clients {
                 .pool_max_idle_per_host(IDLE_PER_HOST)
         };
         let filter = Arc::new(filter);
-        let resolver = FilteringResolver::new(Arc::clone(&filter));
+        let resolver = FilteringResolver::new(Arc::clone(&filter), lookup);
         let customer = builder().dns_resolver(resolver).build()?;
         let operator = builder().build()?;
         let machine = builder().https_only(false).build()?;
@@ -113,7 +119,7 @@ impl HttpService for Connector {
             .map_err(|error| HttpError::new(HttpErrorKind::Connect, error))?;
         if let Some(filter) = &self.filter {
             filter
-                .check_host(&url)
+                .check_url(&url)
                 .map_err(|refused| HttpError::new(HttpErrorKind::Connect, refused))?;
         }
         let mut outgoing = reqwest::Request::new(parts.method, url);
@@ -121,9 +127,24 @@ impl HttpService for Connector {
         *outgoing.body_mut() = Some(outgoing_body(body, parts.extensions.get::<Progress>()));
         let answer = self.http.execute(outgoing).await.map_err(http_error)?;
         let (parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
+        if header_bytes(&parts.headers) > HEADER_BYTES_MAX {
+            return Err(HttpError::new(HttpErrorKind::Interrupted, HeadersTooLong));
+        }
         let body = HttpResponseBody::new(body.map_err(http_error));
         Ok(HttpResponse::from_parts(parts, body))
     }
+}
+
+/// The answer's headers are longer than any that mean something.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer's headers are too long")]
+struct HeadersTooLong;
+
+fn header_bytes(headers: &http::HeaderMap) -> usize {
+    let each = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    each.fold(0, usize::saturating_add)
 }
 
 fn outgoing_body(body: HttpRequestBody, progress: Option<&Progress>) -> reqwest::Body {

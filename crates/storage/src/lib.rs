@@ -37,10 +37,13 @@ mod whole;
 
 pub use check::BucketChecker;
 pub use connector::ConnectorFault;
+pub use connector::address::permits_port;
+#[cfg(feature = "resolver")]
+pub use connector::resolver::Lookup;
 pub use credentials::{BaseIdentity, CallerIdentity};
 pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, ManagedIdentity, Reading,
-    StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Judged, ManagedIdentity, Reading,
+    StoreSettings, Stores, judge_address, permits_address,
 };

@@ -22,6 +22,7 @@ use crate::azure::{self, Container};
 use crate::budget::Budget;
 use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
+use crate::connector::resolver::{Lookup, System};
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
     Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
@@ -38,7 +39,29 @@ use shelf::{Label, Shelf};
 /// so at the command line when a destination is set.
 #[must_use]
 pub fn permits_address(allowed_private_ranges: &[IpNet], address: IpAddr) -> bool {
-    AddressFilter::new(allowed_private_ranges.to_vec()).permits(address)
+    AddressFilter::new(allowed_private_ranges.to_vec(), false).permits(address)
+}
+
+/// What an endpoint is that is written as an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// In a range that the operator allows.
+    Allowed,
+    /// Public, and refused all the same: an endpoint is a name.
+    Public,
+    /// Private or reserved.
+    Private,
+}
+
+/// The same for an endpoint whose host is written as an address.
+#[must_use]
+pub fn judge_address(allowed_private_ranges: &[IpNet], address: IpAddr) -> Judged {
+    let filter = AddressFilter::new(allowed_private_ranges.to_vec(), false);
+    match (filter.allows(address), filter.permits(address)) {
+        (true, _) => Judged::Allowed,
+        (false, true) => Judged::Public,
+        (false, false) => Judged::Private,
+    }
 }
 
 /// The stores of a process. Cheap to clone.
@@ -77,9 +100,33 @@ impl Stores {
         clock: Arc<dyn Clock>,
         meter: Arc<dyn Meter>,
     ) -> Result<Self, ConnectorFault> {
-        let filter = AddressFilter::new(settings.allowed_private_ranges.clone());
+        Self::resolving(settings, clock, meter, Arc::new(System))
+    }
+
+    /// The same with another resolver for customers' names: for tests, whose names are in no DNS.
+    ///
+    /// # Errors
+    /// As [`Stores::new`].
+    #[cfg(feature = "resolver")]
+    pub fn with_resolver(
+        settings: StoreSettings,
+        clock: Arc<dyn Clock>,
+        meter: Arc<dyn Meter>,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, ConnectorFault> {
+        Self::resolving(settings, clock, meter, lookup)
+    }
+
+    fn resolving(
+        settings: StoreSettings,
+        clock: Arc<dyn Clock>,
+        meter: Arc<dyn Meter>,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, ConnectorFault> {
+        let (allowed, allow_http) = (&settings.allowed_private_ranges, settings.allow_http);
+        let filter = AddressFilter::new(allowed.clone(), allow_http);
         let extra_ca_file = settings.extra_ca_file.as_deref();
-        let clients = Clients::new(filter, settings.allow_http, extra_ca_file)?;
+        let clients = Clients::new(filter, allow_http, extra_ca_file, lookup)?;
         let base = Base::new(settings.base_identity.clone(), Arc::clone(&clock));
         let base = Session::new(Box::new(base), Arc::clone(&clock));
         let operator = |cloud| Line {

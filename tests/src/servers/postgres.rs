@@ -140,6 +140,29 @@ impl Postgres {
         psql(&self.psql, &self.url(database), statements).await
     }
 
+    /// Everything in a database of ours, as a backup holds it: `pg_dump` in plain SQL.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub async fn dump(&self, database: &str) -> Result<Vec<u8>> {
+        let mut command = tokio::process::Command::new(self.psql.with_file_name("pg_dump"));
+        command
+            .arg(self.url(database))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let finished = tokio::time::timeout(STATEMENT, command.output()).await;
+        let output = finished
+            .context("pg_dump did not finish")?
+            .context("running pg_dump")?;
+        if !output.status.success() {
+            bail!(
+                "pg_dump: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(output.stdout)
+    }
+
     fn cluster(&mut self) -> Result<&mut Cluster> {
         let refusal = "CALLFERRY_DATABASE_URL names a server that is not ours to break";
         self.cluster.as_mut().context(refusal)

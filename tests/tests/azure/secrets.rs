@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use recording::{AzureIdentity, Clock, Cloud, Meter, Operation, RequestResult, Secret};
+use recording::{AzureIdentity, Clock, Cloud, Meter, Operation, RequestResult, Secret, StoreCode};
 use storage::Stores;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -111,11 +111,14 @@ fn with(it: &Setting, identity: AzureIdentity) -> recording::Store {
 
 /// Counts by cloud, operation and result.
 #[derive(Debug, Default)]
-struct Counts(Mutex<BTreeMap<(Cloud, Operation, RequestResult), u64>>);
+struct Counts {
+    ended: Mutex<BTreeMap<(Cloud, Operation, RequestResult), u64>>,
+    codes: Mutex<BTreeMap<(Operation, &'static str), u64>>,
+}
 
 impl Counts {
     fn of(&self, operation: Operation, result: RequestResult) -> u64 {
-        let counts = self.0.lock().unwrap();
+        let counts = self.ended.lock().unwrap();
         let count = counts.get(&(Cloud::Azure, operation, result));
         count.copied().unwrap_or_default()
     }
@@ -129,8 +132,12 @@ impl Meter for Counts {
         result: RequestResult,
         _: Duration,
     ) {
-        let mut counts = self.0.lock().unwrap();
+        let mut counts = self.ended.lock().unwrap();
         *counts.entry((cloud, operation, result)).or_default() += 1;
+    }
+    fn store_refused(&self, _: Cloud, operation: Operation, code: StoreCode) {
+        let mut codes = self.codes.lock().unwrap();
+        *codes.entry((operation, code.as_str())).or_default() += 1;
     }
     fn statement(&self, _: &'static str, _: Duration) {}
     fn ledger_failed(&self, _: bool) {}
@@ -174,6 +181,14 @@ async fn every_request_is_counted_by_what_it_did_and_how_it_ended() {
             "{operation:?} {result:?}"
         );
     }
-    let total: u64 = counts.0.lock().unwrap().values().sum();
+    let codes = counts.codes.lock().unwrap();
+    for (operation, code, count) in [
+        (Operation::Put, "server_busy", 1),
+        (Operation::Look, "blob_not_found", 1),
+    ] {
+        let counted = codes.get(&(operation, code));
+        assert_eq!(counted, Some(&count), "{operation:?} {code}: {codes:?}");
+    }
+    let total: u64 = counts.ended.lock().unwrap().values().sum();
     assert_eq!(total, u64::try_from(it.tap.seen().len()).unwrap());
 }

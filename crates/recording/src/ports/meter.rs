@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use crate::StoreCode;
+
 /// Whom a request went to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cloud {
@@ -154,6 +156,8 @@ pub trait Meter: Debug + Send + Sync {
         result: RequestResult,
         took: Duration,
     );
+    /// One request was answered with a refusal, which named this code.
+    fn store_refused(&self, _: Cloud, _: Operation, _: StoreCode) {}
     /// One statement of the ledger ended; its name is one of a closed set.
     fn statement(&self, name: &'static str, took: Duration);
     /// The ledger could not be asked, or answered something that cannot be understood.

@@ -15,6 +15,7 @@ use recording::{AccountId, DestinationOwner, MalformedId, Store};
 
 use super::Context;
 use crate::config::Config;
+use crate::endpoint;
 use crate::output::listed;
 use crate::wiring::{self, admin_failure};
 
@@ -206,6 +207,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
     let (owner, now) = (args.owner.0, wiring::clock().now());
     // The words first: nothing is asked of anybody for a destination that cannot be.
     let store = args.kind.check(&owner, &context.config, now)?;
+    endpoint::resolves_well(&store, &context.config).await?;
     let ledger = context.ledger().await?;
     let planned = ledger.plan_destination(&owner, &store).await;
     let planned = planned.map_err(admin_failure)?;

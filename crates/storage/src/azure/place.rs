@@ -88,7 +88,9 @@ fn service_url(endpoint: &str, allow_http: bool) -> Result<Url, Fault> {
         }
         _ => return Err(unusable("the endpoint must begin with https://")),
     }
-    let is_plain = url.query().is_none()
+    let dotted = url.host_str().is_some_and(|host| host.ends_with('.'));
+    let is_plain = !dotted
+        && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none()

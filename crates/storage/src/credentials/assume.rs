@@ -164,6 +164,8 @@ impl Role {
         };
         let (status, headers, body) = answered?;
         if !status.is_success() {
+            let code = error_code(&body);
+            self.sts.line.refused(Operation::Token, code.as_deref());
             return Err(refusal(status, &body));
         }
         let unclear = || Refused::Fault(passing("assume role: the answer cannot be understood"));

@@ -171,6 +171,8 @@ impl Tokens {
         };
         let (status, body) = answered?;
         if !status.is_success() {
+            let code = refusal::code(&body);
+            self.entra.line.refused(Operation::Token, code.as_deref());
             return Err(refusal(&self.application, status, &body));
         }
         let granted: Option<Granted> = serde_json::from_slice(&body).ok();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method};
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpRequestBody};
-use recording::{Cloud, Fault, Meter, Operation, ParkReason, RequestResult};
+use recording::{Cloud, Fault, Meter, Operation, ParkReason, RequestResult, StoreCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Read, whole};
@@ -42,6 +42,9 @@ impl Line {
         }
         let counted = self.counted(ask.operation);
         let ended = self.answered(signer, ask, request, deadline).await;
+        if let Err(Trouble::Refused(refusal)) = &ended {
+            self.refused(ask.operation, refusal.code.as_deref());
+        }
         counted.ended(match &ended {
             Ok(_) => RequestResult::Ok,
             Err(Trouble::Refused(refusal)) => refusal.result(),
@@ -110,6 +113,12 @@ impl Line {
         Err(Trouble::Refused(signer.understand(ask, answered)))
     }
 
+    /// Counts the code of a refusal.
+    pub(crate) fn refused(&self, operation: Operation, code: Option<&str>) {
+        let code = StoreCode::named(self.cloud, code);
+        self.meter.store_refused(self.cloud, operation, code);
+    }
+
     /// Begins to count a request. One that is given up half-way counts as lost.
     pub(crate) fn counted(&self, operation: Operation) -> Counted {
         Counted {
@@ -161,8 +170,8 @@ fn transport(operation: Operation, error: &HttpError) -> Trouble {
 pub(crate) fn transport_fault(operation: &str, error: &HttpError) -> Fault {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     loop {
-        if cause.downcast_ref::<AddressRefused>().is_some() {
-            let detail = format!("{operation}: {AddressRefused}");
+        if let Some(refused) = cause.downcast_ref::<AddressRefused>() {
+            let detail = format!("{operation}: {refused}");
             return Fault::new(ParkReason::AddressRefused, detail);
         }
         match cause.source() {

@@ -125,7 +125,9 @@ fn bucket_url(s3: &S3Bucket, allow_http: bool) -> Result<String, Fault> {
         }
         _ => return Err(unusable("the endpoint must begin with https://")),
     }
+    let dotted = url.host_str().is_some_and(|host| host.ends_with('.'));
     let is_origin = url.path() == "/"
+        && !dotted
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()

@@ -103,9 +103,42 @@ pub(super) fn root(body: &[u8]) -> Option<String> {
     }
 }
 
+/// Elements within elements at most. The documents of S3 and STS have six.
+const DEPTH_MAX: usize = 32;
+
+/// Whether a document is no deeper than any that means something, and brings no definitions of its
+/// own: neither an element nor an entity is ever expanded into more than was sent.
+fn is_flat(text: &str) -> bool {
+    let mut reader = Reader::from_str(text);
+    let mut depth: usize = 0;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(_)) => depth = depth.saturating_add(1),
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Event::Eof) => return true,
+            Ok(Event::DocType(_)) | Err(_) => return false,
+            Ok(
+                Event::Empty(_)
+                | Event::Decl(_)
+                | Event::Comment(_)
+                | Event::Text(_)
+                | Event::PI(_)
+                | Event::CData(_)
+                | Event::GeneralRef(_),
+            ) => {}
+        }
+        if depth > DEPTH_MAX {
+            return false;
+        }
+    }
+}
+
 /// Reads a document. `None` for anything that it cannot be read from.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(body).ok()?;
+    if !is_flat(text) {
+        return None;
+    }
     quick_xml::de::from_str(text).ok()
 }
 
@@ -148,6 +181,29 @@ mod tests {
             assert_eq!(code(none), None);
         }
         assert_eq!(code(b"<Error><Code>a b</Code></Error>"), None);
+    }
+
+    #[test]
+    fn nothing_is_expanded_and_nothing_deep_is_read() {
+        let nested = |depth: usize| {
+            let (open, close) = ("<a>".repeat(depth), "</a>".repeat(depth));
+            format!("<Error>{open}{close}<Code>SlowDown</Code></Error>")
+        };
+        assert_eq!(code(nested(20).as_bytes()).as_deref(), Some("SlowDown"));
+        assert_eq!(code(nested(32).as_bytes()), None);
+        // As deep as an answer can be long: the stack is not ours to lose.
+        assert_eq!(code(nested(140_000).as_bytes()), None);
+        let bomb = r#"<?xml version="1.0"?><!DOCTYPE Error [<!ENTITY a "SlowDown">
+            <!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><Error><Code>&b;</Code></Error>"#;
+        assert_eq!(code(bomb.as_bytes()), None);
+        let outside = r#"<!DOCTYPE Error [<!ENTITY x SYSTEM "file:///etc/hostname">]>
+            <Error><Code>&x;</Code></Error>"#;
+        assert_eq!(code(outside.as_bytes()), None);
+        assert_eq!(code(b"<Error><Code>&undefined;</Code></Error>"), None);
+        assert_eq!(
+            code(b"<Error><Code>Slow&#68;own</Code></Error>").as_deref(),
+            Some("SlowDown")
+        );
     }
 
     #[test]

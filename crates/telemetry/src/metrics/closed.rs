@@ -1,7 +1,9 @@
 //! Closed sets of label values. A label can be nothing else, so that no text from outside ever
 //! becomes a time series, and every series is there, as zero, before anything happens.
 
-use recording::{Cloud, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult, State};
+use recording::{
+    Cloud, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult, State, StoreCode,
+};
 
 /// One label of a family, as the documentation shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +164,37 @@ impl Closed for Request {
 
     fn values(self) -> Vec<&'static str> {
         vec![self.0.as_str(), self.1.as_str()]
+    }
+}
+
+/// A request that was refused, and the code that the refusal named: one of this cloud's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RefusedRequest(pub(crate) Request, pub(crate) StoreCode);
+
+impl Closed for RefusedRequest {
+    fn labels() -> Vec<Label> {
+        let mut codes: Vec<_> = Cloud::ALL.into_iter().flat_map(StoreCode::all).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let code = Label {
+            name: "code",
+            what: "what a refusal names itself: `other` is not in this list, `none` no name at all",
+            values: codes.into_iter().map(StoreCode::as_str).collect(),
+        };
+        [Request::labels(), vec![code]].concat()
+    }
+
+    fn every() -> Vec<Self> {
+        let requests = Request::every().into_iter();
+        let each = requests.flat_map(|request| {
+            let codes = StoreCode::all(request.0).into_iter();
+            codes.map(move |code| Self(request, code))
+        });
+        each.collect()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        [self.0.values(), vec![self.1.as_str()]].concat()
     }
 }
 

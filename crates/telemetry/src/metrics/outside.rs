@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter};
-use recording::{Cloud, Meter, Operation, RequestResult};
+use recording::{Cloud, Meter, Operation, RequestResult, StoreCode};
 
 use super::Metrics;
-use super::closed::{Request, gives_tokens};
+use super::closed::{RefusedRequest, Request, gives_tokens};
 use super::family::{ANSWER, Builder, Family, Series};
 use super::statement::Statement;
 use super::words::{CredentialResult, LedgerFailure, TokenService};
@@ -16,6 +16,7 @@ use super::words::{CredentialResult, LedgerFailure, TokenService};
 #[derive(Debug)]
 pub(crate) struct Outside {
     requests: Series<(Request, RequestResult), IntCounter>,
+    refusals: Series<RefusedRequest, IntCounter>,
     request_seconds: Series<Request, Histogram>,
     credentials: Series<(TokenService, CredentialResult), IntCounter>,
     statements: Series<Statement, Histogram>,
@@ -30,6 +31,11 @@ impl Outside {
                 "store_requests_total",
                 "requests",
                 "Requests to stores and token services, by how they ended; each repetition is one.",
+            ))?,
+            refusals: build.counters(Family::new(
+                "store_refusals_total",
+                "answers",
+                "Answers of stores and token services that were no success, by the code they named.",
             ))?,
             request_seconds: build.histograms(
                 ANSWER,
@@ -84,6 +90,16 @@ fn credential(result: RequestResult) -> CredentialResult {
     }
 }
 
+/// A token service does nothing else than give tokens, whatever the caller calls it.
+fn request(cloud: Cloud, operation: Operation) -> Request {
+    let operation = if gives_tokens(cloud) {
+        Operation::Token
+    } else {
+        operation
+    };
+    Request(cloud, operation)
+}
+
 impl Meter for Metrics {
     fn store_request(
         &self,
@@ -92,19 +108,18 @@ impl Meter for Metrics {
         result: RequestResult,
         took: Duration,
     ) {
-        // A token service does nothing else, whatever the caller calls it.
-        let operation = if gives_tokens(cloud) {
-            Operation::Token
-        } else {
-            operation
-        };
-        let request = Request(cloud, operation);
+        let request = request(cloud, operation);
         self.outside.requests.one((request, result));
         self.outside.request_seconds.observe(request, took);
         if let Some(service) = token_service(cloud) {
             let end = (service, credential(result));
             self.outside.credentials.one(end);
         }
+    }
+
+    fn store_refused(&self, cloud: Cloud, operation: Operation, code: StoreCode) {
+        let refused = RefusedRequest(request(cloud, operation), code);
+        self.outside.refusals.one(refused);
     }
 
     fn statement(&self, name: &'static str, took: Duration) {

@@ -3,6 +3,10 @@
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use recording::DestinationOwner;
+use uuid::Uuid;
+
+use super::super::Binding;
 use super::*;
 
 #[test]
@@ -15,9 +19,10 @@ fn a_ring_is_written_once_for_its_owners_eyes_and_read_back() {
     assert_eq!(mode & 0o777, 0o600);
     let read = KeyRing::load(&path).unwrap();
     assert_eq!(read.current_id(), ring.current_id());
-    let sealed = ring.seal("hunter2", b"").unwrap();
-    let opened = read.open(&sealed.key_id, &sealed.bytes, b"");
-    assert_eq!(opened.as_deref(), Some("hunter2"));
+    let binding = Binding::new(&DestinationOwner::Default, Uuid::nil(), [""; 6]);
+    let sealed = ring.seal("hunter2", &binding).unwrap();
+    let opened = read.open(sealed.kept(), &binding).unwrap();
+    assert_eq!(*opened, "hunter2");
 
     let other = KeyRing::generate().unwrap();
     let refused = other.write_new(&path).unwrap_err();
@@ -67,13 +72,13 @@ fn what_is_wrong_with_a_ring_is_told_without_quoting_a_key() {
         ),
     ];
     for (text, names) in wrong {
-        let why = KeyRing::parse(&text).unwrap_err();
+        let why = parse(&text).err().unwrap();
         assert!(why.contains(names), "{text}: {why}");
         let (begins, _) = key.split_at(8);
         assert!(!why.contains(begins), "{why}");
     }
     let two = format!("current = \"b\"\n[keys]\na = \"{key}\"\nb = \"{key}\"\n");
-    let ring = KeyRing::parse(&two).unwrap();
+    let ring = KeyRing::of(parse(&two).unwrap(), None);
     assert_eq!(ring.ids().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(ring.current_id(), "b");
 }

@@ -17,14 +17,24 @@ struct Denied {
     error_codes: Vec<u32>,
 }
 
-/// What it means.
-pub(super) fn refusal(application: &Application, status: StatusCode, body: &[u8]) -> Fault {
-    let denied: Option<Denied> = serde_json::from_slice(body).ok();
+/// A refusal that names itself by a word.
+fn denied(body: &[u8]) -> Option<Denied> {
     let word = |text: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         text.len() <= 64 && text.bytes().all(plain)
     };
-    let denied = denied.filter(|denied| word(&denied.error));
+    let denied: Option<Denied> = serde_json::from_slice(body).ok();
+    denied.filter(|denied| word(&denied.error))
+}
+
+/// Its word, for counting.
+pub(super) fn code(body: &[u8]) -> Option<String> {
+    denied(body).map(|denied| denied.error)
+}
+
+/// What it means.
+pub(super) fn refusal(application: &Application, status: StatusCode, body: &[u8]) -> Fault {
+    let denied = denied(body);
     let mut detail = format!("{}: {}", application.what(), status.as_u16());
     let (mut error, mut number) = (String::new(), None);
     if let Some(denied) = denied {

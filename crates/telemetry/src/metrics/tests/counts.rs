@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use recording::{Cloud, Meter, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult};
+use recording::{
+    Cloud, Meter, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult, StoreCode,
+};
 
 use super::super::Metrics;
 use super::super::outcome::{CleanupOutcome, TransferOutcome};
@@ -82,6 +84,9 @@ fn requests_to_token_services_are_counted_as_credentials_too() {
     let metrics = Metrics::new().unwrap();
     let took = Duration::from_millis(3);
     metrics.store_request(Cloud::S3, Operation::Put, RequestResult::Taken, took);
+    let taken = StoreCode::named(Cloud::S3, Some("PreconditionFailed"));
+    metrics.store_refused(Cloud::S3, Operation::Put, taken);
+    metrics.store_refused(Cloud::S3, Operation::Put, StoreCode::named(Cloud::S3, None));
     metrics.store_request(Cloud::Sts, Operation::Token, RequestResult::Ok, took);
     metrics.store_request(Cloud::Entra, Operation::Token, RequestResult::Lost, took);
     metrics.store_request(Cloud::Entra, Operation::Token, RequestResult::Denied, took);

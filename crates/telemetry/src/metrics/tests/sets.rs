@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use prometheus::proto;
-use recording::{Cloud, Meter, Method, Operation, ParkReason, RefusalReason, RequestResult};
+use recording::{
+    Cloud, Meter, Method, Operation, ParkReason, RefusalReason, RequestResult, StoreCode,
+};
 
 use super::super::Metrics;
-use super::super::closed::{Closed, Driven, Open, Request};
+use super::super::closed::{Closed, Driven, Open, RefusedRequest, Request};
 use super::super::family::{Kind, number};
 use super::super::outcome::Outcome;
 use super::super::statement::{STATEMENTS, Statement};
@@ -40,6 +42,15 @@ fn tell_everything(metrics: &Metrics) {
         for operation in Operation::ALL {
             for result in RequestResult::ALL {
                 metrics.store_request(cloud, operation, result, Duration::ZERO);
+            }
+            for code in [
+                None,
+                Some("SlowDown"),
+                Some("ServerBusy"),
+                Some("free text"),
+            ] {
+                let code = StoreCode::named(cloud, code);
+                metrics.store_refused(cloud, operation, code);
             }
         }
     }
@@ -78,6 +89,7 @@ fn every_closed_set_is_scraped_whole_and_at_zero_from_the_first_moment() {
     whole::<RefusalReason>(&first, "quarantined_oldest_seconds");
     whole::<Driven>(&first, "due");
     whole::<(Request, RequestResult)>(&first, "store_requests_total");
+    whole::<RefusedRequest>(&first, "store_refusals_total");
     whole::<Request>(&first, "store_request_seconds_count");
     whole::<(TokenService, CredentialResult)>(&first, "credentials_total");
     whole::<Side>(&first, "broker_sessions");
