@@ -5,6 +5,7 @@ mod checked;
 mod powers;
 mod settings;
 mod shelf;
+mod spare;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::budget::Budget;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Issued, Purpose, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -93,7 +94,7 @@ impl Stores {
         let entra = Entra::new(operator(Cloud::Entra), authority, Arc::clone(&clock));
         let shared = Shared {
             budget: Budget::new(settings.byte_budget),
-            shelf: Shelf::new(settings.stores_max),
+            shelf: Shelf::new(settings.stores_max, settings.spare_credential_bytes),
             settings,
             clock,
             meter,
@@ -154,13 +155,16 @@ impl Shared {
     ) -> Result<Reached, Fault> {
         let prefix = checked::prefix(destination, account)?;
         let label = Label::new(destination, account, purpose);
-        self.shelf
-            .get(&label, destination, || match &destination.store {
+        let now = self.clock.boot();
+        let build = |credential: Option<Arc<Issued>>| match &destination.store {
                 Store::S3(s3) => {
                     let place = s3::Place::new(s3, self.settings.allow_http)?;
                     let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
                     let name = session_name(purpose, account);
                     let session = self.session(destination, s3, policy, name);
+                    if let Some(issued) = credential {
+                        session.go_on_with(issued);
+                    }
                     let bucket = Bucket::new(place, session, self.line(Cloud::S3));
                     Ok(Reached::S3(Arc::new(bucket)))
                 }
@@ -171,7 +175,8 @@ impl Shared {
                     let container = Container::new(place, identity, line, Arc::clone(&self.clock));
                     Ok(Reached::Azure(Arc::new(container)))
                 }
-            })
+            };
+        self.shelf.get(&label, destination, now, build)
     }
 
     fn line(&self, cloud: Cloud) -> Line {

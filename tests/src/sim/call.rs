@@ -44,7 +44,7 @@ calls! {
     Ledger {
         Claim, ClaimDue, Renew, UploadBegun, UploadLanded, Lend, ChildDied, Store, Park, GiveBack,
         ClaimRelease, Release, RefuseRelease, CopyLost, Due, Undrive, Announcements, Sweeps, Swept,
-        KnownUpload, Reading, Quarantine, Requeues, Requeued, LedgerProbe,
+        KnownUpload, Reroutable, Reroute, DueNow, Reading, Quarantine, Requeues, Requeued, LedgerProbe,
     }
     Broker { Publish, Ready, Settle, }
     Staging {
@@ -83,6 +83,8 @@ impl Call {
                 | Self::ChildDied
                 | Self::Swept
                 | Self::KnownUpload
+                | Self::Reroute
+                | Self::DueNow
                 | Self::ListUploads
                 | Self::Park
                 | Self::GiveBack

@@ -83,6 +83,10 @@ pub(crate) struct Mix {
     pub(crate) leftover_age: Duration,
     /// How often leftovers are looked for.
     pub(crate) sweep_every: Duration,
+    /// Whether somebody gives recordings that are not stored yet other revisions.
+    pub(crate) reroutes: bool,
+    /// How long nobody may have worked on them.
+    pub(crate) reroute_quiet: Duration,
 }
 
 fn rate(dice: &mut Dice) -> u64 {
@@ -133,6 +137,8 @@ impl Mix {
             child_deaths: 0,
             leftover_age: Duration::from_secs(3600),
             sweep_every: Duration::from_secs(60),
+            reroutes: false,
+            reroute_quiet: Duration::from_secs(360),
         }
     }
 
@@ -175,6 +181,8 @@ impl Mix {
             child_deaths: dice.pick(&[0, 200_000, 700_000], 0),
             leftover_age: Duration::from_secs(dice.pick(&[10, 60, 3600], 60)),
             sweep_every: Duration::from_secs(dice.pick(&[5, 60], 60)),
+            reroutes: dice.coin(),
+            reroute_quiet: Duration::from_secs(dice.pick(&[1, 30, 360], 30)),
         }
     }
 
@@ -202,6 +210,18 @@ impl Mix {
                 self.flaws = 0;
                 self.one_path = true;
                 self.latency = Duration::from_millis(900);
+            }
+            Mutant::BlindReroute => {
+                self.reroutes = true;
+                self.reroute_quiet = Duration::from_secs(1);
+                self.deletes = false;
+                self.overwrites = false;
+                self.set_fails(Port::Bucket, 120_000);
+            }
+            Mutant::HastyReroute => {
+                self.reroutes = true;
+                self.latency = Duration::from_millis(900);
+                self.set_late(Port::Bucket, 120_000);
             }
             Mutant::LyingConfirm => self.set_fails(Port::Broker, 120_000),
         }

@@ -161,6 +161,7 @@ impl World {
         self.mutant = mutant;
         self.ledger.unfenced = self.mutated(Mutant::NoFencing);
         self.ledger.forgetful = self.mutated(Mutant::ForgetfulQuarantine);
+        self.ledger.hasty = self.mutated(Mutant::HastyReroute);
     }
 }
 

@@ -8,6 +8,7 @@ mod shown;
 use std::str::FromStr;
 
 use anyhow::Result;
+use catalog::PinnedCounts;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use recording::{AccountId, DestinationOwner, MalformedId, Store};
@@ -37,11 +38,14 @@ Examples:
   callferry destination set default s3 --bucket our-calls \\
       --region eu-central-1 --expected-owner 123456789012")]
     Set(Box<SetArgs>),
-    /// List every revision, oldest first
+    /// List every revision, oldest first, with how many recordings it holds
     #[command(after_help = "\
 Examples:
   callferry destination list
-  callferry destination list acme --json")]
+  callferry destination list acme --json
+
+Staged, parked and stored are exact. Released ones are counted for a single account, up to 100000;
+a + says that there are more. A revision with none at all is needed no more.")]
     List(ListArgs),
     /// Show the destination in force
     #[command(after_help = "\
@@ -187,11 +191,23 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         }
     };
     let now = wiring::clock().now();
+    let only = match owners.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    let none = PinnedCounts {
+        released: matches!(only, Some(DestinationOwner::Account(_))).then_some(0),
+        ..PinnedCounts::default()
+    };
+    let counts = ledger.count_pinned(only).await.map_err(admin_failure)?;
     let mut revisions = Vec::new();
     for owner in &owners {
         let of_owner = ledger.list_destinations(owner).await;
         for view in of_owner.map_err(admin_failure)? {
-            revisions.push(shown::shown(&view, now)?);
+            let held = counts.get(&view.revision).copied();
+            let mut shown = shown::shown(&view, now)?;
+            shown::add_counts(&mut shown, held.unwrap_or(none));
+            revisions.push(shown);
         }
     }
     let columns = [
@@ -201,6 +217,7 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         "prefix",
         "in_force_from",
         "sas_expires_at",
+        "holds",
     ];
     context
         .output
