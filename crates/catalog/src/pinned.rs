@@ -62,7 +62,9 @@ impl Catalog {
         };
         let mut counts: BTreeMap<i64, PinnedCounts> = BTreeMap::new();
         for row in self.pool.rows(OPEN, &[&account]).await? {
-            let of = counts.entry(get(&row, "destination_revision")?).or_default();
+            let of = counts
+                .entry(get(&row, "destination_revision")?)
+                .or_default();
             of.staged = unsigned(get(&row, "staged")?)?;
             of.parked = unsigned(get(&row, "parked")?)?;
             of.stored = unsigned(get(&row, "stored")?)?;
@@ -72,7 +74,11 @@ impl Catalog {
         };
         let most = i64::from(MOST_COUNTED);
         let mut all: u64 = 0;
-        for row in self.pool.rows(RELEASED, &[&account, &(most + 1)]).await? {
+        for row in self
+            .pool
+            .rows(RELEASED, &[&account, &most.saturating_add(1)])
+            .await?
+        {
             let released: u64 = unsigned(get(&row, "released")?)?;
             all = all.saturating_add(released);
             let revision = get(&row, "destination_revision")?;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, LedgerFault, Reroutable, RerouteCandidate, RerouteLedger, Rerouting, RecordingKey,
+    Advance, LedgerFault, RecordingKey, Reroutable, RerouteCandidate, RerouteLedger, Rerouting,
     State,
 };
 
 use crate::Catalog;
 use crate::catalog::{plain, seconds};
-use crate::failure::{Failure, corrupt};
+use crate::failure::corrupt;
 use crate::rows::{self, get, optional_word, recording_columns, unsigned};
 use crate::stores::{destination, destination_columns};
 
@@ -119,8 +119,7 @@ impl RerouteLedger for Catalog {
             same_bucket: places.0 == places.1,
             claims: unsigned(i64::from(get::<i32>(&row, "claims")?))?,
             leased: get(&row, "leased")?,
-            worked_on: worked_on
-                .map(|ago| Duration::try_from_secs_f64(ago).unwrap_or_default()),
+            worked_on: worked_on.map(|ago| Duration::try_from_secs_f64(ago).unwrap_or_default()),
             parked,
             upload_id: get(&row, "upload_id")?,
         })))
@@ -129,7 +128,7 @@ impl RerouteLedger for Catalog {
     async fn reroute(&self, rerouting: &Rerouting) -> Result<Advance<()>, LedgerFault> {
         let key = &rerouting.key;
         let claims = i32::try_from(rerouting.claims)
-            .map_err(|_| Failure::from(corrupt(format!("{key} has too many claims"))))?;
+            .map_err(|_| corrupt(format!("{key} has too many claims")))?;
         let mut swept = vec![rerouting.from];
         if rerouting.same_bucket {
             // The old credential may be gone, and the new one reaches the same bucket.

@@ -25,8 +25,7 @@ use std::time::Duration;
 
 use recording::{
     Advance, Clock, Destination, Fault, Leftovers, Location, Look, Lookers, Observed, OpenUpload,
-    ParkReason, Reroutable, RerouteCandidate, RerouteLedger, Rerouting,
-    RecordingKey, State,
+    ParkReason, RecordingKey, Reroutable, RerouteCandidate, RerouteLedger, Rerouting, State,
 };
 
 /// What rerouting reaches the outside through. It can write and delete nothing but uploads that

@@ -157,25 +157,25 @@ impl Shared {
         let label = Label::new(destination, account, purpose);
         let now = self.clock.boot();
         let build = |credential: Option<Arc<Issued>>| match &destination.store {
-                Store::S3(s3) => {
-                    let place = s3::Place::new(s3, self.settings.allow_http)?;
-                    let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
-                    let name = session_name(purpose, account);
-                    let session = self.session(destination, s3, policy, name);
-                    if let Some(issued) = credential {
-                        session.go_on_with(issued);
-                    }
-                    let bucket = Bucket::new(place, session, self.line(Cloud::S3));
-                    Ok(Reached::S3(Arc::new(bucket)))
+            Store::S3(s3) => {
+                let place = s3::Place::new(s3, self.settings.allow_http)?;
+                let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
+                let name = session_name(purpose, account);
+                let session = self.session(destination, s3, policy, name);
+                if let Some(issued) = credential {
+                    session.go_on_with(issued);
                 }
-                Store::Azure(azure) => {
-                    let place = azure::Place::new(azure, self.settings.allow_http)?;
-                    let identity = self.identity(azure);
-                    let line = self.line(Cloud::Azure);
-                    let container = Container::new(place, identity, line, Arc::clone(&self.clock));
-                    Ok(Reached::Azure(Arc::new(container)))
-                }
-            };
+                let bucket = Bucket::new(place, session, self.line(Cloud::S3));
+                Ok(Reached::S3(Arc::new(bucket)))
+            }
+            Store::Azure(azure) => {
+                let place = azure::Place::new(azure, self.settings.allow_http)?;
+                let identity = self.identity(azure);
+                let line = self.line(Cloud::Azure);
+                let container = Container::new(place, identity, line, Arc::clone(&self.clock));
+                Ok(Reached::Azure(Arc::new(container)))
+            }
+        };
         self.shelf.get(&label, destination, now, build)
     }
 

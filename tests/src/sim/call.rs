@@ -44,7 +44,8 @@ calls! {
     Ledger {
         Claim, ClaimDue, Renew, UploadBegun, UploadLanded, Lend, ChildDied, Store, Park, GiveBack,
         ClaimRelease, Release, RefuseRelease, CopyLost, Due, Undrive, Announcements, Sweeps, Swept,
-        KnownUpload, Reroutable, Reroute, DueNow, Reading, Quarantine, Requeues, Requeued, LedgerProbe,
+        KnownUpload, Reroutable, Reroute, DueNow, Reading, Quarantine, Requeues, Requeued,
+        LedgerProbe,
     }
     Broker { Publish, Ready, Settle, }
     Staging {

@@ -73,10 +73,15 @@ fn chosen(side: &Side) -> Option<(RecordingKey, RerouteWish)> {
     let index = usize::try_from(world.dice.below(count)).unwrap_or(0);
     let key = keys.into_iter().nth(index)?;
     let owned = world.ledger.accounts.get(&key.account_id);
-    let mut revisions = owned.map(|owned| owned.revisions.clone()).unwrap_or_default();
+    let mut revisions = owned
+        .map(|owned| owned.revisions.clone())
+        .unwrap_or_default();
     revisions.extend(world.ledger.default.clone());
     let to = if world.dice.below(3) == 0 {
-        revisions.first().copied().map(|first| world.dice.pick(&revisions, first))
+        revisions
+            .first()
+            .copied()
+            .map(|first| world.dice.pick(&revisions, first))
     } else {
         None
     };

@@ -166,7 +166,9 @@ pub(crate) fn rerouted(world: &mut World, process: usize, wish: &Rerouting) {
             && object.signed_at + world.mix.reroute_quiet <= now
     };
     if copy.is_some_and(|object| !came_late(object)) {
-        world.violate(format!("I9 {key} is rerouted away from its copy at {old:?}"));
+        world.violate(format!(
+            "I9 {key} is rerouted away from its copy at {old:?}"
+        ));
         return;
     }
     if let Some(places) = world.truth.places.get_mut(key) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use recording::{
-    Advance, Claimed, Identity, Ledger, ParkReason, Reroutable, RerouteCandidate, RerouteLedger,
-    Rerouting, RecordingKey, State, Upload,
+    Advance, Claimed, Identity, Ledger, ParkReason, RecordingKey, Reroutable, RerouteCandidate,
+    RerouteLedger, Rerouting, State, Upload,
 };
 
 use super::world::{World, announced, announced_of, bucket, granted, parking, proven};
@@ -88,8 +88,16 @@ async fn nothing_is_moved_while_a_lease_is_live_nor_after_another_claim() {
     }
     // A whole attempt has come and gone since it was looked at first.
     let refused = parking(ParkReason::OutcomeUnknown);
-    world.catalog.park(&key, &grant.lease, &refused).await.unwrap();
-    let moved = world.catalog.reroute(&wish(&before, NO_QUIET)).await.unwrap();
+    world
+        .catalog
+        .park(&key, &grant.lease, &refused)
+        .await
+        .unwrap();
+    let moved = world
+        .catalog
+        .reroute(&wish(&before, NO_QUIET))
+        .await
+        .unwrap();
     assert_eq!(moved, Advance::Overtaken);
     let seen = candidate(&world, &key).await;
     let moved = world.catalog.reroute(&wish(&seen, NO_QUIET)).await.unwrap();
@@ -103,7 +111,9 @@ async fn nothing_is_moved_before_the_time_of_a_late_write_is_over() {
     let seen = candidate(&world, &key).await;
     let moved = world.catalog.reroute(&wish(&seen, quiet)).await.unwrap();
     assert_eq!(moved, Advance::Overtaken);
-    world.force(&key, "updated_at = now() - interval '361 seconds'").await;
+    world
+        .force(&key, "updated_at = now() - interval '361 seconds'")
+        .await;
     let seen = candidate(&world, &key).await;
     assert!(seen.worked_on.unwrap() >= quiet);
     let moved = world.catalog.reroute(&wish(&seen, quiet)).await.unwrap();
@@ -118,11 +128,17 @@ async fn a_lease_that_ran_out_counts_from_its_end_and_stays_a_suspicion() {
     world.destination("acme", "other-bucket").await;
     let key = &event.key;
     world
-        .force(key, "lease_until = now() - interval '10 s', updated_at = now() - interval '1 h'")
+        .force(
+            key,
+            "lease_until = now() - interval '10 s', updated_at = now() - interval '1 h'",
+        )
         .await;
     let seen = candidate(&world, key).await;
     let ago = seen.worked_on.unwrap();
-    assert!(ago >= Duration::from_secs(10) && ago < Duration::from_secs(3000), "{ago:?}");
+    assert!(
+        ago >= Duration::from_secs(10) && ago < Duration::from_secs(3000),
+        "{ago:?}"
+    );
     assert_eq!(seen.parked, None);
     let moved = world.catalog.reroute(&wish(&seen, NO_QUIET)).await.unwrap();
     assert_eq!(moved, Advance::Done(()));
@@ -143,12 +159,21 @@ async fn what_is_stored_or_released_is_never_moved() {
     let other = world.destination("acme", "other-bucket").await;
     let catalog = &world.catalog;
     let reroutable = async || catalog.reroutable(&event.key, None).await.unwrap();
-    assert!(matches!(reroutable().await, Reroutable::Beyond(State::Stored)));
+    assert!(matches!(
+        reroutable().await,
+        Reroutable::Beyond(State::Stored)
+    ));
     let change = format!("destination_revision = {other}, reroute_note = 'x'");
     assert!(world.try_force(&event.key, &change).await.is_err());
     let grant = world.release_granted(&event.key).await;
-    catalog.release(&event.key, &grant.lease, "deleted").await.unwrap();
-    assert!(matches!(reroutable().await, Reroutable::Beyond(State::Released)));
+    catalog
+        .release(&event.key, &grant.lease, "deleted")
+        .await
+        .unwrap();
+    assert!(matches!(
+        reroutable().await,
+        Reroutable::Beyond(State::Released)
+    ));
     assert!(world.try_force(&event.key, &change).await.is_err());
     let unknown = announced("rec-2");
     let unknown = catalog.reroutable(&unknown.key, None).await.unwrap();
@@ -165,17 +190,35 @@ async fn a_pin_changes_in_no_other_way_and_never_to_another_customers_bucket() {
     let mine = seen.to.revision;
     for (change, refused) in [
         (format!("destination_revision = {mine}"), true),
-        (format!("destination_revision = {mine}, reroute_note = ''"), true),
-        (format!("destination_revision = {theirs}, reroute_note = 'x'"), true),
-        ("destination_revision = 999, reroute_note = 'x'".to_owned(), true),
-        ("destination_revision = null, reroute_note = 'x'".to_owned(), true),
+        (
+            format!("destination_revision = {mine}, reroute_note = ''"),
+            true,
+        ),
+        (
+            format!("destination_revision = {theirs}, reroute_note = 'x'"),
+            true,
+        ),
+        (
+            "destination_revision = 999, reroute_note = 'x'".to_owned(),
+            true,
+        ),
+        (
+            "destination_revision = null, reroute_note = 'x'".to_owned(),
+            true,
+        ),
         ("reroute_note = 'nothing else'".to_owned(), true),
         (
             format!("destination_revision = {mine}, reroute_note = 'x', lease_until = now()"),
             true,
         ),
-        (format!("destination_revision = {mine}, reroute_note = 'x'"), false),
-        (format!("destination_revision = {platform}, reroute_note = 'y'"), false),
+        (
+            format!("destination_revision = {mine}, reroute_note = 'x'"),
+            false,
+        ),
+        (
+            format!("destination_revision = {platform}, reroute_note = 'y'"),
+            false,
+        ),
     ] {
         let tried = world.try_force(&key, &change).await;
         assert_eq!(tried.is_err(), refused, "{change}: {tried:?}");
@@ -206,7 +249,10 @@ async fn an_open_upload_is_left_behind_and_is_looked_for() {
         },
         parts: Vec::new(),
     };
-    catalog.upload_begun(key, &grant.lease, &upload).await.unwrap();
+    catalog
+        .upload_begun(key, &grant.lease, &upload)
+        .await
+        .unwrap();
     let refused = parking(ParkReason::AccessDenied);
     catalog.park(key, &grant.lease, &refused).await.unwrap();
     // Another credential for the same bucket: the new one reaches the upload too.
@@ -256,7 +302,11 @@ async fn a_move_and_a_claim_at_the_same_time_never_both_win() {
         let event = announced(&format!("rec-{round}"));
         let grant = world.granted(&event).await;
         let parked = parking(ParkReason::AccessDenied);
-        world.catalog.park(&event.key, &grant.lease, &parked).await.unwrap();
+        world
+            .catalog
+            .park(&event.key, &grant.lease, &parked)
+            .await
+            .unwrap();
         world.destination("acme", &format!("bucket-{round}")).await;
         world.force(&event.key, "next_attempt_at = now()").await;
         let seen = candidate(&world, &event.key).await;
@@ -310,7 +360,11 @@ async fn each_revision_says_how_many_recordings_it_holds() {
     later.started_at = later.completed_at;
     world.stored(&later).await;
     let grant = world.release_granted(&later.key).await;
-    world.catalog.release(&later.key, &grant.lease, "deleted").await.unwrap();
+    world
+        .catalog
+        .release(&later.key, &grant.lease, "deleted")
+        .await
+        .unwrap();
     world.account("globex").await;
     let theirs = world.destination("globex", "globex-bucket").await;
     world.granted(&announced_of("globex", "rec-9")).await;

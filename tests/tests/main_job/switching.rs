@@ -3,13 +3,15 @@
 //! new goes to the new place, nothing is in both, and `recording reroute` brings over what could
 //! not be sent.
 
+mod between;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use callferry_tests::load::{self, Load, Produce};
 use callferry_tests::patience;
-use callferry_tests::platform::{AzureAccess, Platform, REGION};
+use callferry_tests::platform::{Platform, REGION};
 use callferry_tests::s3::{Operation, Policy, Role};
 use serde_json::Value;
 
@@ -50,7 +52,14 @@ async fn set(
 ) -> Result<i64> {
     let endpoint = platform.lab.endpoint();
     let mut args = vec!["destination", "set", account, "s3", "--bucket", bucket];
-    args.extend(["--region", REGION, "--role-arn", arn, "--endpoint", &endpoint]);
+    args.extend([
+        "--region",
+        REGION,
+        "--role-arn",
+        arn,
+        "--endpoint",
+        &endpoint,
+    ]);
     if let Some(from) = from {
         args.extend(["--in-force-from", from]);
     }
@@ -94,7 +103,11 @@ fn same(bucket: &str, found: impl Iterator<Item = (String, String)>, loads: &[&P
         .map(|((_, id), produced)| (id.clone(), produced.sha256.clone()))
         .collect();
     assert_eq!(found.len(), expected.len(), "{bucket}: {found:?}");
-    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{bucket}");
+    assert_eq!(
+        found.into_iter().collect::<BTreeSet<_>>(),
+        expected,
+        "{bucket}"
+    );
 }
 
 /// What `destination list` says that a revision holds.
@@ -113,19 +126,29 @@ async fn an_hour_passes(platform: &Platform) -> Result<()> {
 
 /// Runs `recording reroute` and returns its exit code, its answer and what it said.
 async fn reroute(platform: &Platform, args: &[&str]) -> Result<(Option<i32>, Value, String)> {
-    let whole = [&["recording", "reroute", "--account", "acme"], args, &["--json"]].concat();
+    let whole = [
+        &["recording", "reroute", "--account", "acme"],
+        args,
+        &["--json"],
+    ]
+    .concat();
     let outcome = platform.fleet.run(&whole).await?;
     let (code, stderr) = (outcome.code, outcome.stderr.clone());
     Ok((code, outcome.json()?, stderr))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_stays_readable_by_its_own_role_and_what_is_new_goes_elsewhere()
--> Result<()> {
+async fn what_is_stored_keeps_its_own_role_and_what_is_new_goes_elsewhere() -> Result<()> {
     let mut setting = Setting::new("switch-role").await?;
-    let listed = setting.platform.json(&["destination", "list", "acme"]).await?;
+    let listed = setting
+        .platform
+        .json(&["destination", "list", "acme"])
+        .await?;
     let first = listed[0]["revision"].as_i64().context("no revision")?;
-    let old_role = listed[0]["role_arn"].as_str().context("no role")?.to_owned();
+    let old_role = listed[0]["role_arn"]
+        .as_str()
+        .context("no role")?
+        .to_owned();
     setting.start(&["transfer", "housekeeping"]).await?;
     let platform = &setting.platform;
     let stored = acme(3, 0x31);
@@ -145,7 +168,10 @@ async fn what_is_stored_stays_readable_by_its_own_role_and_what_is_new_goes_else
     later.publish(platform).await?;
     until_stored(platform, 13).await?;
     let holds_9 = held(platform, "acme", first).await?;
-    assert_eq!((&holds_9["stored"], &holds_9["released"]), (&9.into(), &0.into()));
+    assert_eq!(
+        (&holds_9["stored"], &holds_9["released"]),
+        (&9.into(), &0.into())
+    );
     assert_eq!(held(platform, "acme", second).await?["stored"], 4);
 
     // Only now the originals go, after a second look with each revision's own role.
@@ -165,8 +191,14 @@ async fn what_is_stored_stays_readable_by_its_own_role_and_what_is_new_goes_else
     };
     assert_eq!(looks("acme-recordings", &old_role), 9);
     assert_eq!(looks("acme-new", &arn), 4);
-    assert_eq!(looks("acme-recordings", &arn) + looks("acme-new", &old_role), 0);
-    let row = setting.shown("acme", "rec-31-00000").await?.context("unknown")?;
+    assert_eq!(
+        looks("acme-recordings", &arn) + looks("acme-new", &old_role),
+        0
+    );
+    let row = setting
+        .shown("acme", "rec-31-00000")
+        .await?
+        .context("unknown")?;
     assert_eq!(row["destination_revision"], first);
     let location = row["location"].as_str().unwrap_or_default();
     assert!(location.starts_with("s3://acme-recordings/"), "{location}");
@@ -175,17 +207,28 @@ async fn what_is_stored_stays_readable_by_its_own_role_and_what_is_new_goes_else
     assert_eq!(platform.staged_files()?, Vec::<String>::new());
     // What is stored is nobody's to move.
     let (code, answer, _) = reroute(platform, &["rec-31-00000"]).await?;
-    assert_eq!((code, &answer["recordings"][0]["reason"]), (Some(1), &"stored".into()));
+    assert_eq!(
+        (code, &answer["recordings"][0]["reason"]),
+        (Some(1), &"stored".into())
+    );
     setting.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_deleted_after_the_switch_keeps_nothing_from_arriving() -> Result<()> {
     let mut setting = Setting::new("switch-gone").await?;
-    let listed = setting.platform.json(&["destination", "list", "acme"]).await?;
-    let old_role = listed[0]["role_arn"].as_str().context("no role")?.to_owned();
+    let listed = setting
+        .platform
+        .json(&["destination", "list", "acme"])
+        .await?;
+    let old_role = listed[0]["role_arn"]
+        .as_str()
+        .context("no role")?
+        .to_owned();
     setting.platform.lab.remove_role(&old_role);
-    setting.start(&["transfer", "cleanup", "housekeeping"]).await?;
+    setting
+        .start(&["transfer", "cleanup", "housekeeping"])
+        .await?;
     let stuck = acme(4, 0x41);
     let waiting = stuck.stage(&setting.platform)?;
     stuck.publish(&setting.platform).await?;
@@ -204,36 +247,65 @@ async fn a_role_that_is_deleted_after_the_switch_keeps_nothing_from_arriving() -
     // Without a word from the old bucket nothing is believed.
     let (code, answer, said) = reroute(platform, &["--all-parked"]).await?;
     assert_eq!((code, &answer["refused"]), (Some(1), &4.into()), "{answer}");
-    let detail = answer["recordings"][0]["detail"].as_str().unwrap_or_default();
+    let detail = answer["recordings"][0]["detail"]
+        .as_str()
+        .unwrap_or_default();
     assert_eq!(answer["recordings"][0]["reason"], "unseen");
     assert!(detail.contains("role_not_assumable"), "{detail}");
     assert!(said.contains("--unproven"), "{said}");
     let insist = ["--all-parked", "--unproven", "--why", "the role is deleted"];
     let (code, answer, _) = reroute(platform, &[&insist[..], &["--dry-run"]].concat()).await?;
-    assert_eq!((code, &answer["rerouted"]), (Some(0), &4.into()), "{answer}");
-    let row = setting.shown("acme", "rec-41-00000").await?.context("unknown")?;
-    assert_ne!(row["destination_revision"], second, "a dry run moves nothing");
+    assert_eq!(
+        (code, &answer["rerouted"]),
+        (Some(0), &4.into()),
+        "{answer}"
+    );
+    let row = setting
+        .shown("acme", "rec-41-00000")
+        .await?
+        .context("unknown")?;
+    assert_ne!(
+        row["destination_revision"], second,
+        "a dry run moves nothing"
+    );
     let (code, answer, _) = reroute(platform, &insist).await?;
-    assert_eq!((code, &answer["rerouted"]), (Some(0), &4.into()), "{answer}");
+    assert_eq!(
+        (code, &answer["rerouted"]),
+        (Some(0), &4.into()),
+        "{answer}"
+    );
     load::until_released(platform, 6, LONG).await?;
-    let row = setting.shown("acme", "rec-41-00000").await?.context("unknown")?;
+    let row = setting
+        .shown("acme", "rec-41-00000")
+        .await?
+        .context("unknown")?;
     assert_eq!(row["destination_revision"], second);
     let history = row["history"].to_string();
-    assert!(history.contains("insisted: the role is deleted"), "{history}");
+    assert!(
+        history.contains("insisted: the role is deleted"),
+        "{history}"
+    );
     holds(platform, "acme-new", &[&waiting, &after]).await?;
     holds(platform, "acme-recordings", &[]).await?;
     setting.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_that_is_there()
--> Result<()> {
+async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_there() -> Result<()> {
     let mut setting = Setting::new("switch-proof").await?;
-    let listed = setting.platform.json(&["destination", "list", "acme"]).await?;
-    let old_role = listed[0]["role_arn"].as_str().context("no role")?.to_owned();
+    let listed = setting
+        .platform
+        .json(&["destination", "list", "acme"])
+        .await?;
+    let old_role = listed[0]["role_arn"]
+        .as_str()
+        .context("no role")?
+        .to_owned();
     let allow = |platform: &Platform, actions: &[&str]| {
         let policy = Policy::bucket("acme-recordings", "", actions);
-        platform.lab.change_role(&old_role, |role| role.permissions = policy.clone());
+        platform
+            .lab
+            .change_role(&old_role, |role| role.permissions = policy.clone());
     };
     // One recording arrives and cannot be looked at; the others cannot even be written.
     allow(&setting.platform, &["s3:PutObject"]);
@@ -241,7 +313,9 @@ async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_that_is_
     let unseen = acme(1, 0x51);
     let there = unseen.stage(&setting.platform)?;
     unseen.publish(&setting.platform).await?;
-    setting.parked("acme", "rec-51-00000", "access_denied").await?;
+    setting
+        .parked("acme", "rec-51-00000", "access_denied")
+        .await?;
     allow(&setting.platform, &["s3:GetObject"]);
     let stuck = acme(3, 0x52);
     let waiting = stuck.stage(&setting.platform)?;
@@ -258,16 +332,29 @@ async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_that_is_
     let all = ["--all-parked", "--reason", "access_denied"];
     let (code, answer, said) = reroute(platform, &all).await?;
     assert_eq!(code, Some(1));
-    assert_eq!((&answer["copy_found"], &answer["refused"]), (&1.into(), &3.into()), "{answer}");
-    assert!(said.contains("repeat the command"), "a write may be on its way: {said}");
+    assert_eq!(
+        (&answer["copy_found"], &answer["refused"]),
+        (&1.into(), &3.into()),
+        "{answer}"
+    );
+    assert!(
+        said.contains("repeat the command"),
+        "a write may be on its way: {said}"
+    );
     an_hour_passes(platform).await?;
     let (code, answer, _) = reroute(platform, &all).await?;
     assert_eq!(code, Some(0), "{answer}");
-    assert_eq!((&answer["copy_found"], &answer["rerouted"]), (&1.into(), &3.into()), "{answer}");
+    assert_eq!(
+        (&answer["copy_found"], &answer["rerouted"]),
+        (&1.into(), &3.into()),
+        "{answer}"
+    );
     let moved = answer["recordings"].as_array().context("no list")?;
     let proven = moved.iter().filter(|one| one["proven"] == true).count();
     assert_eq!(proven, 3, "{answer}");
-    setting.start(&["transfer", "cleanup", "housekeeping"]).await?;
+    setting
+        .start(&["transfer", "cleanup", "housekeeping"])
+        .await?;
     let platform = &setting.platform;
     load::until_released(platform, 4, LONG).await?;
     holds(platform, "acme-recordings", &[&there]).await?;
@@ -278,10 +365,18 @@ async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_that_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn another_role_for_the_same_bucket_needs_no_look_and_no_wait() -> Result<()> {
     let mut setting = Setting::new("switch-same").await?;
-    let listed = setting.platform.json(&["destination", "list", "acme"]).await?;
-    let old_role = listed[0]["role_arn"].as_str().context("no role")?.to_owned();
+    let listed = setting
+        .platform
+        .json(&["destination", "list", "acme"])
+        .await?;
+    let old_role = listed[0]["role_arn"]
+        .as_str()
+        .context("no role")?
+        .to_owned();
     setting.platform.lab.remove_role(&old_role);
-    setting.start(&["transfer", "cleanup", "housekeeping"]).await?;
+    setting
+        .start(&["transfer", "cleanup", "housekeeping"])
+        .await?;
     let stuck = acme(3, 0x61);
     let waiting = stuck.stage(&setting.platform)?;
     stuck.publish(&setting.platform).await?;
@@ -293,121 +388,12 @@ async fn another_role_for_the_same_bucket_needs_no_look_and_no_wait() -> Result<
     let arn = make(platform, "acme", "acme-recordings", "renewed").await?;
     set(platform, "acme", ("acme-recordings", &arn), None).await?;
     let (code, answer, _) = reroute(platform, &["--all-parked"]).await?;
-    assert_eq!((code, &answer["rerouted"]), (Some(0), &3.into()), "{answer}");
+    assert_eq!(
+        (code, &answer["rerouted"]),
+        (Some(0), &3.into()),
+        "{answer}"
+    );
     load::until_released(platform, 3, LONG).await?;
     holds(platform, "acme-recordings", &[&waiting]).await?;
-    setting.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn from_the_platforms_own_to_the_accounts_and_one_by_one_back() -> Result<()> {
-    let mut setting = Setting::new("switch-default").await?;
-    setting.platform.default_destination().await?;
-    setting.platform.plain_account("initech").await?;
-    let load = |recordings, seed| Load {
-        accounts: vec!["initech".to_owned()],
-        ..Setting::load(recordings, 5000, seed)
-    };
-    setting.start(&["transfer", "cleanup", "housekeeping"]).await?;
-    let platform = &setting.platform;
-    let mut all = Vec::new();
-    let arn = make(platform, "initech", "initech-own", "own").await?;
-    let hour = chrono::TimeDelta::hours(1);
-    let mut released = 0;
-    // Without a destination of its own; with one in force from tomorrow; from an hour ago on.
-    for (seed, from) in [(0x71, None), (0x72, Some(hour)), (0x73, Some(-hour))] {
-        if let Some(from) = from {
-            let from = (chrono::Utc::now() + from).to_rfc3339();
-            set(platform, "initech", ("initech-own", &arn), Some(&from)).await?;
-        }
-        let load = load(2, seed);
-        all.push(load.stage(platform)?);
-        load.publish(platform).await?;
-        released += 2;
-        load::until_released(platform, released, LONG).await?;
-    }
-    let [first, second, third] = all.as_slice() else {
-        anyhow::bail!("three loads");
-    };
-    holds(platform, "default-recordings", &[first, second]).await?;
-    holds(platform, "initech-own", &[third]).await?;
-
-    // An account goes back to the platform's for single recordings, by a person's word alone.
-    platform.lab.remove_role(&arn);
-    let stuck = load(1, 0x74);
-    let waiting = stuck.stage(platform)?;
-    stuck.publish(platform).await?;
-    // The session is good for an hour, and a role that is gone denies.
-    let id = "rec-74-00000";
-    patience::until("it is parked", LONG, async || {
-        let row = setting.shown("initech", id).await?;
-        Ok(row.filter(|row| row["state"] == "parked"))
-    })
-    .await?;
-    let listed = platform.json(&["destination", "list", "default"]).await?;
-    let revision = listed[0]["revision"].to_string();
-    let args = ["recording", "reroute", "--account", "initech", id, "--to-revision", &revision];
-    let insist = ["--unproven", "--why", "the role is gone"];
-    let outcome = platform.fleet.run(&[&args[..], &insist].concat()).await?;
-    outcome.success()?;
-    load::until_released(platform, 7, LONG).await?;
-    holds(platform, "default-recordings", &[first, second, &waiting]).await?;
-    setting.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_moves_between_the_clouds_and_back() -> Result<()> {
-    let mut setting = Setting::new("switch-cloud").await?;
-    if !setting.platform.start_azure().await? {
-        return Ok(());
-    }
-    setting.start(&["transfer", "housekeeping"]).await?;
-    let platform = &setting.platform;
-    let mut loads = vec![acme(2, 0x81)];
-    let in_s3 = loads[0].stage(platform)?;
-    loads[0].publish(platform).await?;
-    until_stored(platform, 2).await?;
-    let access = AzureAccess::ServicePrincipal;
-    setting.platform.azure_destination("acme", access).await?;
-    let platform = &setting.platform;
-    loads.push(acme(3, 0x82));
-    let in_azure = loads[1].stage(platform)?;
-    loads[1].publish(platform).await?;
-    until_stored(platform, 5).await?;
-    let arn = make(platform, "acme", "acme-back", "back").await?;
-    set(platform, "acme", ("acme-back", &arn), None).await?;
-    loads.push(acme(4, 0x83));
-    let back = loads[2].stage(platform)?;
-    loads[2].publish(platform).await?;
-    until_stored(platform, 9).await?;
-    // Every original goes after a look with the credential of its own revision, of either cloud.
-    setting.start(&["cleanup"]).await?;
-    let platform = &setting.platform;
-    load::until_released(platform, 9, LONG).await?;
-    holds(platform, "acme-recordings", &[&in_s3]).await?;
-    holds(platform, "acme-back", &[&back]).await?;
-    let blobs = platform.azure_objects("acme-recordings").await?;
-    same("azure", blobs.into_iter().map(|(k, f)| (k, f.sha256)), &[&in_azure]);
-
-    // A recording that cannot be sent goes from one cloud to the other: nothing of it is in S3.
-    let policy = Policy::bucket("acme-back", "", &["s3:GetObject"]);
-    platform.lab.change_role(&arn, |role| role.permissions = policy.clone());
-    let stuck = acme(1, 0x84);
-    let waiting = stuck.stage(platform)?;
-    stuck.publish(platform).await?;
-    setting.parked("acme", "rec-84-00000", "access_denied").await?;
-    an_hour_passes(platform).await?;
-    let listed = platform.json(&["destination", "list", "acme"]).await?;
-    let mut revisions = listed.as_array().context("no list")?.iter();
-    let azure = revisions.find(|one| one["cloud"] == "azure");
-    let azure = azure.context("no revision in Azure")?["revision"].to_string();
-    let (code, answer, _) = reroute(platform, &["rec-84-00000", "--to-revision", &azure]).await?;
-    assert_eq!((code, &answer["rerouted"]), (Some(0), &1.into()), "{answer}");
-    assert_eq!(answer["recordings"][0]["proven"], true, "{answer}");
-    load::until_released(platform, 10, LONG).await?;
-    let blobs = platform.azure_objects("acme-recordings").await?;
-    let both = [&in_azure, &waiting];
-    same("azure", blobs.into_iter().map(|(k, f)| (k, f.sha256)), &both);
-    holds(platform, "acme-back", &[&back]).await?;
     setting.stop().await
 }

@@ -168,10 +168,11 @@ fn standing(view: &RecordingView) -> String {
 
 /// Where its copy goes, or is: the revision it is pinned to.
 fn bound_for(view: &RecordingView) -> String {
-    match (view.destination_revision, &view.destination) {
-        (Some(revision), Some(destination)) => format!("{destination} (revision {revision})"),
-        (_, _) => "nowhere yet".to_owned(),
-    }
+    let bound = view.destination.as_ref().zip(view.destination_revision);
+    bound.map_or_else(
+        || "nowhere yet".to_owned(),
+        |(destination, revision)| format!("{destination} (revision {revision})"),
+    )
 }
 
 #[cfg(test)]

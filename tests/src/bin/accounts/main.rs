@@ -40,7 +40,8 @@ const STS_MOST: f64 = 1.1;
 /// Very many accounts through one transfer process.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    after_help = "Examples:\n  accounts\n  accounts --accounts 1000 --recordings 3000 --in-flight 64"
+    after_help = "Examples:\n  accounts\n  accounts --accounts 1000 --recordings 3000 \
+    --in-flight 64"
 )]
 struct Args {
     /// Accounts, each with a bucket and role of its own.
@@ -88,7 +89,10 @@ async fn run(args: &Args, dir: &Path) -> Result<()> {
     let began = Instant::now();
     let accounts = making::accounts(&platform, args.accounts).await?;
     let secs = began.elapsed().as_secs_f32();
-    println!("{} accounts with destinations set through the catalog in {secs:.0} s", accounts.len());
+    println!(
+        "{} accounts with destinations set through the catalog in {secs:.0} s",
+        accounts.len()
+    );
     let neighbours = Neighbours::of(&platform, sts.address().port())?;
     let mut produce = Produce::new();
     let mut shown = Vec::new();
@@ -101,9 +105,15 @@ async fn run(args: &Args, dir: &Path) -> Result<()> {
         };
         let staged = load.stage(&platform)?;
         making::publish(&platform, &staged, load.seed).await?;
-        println!("staged and published {} recordings of {} bytes", staged.len(), args.size);
+        println!(
+            "staged and published {} recordings of {} bytes",
+            staged.len(),
+            args.size
+        );
         produce.extend(staged);
-        platform.fleet.set("CALLFERRY_PREFETCH", in_flight.to_string());
+        platform
+            .fleet
+            .set("CALLFERRY_PREFETCH", in_flight.to_string());
         shown.push(measure(args, &platform, &neighbours, *in_flight, produce.len()).await?);
     }
     print(args, &shown);
@@ -120,10 +130,16 @@ async fn measure(
     all: usize,
 ) -> Result<Shown> {
     let limit = Duration::from_secs(args.limit_s);
-    let mut housekeeping = platform.fleet.start_ready("housekeeping", &["housekeeping"]).await?;
+    let mut housekeeping = platform
+        .fleet
+        .start_ready("housekeeping", &["housekeeping"])
+        .await?;
     platform.lab.clear_history();
     let began = Instant::now();
-    let mut transfer = platform.fleet.start_ready("transfer", &["transfer"]).await?;
+    let mut transfer = platform
+        .fleet
+        .start_ready("transfer", &["transfer"])
+        .await?;
     let (mut peak_bytes, mut sockets) = (0, Sockets::default());
     let mut asked = Instant::now();
     loop {
@@ -135,7 +151,11 @@ async fn measure(
                 break;
             }
         }
-        ensure!(began.elapsed() < limit, "not stored after {} s", args.limit_s);
+        ensure!(
+            began.elapsed() < limit,
+            "not stored after {} s",
+            args.limit_s
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = began.elapsed();
@@ -144,7 +164,11 @@ async fn measure(
     platform.lab.clear_history();
     let mut cleanup = platform.fleet.start_ready("cleanup", &["cleanup"]).await?;
     while count(platform, "('released')").await? < all {
-        ensure!(began.elapsed() < limit * 2, "not released after {} s", args.limit_s * 2);
+        ensure!(
+            began.elapsed() < limit * 2,
+            "not released after {} s",
+            args.limit_s * 2
+        );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let sessions_of_cleanup = platform.lab.count(Operation::AssumeRole);
@@ -153,7 +177,10 @@ async fn measure(
     Ok(Shown {
         in_flight,
         peak_bytes,
-        sessions: requests.get(&Operation::AssumeRole).copied().unwrap_or_default(),
+        sessions: requests
+            .get(&Operation::AssumeRole)
+            .copied()
+            .unwrap_or_default(),
         sessions_of_cleanup,
         sockets,
         requests,
@@ -201,9 +228,16 @@ fn print(args: &Args, shown: &[Shown]) {
         let mebibytes = |bytes: u64| bytes >> 20;
         table.add_row([
             run.in_flight.to_string(),
-            format!("{} / {}", mebibytes(run.peak_bytes), mebibytes(memory_budget())),
+            format!(
+                "{} / {}",
+                mebibytes(run.peak_bytes),
+                mebibytes(memory_budget())
+            ),
             format!("{:.3}", per_session(run.sessions, args.accounts, PURPOSES)),
-            format!("{:.3}", per_session(run.sessions_of_cleanup, args.accounts, 1)),
+            format!(
+                "{:.3}",
+                per_session(run.sessions_of_cleanup, args.accounts, 1)
+            ),
             run.sockets.store.to_string(),
             run.sockets.sts.to_string(),
             run.sockets.broker.to_string(),
@@ -213,7 +247,10 @@ fn print(args: &Args, shown: &[Shown]) {
     }
     println!("{table}");
     for run in shown {
-        println!("{} in flight, requests of transfer: {:?}", run.in_flight, run.requests);
+        println!(
+            "{} in flight, requests of transfer: {:?}",
+            run.in_flight, run.requests
+        );
     }
 }
 
@@ -231,8 +268,13 @@ async fn must_be_whole(
             let name = object.key.rsplit('/').next().unwrap_or_default();
             let id = name.trim_end_matches(".wav").to_owned();
             let id = (account.clone(), id);
-            let staged = produce.get(&id).with_context(|| format!("{id:?} is a stranger"))?;
-            let found = platform.lab.read_object(&bucket, &object.key)?.context("no bytes")?;
+            let staged = produce
+                .get(&id)
+                .with_context(|| format!("{id:?} is a stranger"))?;
+            let found = platform
+                .lab
+                .read_object(&bucket, &object.key)?
+                .context("no bytes")?;
             ensure!(found.sha256 == staged.sha256, "{id:?} has other bytes");
             ensure!(arrived.insert(id.clone()), "{id:?} arrived twice");
         }
@@ -259,9 +301,15 @@ async fn must_be_whole(
 fn judge(args: &Args, shown: &[Shown]) -> Result<()> {
     for run in shown {
         let (peak, budget) = (run.peak_bytes, memory_budget());
-        ensure!(peak <= budget, "{peak} bytes of memory where {budget} are the budget");
+        ensure!(
+            peak <= budget,
+            "{peak} bytes of memory where {budget} are the budget"
+        );
         let asked = per_session(run.sessions, args.accounts, PURPOSES);
-        ensure!(asked <= STS_MOST, "{asked:.3} calls of STS per account and purpose");
+        ensure!(
+            asked <= STS_MOST,
+            "{asked:.3} calls of STS per account and purpose"
+        );
     }
     Ok(())
 }

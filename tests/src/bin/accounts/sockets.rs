@@ -19,9 +19,13 @@ pub(crate) struct Neighbours {
 }
 
 fn port(address: &str) -> Result<u16> {
-    let (_, port) = address.rsplit_once(':').context("an address without a port")?;
+    let (_, port) = address
+        .rsplit_once(':')
+        .context("an address without a port")?;
     let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().with_context(|| format!("the port of {address}"))
+    digits
+        .parse()
+        .with_context(|| format!("the port of {address}"))
 }
 
 impl Neighbours {
@@ -52,16 +56,23 @@ impl Sockets {
         let mut own = BTreeSet::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
             // One that was closed meanwhile is none.
-            let target = entry.ok().and_then(|entry| fs::read_link(entry.path()).ok());
+            let target = entry
+                .ok()
+                .and_then(|entry| fs::read_link(entry.path()).ok());
             let target = target.unwrap_or_default();
             let name = target.to_string_lossy();
-            let inode = name.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+            let inode = name
+                .strip_prefix("socket:[")
+                .and_then(|rest| rest.strip_suffix(']'));
             own.extend(inode.map(str::to_owned));
         }
         let mut found = Self::default();
-        for line in fs::read_to_string(format!("/proc/{pid}/net/tcp"))?.lines().skip(1) {
+        for line in fs::read_to_string(format!("/proc/{pid}/net/tcp"))?
+            .lines()
+            .skip(1)
+        {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let [_, _, remote, state, .., ] = fields.as_slice() else {
+            let [_, _, remote, state, ..] = fields.as_slice() else {
                 continue;
             };
             let inode = fields.get(9).copied().unwrap_or_default();

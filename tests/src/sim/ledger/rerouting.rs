@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, LedgerFault, ParkReason, Reroutable, RerouteCandidate, RerouteLedger, Rerouting,
-    RecordingKey, State,
+    Advance, LedgerFault, ParkReason, RecordingKey, Reroutable, RerouteCandidate, RerouteLedger,
+    Rerouting, State,
 };
 
 use super::port::LedgerPort;

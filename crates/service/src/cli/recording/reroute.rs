@@ -76,12 +76,13 @@ pub(super) async fn execute(args: RerouteArgs, context: &Context) -> Result<()> 
         clock,
     };
     let reroute = Reroute::new(ports, REROUTE_QUIET);
-    let moves = iter(ids).map(|recording_id| async {
+    let (reroute, wish, account) = (&reroute, &wish, &args.account);
+    let moves = iter(ids).map(|recording_id| async move {
         let key = RecordingKey {
-            account_id: args.account.clone(),
+            account_id: account.clone(),
             recording_id,
         };
-        let done = reroute.one(&key, &wish).await;
+        let done = reroute.one(&key, wish).await;
         done.map(|done| (key.recording_id, done))
     });
     // In the order asked for; what was moved before the ledger failed stays moved.
