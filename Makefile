@@ -38,12 +38,14 @@ deny: ## dependencies: who may use what, licences, sources
 	deploy/local/deny.sh
 
 # The figures to hold against the budgets; the runs compare copies, repeated work and bytes sent.
-bench: ## measure processor time per recording, memory and rate of a fleet that grows and restarts
+bench: ## measure processor time, memory and rate, a fleet that grows and restarts, 10,000 accounts
 	deploy/local/install.sh demo
-	cargo build --release --locked --bin callferry --bin soak --bin scale --bin giant
+	cargo build --release --locked --bin callferry --bin soak --bin scale --bin giant \
+		--bin accounts
 	target/release/soak --recordings 2000 --opaque-etags
 	target/release/scale
 	target/release/giant
+	target/release/accounts
 
 dashboard: ## a run with an incident, and the dashboard of it drawn to .local/fleet-overview.png
 	deploy/local/install.sh dashboard

@@ -112,8 +112,14 @@ grant execute on function destination_worked(bigint, text, double precision),
 grant delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
-grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
-    due_queue, driven_at, drive_count, updated_at) on recordings to callferry_operator;
+grant update (destination_revision, reroute_note, next_attempt_at, rungs, announced_reason,
+    release_next_attempt_at, upload_id, upload_part_bytes, upload_size_bytes, upload_mtime_ns,
+    upload_inode, due_at, due_queue, driven_at, drive_count, updated_at)
+    on recordings to callferry_operator;
+-- A recording that is rerouted leaves its open upload behind, and the sweep looks for it.
+grant delete on recording_upload_parts to callferry_operator;
+grant insert (revision, account_id, begun_at, due_at), update (begun_at)
+    on upload_sweeps to callferry_operator;
 grant delete, update (asked_at, check_at) on quarantined_messages to callferry_operator;
 
 -- The scaler: how many rows are due, and nothing about them.

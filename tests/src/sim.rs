@@ -18,6 +18,7 @@ mod dice;
 mod ledger;
 mod mix;
 mod mutant;
+mod operator;
 mod oracle;
 mod process;
 mod producer;

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations![
     6 "0006_destination_checks",
     7 "0007_keyring",
     8 "0008_destination_health",
+    9 "0009_reroute",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -13,6 +13,7 @@ use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::failure::Failure;
 use crate::rows::{self, get, optional_word, recording_columns, unsigned};
+use crate::stores::destination;
 
 /// The most that one listing of parked recordings holds.
 pub const MOST_PARKED: u32 = 10_000;
@@ -132,6 +133,8 @@ pub struct RecordingView {
     pub attributes: BTreeMap<String, String>,
     /// The destination's revision it is pinned to.
     pub destination_revision: Option<i64>,
+    /// Where that revision writes, as the beginning of a URL.
+    pub destination: Option<String>,
     /// Where the copy is.
     pub location: Option<Location>,
     /// The evidence remembered.
@@ -185,6 +188,8 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
         let when = ("release_next_attempt_at", "release_rungs");
         (of_release.0, of_release.1, when.0, when.1)
     };
+    let revision: Option<i64> = get(row, "destination_revision")?;
+    let pinned = revision.map(|_| destination(row, None)).transpose()?;
     let count = |column: &str| unsigned(i64::from(get::<i32>(row, column)?));
     let reason: Option<ParkReason> = optional_word(row, reason)?;
     Ok(RecordingView {
@@ -205,7 +210,8 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
         size_bytes: announced.original.size_bytes,
         sha256: announced.original.sha256,
         attributes: announced.attributes,
-        destination_revision: get(row, "destination_revision")?,
+        destination_revision: revision,
+        destination: pinned.map(|pinned| pinned.store.location()),
         location: copied.then(|| rows::location(row)).transpose()?,
         receipt: copied.then(|| rows::receipt(row)).transpose()?,
         retain_until: get(row, "retain_until")?,

@@ -157,13 +157,14 @@ impl Catalog {
         let Some(row) = self.pool.row(KNOWN, &[&account, &recording]).await? else {
             return Ok(None);
         };
+        let announced = rows::announced(&row)?;
         let object_key = match rows::state(&row)? {
             State::Staged | State::Parked => {
                 // Without a destination nothing of it can be open anywhere.
                 if get::<Option<i64>>(&row, "destination_revision")?.is_none() {
                     return Ok(None);
                 }
-                object_key(&rows::announced(&row)?, &destination(&row, None)?)
+                object_key(&announced, &destination(&row, None)?)
             }
             State::Stored | State::Released | State::Expired => {
                 ObjectKey::remembered(get(&row, "object_key")?)
@@ -171,6 +172,7 @@ impl Catalog {
         };
         let upload_id = get(&row, "upload_id")?;
         Ok(Some(KnownUpload {
+            announced,
             object_key,
             upload_id,
         }))

@@ -62,6 +62,7 @@ pub use ports::ledger::{
 pub use ports::meter::{Cloud, Meter, NoMeter, Operation, RequestResult};
 pub use ports::publisher::{Publisher, Queue};
 pub use ports::reading::{LedgerReading, Tally};
+pub use ports::reroute::{REROUTE_QUIET, Reroutable, RerouteCandidate, RerouteLedger, Rerouting};
 pub use ports::staging::{Moved, Original, Originals, Trash, TrashEntry};
 pub use proof::{Block, CheckedWrite, Expected, FirstLook, Mismatch, Observed, Verified};
 pub use receipt::{Location, Method, Receipt};

@@ -8,4 +8,5 @@ pub(crate) mod ledger;
 pub(crate) mod meter;
 pub(crate) mod publisher;
 pub(crate) mod reading;
+pub(crate) mod reroute;
 pub(crate) mod staging;

@@ -72,6 +72,14 @@ pub struct Observed {
     pub read_back: Option<Digests>,
 }
 
+impl Observed {
+    /// Whether it says that it is this recording of this account. That alone proves nothing.
+    #[must_use]
+    pub fn names(&self, announced: &Announced) -> bool {
+        names(&self.metadata, announced)
+    }
+}
+
 /// Proof that the copy is the recording. Made by [`Expected::verify`] only, and never persisted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {

@@ -12,6 +12,7 @@ mod intake;
 mod keeper;
 mod outage;
 mod prove;
+mod reroute;
 mod transfer;
 mod tuning;
 
@@ -20,5 +21,6 @@ pub use housekeeping::{Housekeeping, HousekeepingPorts};
 pub use intake::{
     DETAIL_HEADER, FIRST_SEEN_HEADER, Intake, IntakePorts, QUEUE_HEADER, REASON_HEADER,
 };
+pub use reroute::{Move, Reroute, ReroutePorts, RerouteRefusal, RerouteWish, Rerouted};
 pub use transfer::{Transfer, TransferPorts};
 pub use tuning::Tuning;

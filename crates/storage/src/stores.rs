@@ -7,6 +7,7 @@ mod players;
 mod powers;
 mod settings;
 mod shelf;
+mod spare;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::connector::address::AddressFilter;
 use crate::connector::resolver::{Lookup, System};
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Issued, Machine, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -155,7 +156,7 @@ impl Stores {
         let entra = Entra::new(line, machine, authority, Arc::clone(&clock));
         let shared = Shared {
             budget: Budget::new(settings.byte_budget),
-            shelf: Shelf::new(settings.stores_max),
+            shelf: Shelf::new(settings.stores_max, settings.spare_credential_bytes),
             settings,
             clock,
             meter,
@@ -228,24 +229,28 @@ impl Shared {
     ) -> Result<Reached, Fault> {
         let prefix = checked::prefix(destination, account)?;
         let label = Label::new(destination, account, purpose);
-        self.shelf
-            .get(&label, destination, || match &destination.store {
-                Store::S3(s3) => {
-                    let place = s3::Place::new(s3, self.settings.allow_http)?;
-                    let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
-                    let name = session_name(purpose, account);
-                    let session = self.session(destination, s3, policy, name);
-                    let bucket = Bucket::new(place, session, self.line(Cloud::S3));
-                    Ok(Reached::S3(Arc::new(bucket)))
+        let now = self.clock.boot();
+        let build = |credential: Option<Arc<Issued>>| match &destination.store {
+            Store::S3(s3) => {
+                let place = s3::Place::new(s3, self.settings.allow_http)?;
+                let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
+                let name = session_name(purpose, account);
+                let session = self.session(destination, s3, policy, name);
+                if let Some(issued) = credential {
+                    session.go_on_with(issued);
                 }
-                Store::Azure(azure) => {
-                    let place = azure::Place::new(azure, self.settings.allow_http)?;
-                    let identity = self.identity(azure);
-                    let line = self.line(Cloud::Azure);
-                    let container = Container::new(place, identity, line, Arc::clone(&self.clock));
-                    Ok(Reached::Azure(Arc::new(container)))
-                }
-            })
+                let bucket = Bucket::new(place, session, self.line(Cloud::S3));
+                Ok(Reached::S3(Arc::new(bucket)))
+            }
+            Store::Azure(azure) => {
+                let place = azure::Place::new(azure, self.settings.allow_http)?;
+                let identity = self.identity(azure);
+                let line = self.line(Cloud::Azure);
+                let container = Container::new(place, identity, line, Arc::clone(&self.clock));
+                Ok(Reached::Azure(Arc::new(container)))
+            }
+        };
+        self.shelf.get(&label, destination, now, build)
     }
 
     fn line(&self, cloud: Cloud) -> Line {

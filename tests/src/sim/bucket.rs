@@ -42,6 +42,10 @@ pub(crate) struct Object {
     pub(crate) content_md5: Option<String>,
     /// The blocks it was put together from, where the store has such.
     pub(crate) blocks: Option<Vec<Block>>,
+    /// When it came, in the order of all effects.
+    pub(crate) landed: u64,
+    /// When the request that made it was signed.
+    pub(crate) signed_at: Duration,
 }
 
 /// An upload in parts.
@@ -126,6 +130,8 @@ pub(crate) struct Write {
     pub(crate) source: u64,
     /// The blocks it is put together from.
     pub(crate) blocks: Option<Vec<Block>>,
+    /// When it was signed.
+    pub(crate) signed_at: Duration,
 }
 
 /// Digests of a few bytes.
@@ -193,6 +199,8 @@ pub(crate) fn put(world: &mut World, write: Write) -> Answer {
         version: world.mix.keeps_versions.then(|| format!("v{seq}")),
         metadata: write.metadata,
         ours: true,
+        landed: seq,
+        signed_at: write.signed_at,
     };
     world.say(format_args!("  {bucket}/{key}: stored as {}", object.etag));
     if let Some(store) = world.buckets.get_mut(&bucket) {

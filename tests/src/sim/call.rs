@@ -44,8 +44,8 @@ calls! {
     Ledger {
         Claim, ClaimDue, Renew, UploadBegun, UploadLanded, Lend, ChildDied, Store, Park, GiveBack,
         ClaimRelease, Release, RefuseRelease, CopyLost, Due, Undrive, Announcements, Sweeps, Swept,
-        KnownUpload, Reading, Quarantine, Requeues, Requeued, LedgerProbe, Hold, TendBreakers,
-        HealthAnnouncements, HealthAnnounced, Checks, Checked,
+        KnownUpload, Reroutable, Reroute, DueNow, Reading, Quarantine, Requeues, Requeued,
+        LedgerProbe, Hold, TendBreakers, HealthAnnouncements, HealthAnnounced, Checks, Checked,
     }
     Broker { Publish, Ready, Settle, }
     Staging {
@@ -89,6 +89,8 @@ impl Call {
                 | Self::ChildDied
                 | Self::Swept
                 | Self::KnownUpload
+                | Self::Reroute
+                | Self::DueNow
                 | Self::ListUploads
                 | Self::Park
                 | Self::GiveBack

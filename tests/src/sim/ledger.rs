@@ -7,6 +7,7 @@ mod health;
 mod outcomes;
 mod port;
 mod quarantine;
+mod rerouting;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +86,8 @@ pub(crate) struct Row {
     pub(crate) rungs: u32,
     /// When it was first claimed.
     pub(crate) known_since: Duration,
+    /// When somebody last wrote anything about it under a lease.
+    pub(crate) touched: Duration,
     /// Leases in a row that ran out without an outcome.
     pub(crate) unclean: u32,
     /// Processes of its own that died in a row.
@@ -154,6 +157,8 @@ pub(crate) struct Rows {
     pub(crate) forgetful: bool,
     /// Whose uploads are to be looked through where, and when.
     pub(crate) sweeps: BTreeMap<(AccountId, i64), Duration>,
+    /// A recording is given another revision whoever works on it, by a mutant.
+    pub(crate) hasty: bool,
     /// Uploads that were ever written down.
     pub(crate) begun: BTreeSet<String>,
     /// An account's uploads are looked through this long after the last was begun.
@@ -178,6 +183,7 @@ impl Rows {
             notes: Vec::new(),
             unfenced: false,
             forgetful: false,
+            hasty: false,
             sweeps: BTreeMap::new(),
             begun: BTreeSet::new(),
             sweep_after: mix.leftover_age,
@@ -200,7 +206,11 @@ impl Rows {
         let row = self.rows.get_mut(key)?;
         let held = row.lease.is_some_and(|held| held.token == token);
         let live = row.lease.is_some_and(|held| held.ends_at > now);
-        (unfenced || (held && (live || !strict))).then_some(row)
+        let may = unfenced || (held && (live || !strict));
+        if may {
+            row.touched = now;
+        }
+        may.then_some(row)
     }
 
     /// A transition: written into the history, and refused if there is no such one.
@@ -240,6 +250,7 @@ impl Rows {
             ends_at: moment.now + LEASE,
         });
         row.claims = row.claims.saturating_add(1);
+        row.touched = moment.now;
         row.driven = None;
         let clock: Arc<dyn recording::Clock> = Arc::<SimClock>::clone(&who.clock);
         recording::Lease {

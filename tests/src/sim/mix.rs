@@ -87,6 +87,10 @@ pub(crate) struct Mix {
     pub(crate) checks: bool,
     /// How often each is.
     pub(crate) check_every: Duration,
+    /// Whether somebody gives recordings that are not stored yet other revisions.
+    pub(crate) reroutes: bool,
+    /// How long nobody may have worked on them.
+    pub(crate) reroute_quiet: Duration,
 }
 
 fn rate(dice: &mut Dice) -> u64 {
@@ -139,6 +143,8 @@ impl Mix {
             sweep_every: Duration::from_secs(60),
             checks: false,
             check_every: Duration::from_secs(24 * 3600),
+            reroutes: false,
+            reroute_quiet: Duration::from_secs(360),
         }
     }
 
@@ -183,6 +189,8 @@ impl Mix {
             sweep_every: Duration::from_secs(dice.pick(&[5, 60], 60)),
             checks: dice.coin(),
             check_every: Duration::from_secs(dice.pick(&[120, 900, 24 * 3600], 900)),
+            reroutes: dice.coin(),
+            reroute_quiet: Duration::from_secs(dice.pick(&[1, 30, 360], 30)),
         }
     }
 
@@ -214,6 +222,18 @@ impl Mix {
             Mutant::NeverHalfOpen => {
                 self.denials = true;
                 self.checks = false;
+            }
+            Mutant::BlindReroute => {
+                self.reroutes = true;
+                self.reroute_quiet = Duration::from_secs(1);
+                self.deletes = false;
+                self.overwrites = false;
+                self.set_fails(Port::Bucket, 120_000);
+            }
+            Mutant::HastyReroute => {
+                self.reroutes = true;
+                self.latency = Duration::from_millis(900);
+                self.set_late(Port::Bucket, 120_000);
             }
             Mutant::LyingConfirm => self.set_fails(Port::Broker, 120_000),
         }

@@ -46,6 +46,10 @@ mutants! {
     LyingConfirm "lying-confirm",
     /// The first look believes what the store answers to a write: sizes and checksums as sent.
     TrustedWrite "trusted-write",
+    /// A reroute takes every old place for empty, whatever it would see there.
+    BlindReroute "blind-reroute",
+    /// The ledger moves a pin while somebody works on the recording.
+    HastyReroute "hasty-reroute",
 }
 
 impl fmt::Display for Mutant {

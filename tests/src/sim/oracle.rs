@@ -5,18 +5,21 @@
 //! - **I2** a bucket, or a prefix of the platform's, holds bytes of its own account only;
 //! - **I3** an acknowledgment names bytes that the bucket held when they were recorded, and the
 //!   same id always says the same;
-//! - **I4** a key is written once, and a recording has one key;
-//! - **I5** the ledger goes along legal transitions only, and a pin never changes;
+//! - **I4** a key is written once, and a recording has one object, but for one case: a request
+//!   that was signed long before its recording was given another revision may still arrive at the
+//!   old place, and make a second copy of the same bytes there;
+//! - **I5** the ledger goes along legal transitions only, and a pin changes by a reroute alone;
 //! - **I7** nothing is unlinked but bytes that were copied;
-//! - **I8** nothing irrevocable is begun without a live lease.
+//! - **I8** nothing irrevocable is begun without a live lease;
+//! - **I9** a recording is given another revision only where its old place was seen empty.
 //!
 //! **I6**, that everything comes to an end, is in [`super::settled`].
 
-use recording::{AccountId, ObjectKey, RecordingKey, Stored, TrashEntry};
+use recording::{AccountId, ObjectKey, RecordingKey, Rerouting, Stored, TrashEntry};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::bucket::{Write, bucket_of, digests};
+use super::bucket::{Object, Write, bucket_of, digests};
 use super::staging::EndedBy;
 use super::truth::{Acknowledgment, Consumed, Place};
 use super::world::World;
@@ -66,7 +69,7 @@ pub(crate) fn after_effect(world: &mut World) {
     }
 }
 
-/// A row's pin is set once.
+/// A row's pin is set once, but for [`rerouted`].
 pub(crate) fn pinned_once(world: &mut World, key: &RecordingKey) {
     let pinned = world.ledger.rows.get(key).and_then(|row| row.destination);
     if let Some(revision) = pinned {
@@ -110,7 +113,12 @@ pub(crate) fn written(world: &mut World, write: &Write, exists: bool) {
         return;
     };
     if place_of(world, &key).as_ref() != Some(&write.place) {
-        world.violate(format!("I4 {key} does not belong at {bucket}/{name}"));
+        if comes_late(world, &key, write) {
+            world.truth.count("a second copy comes late");
+            world.say(format_args!("  {key}: a second copy at its old place"));
+        } else {
+            world.violate(format!("I4 {key} does not belong at {bucket}/{name}"));
+        }
         return;
     }
     let places = world.truth.places.entry(key.clone()).or_default();
@@ -118,6 +126,56 @@ pub(crate) fn written(world: &mut World, write: &Write, exists: bool) {
     if places.len() > 1 {
         world.violate(format!("I4 {key} has more than one object"));
     }
+}
+
+/// Whether a write to an old place was signed before its recording was given another revision, and
+/// so long before that no lease was live then.
+fn comes_late(world: &World, key: &RecordingKey, write: &Write) -> bool {
+    let quiet = world.mix.reroute_quiet;
+    let moves = world.truth.moves.get(key);
+    let from_there = moves
+        .into_iter()
+        .flatten()
+        .filter(|(place, _)| *place == write.place);
+    from_there
+        .last()
+        .is_some_and(|(_, at)| write.signed_at + quiet <= *at)
+}
+
+/// A recording was given another revision by a process that looked at its old place.
+pub(crate) fn rerouted(world: &mut World, process: usize, wish: &Rerouting) {
+    let key = &wish.key;
+    // A row that waited for a destination is pinned before its next claim.
+    world.truth.pins.entry(key.clone()).or_insert(wish.from);
+    let (old, now) = (place_of(world, key), world.now());
+    world.truth.pins.insert(key.clone(), wish.to);
+    let (Some(old), Some(new)) = (old, place_of(world, key)) else {
+        world.violate(format!("I9 {key} goes nowhere"));
+        return;
+    };
+    if old == new {
+        return;
+    }
+    let bucket = world.buckets.get(&old.0);
+    let object = bucket.and_then(|store| store.objects.get(&old.1));
+    let copy = object.filter(|object| object.ours);
+    let seen_empty = world.truth.absences.get(&(process, old.clone())).copied();
+    // What came after the look was on its way for long.
+    let came_late = |object: &Object| {
+        seen_empty.is_some_and(|seq| seq < object.landed)
+            && object.signed_at + world.mix.reroute_quiet <= now
+    };
+    if copy.is_some_and(|object| !came_late(object)) {
+        world.violate(format!(
+            "I9 {key} is rerouted away from its copy at {old:?}"
+        ));
+        return;
+    }
+    if let Some(places) = world.truth.places.get_mut(key) {
+        places.remove(&old);
+    }
+    let moves = world.truth.moves.entry(key.clone()).or_default();
+    moves.push((old, now));
 }
 
 /// A row became stored.
@@ -150,6 +208,7 @@ pub(crate) fn recorded(world: &mut World, process: usize, stored: &Stored) {
     let acknowledgment = Acknowledgment {
         key: key.clone(),
         sha256,
+        location: location_of(world, &place),
         body,
         arrived: 0,
     };
@@ -159,6 +218,13 @@ pub(crate) fn recorded(world: &mut World, process: usize, stored: &Stored) {
         .acknowledgments
         .entry(id)
         .or_insert(acknowledgment);
+}
+
+/// A place as the world's own URL.
+fn location_of(world: &World, (bucket, name): &Place) -> String {
+    let has_blocks = world.buckets.get(bucket).is_some_and(|it| it.has_blocks);
+    let store = if has_blocks { "az://simulated" } else { "s3:/" };
+    format!("{store}/{bucket}/{name}")
 }
 
 /// An acknowledgment is published, or has arrived in the queue.
@@ -175,6 +241,7 @@ pub(crate) fn acknowledged(world: &mut World, body: &[u8], arrived: bool) {
         text("/data/account_id"),
         text("/data/recording_id"),
         text("/data/receipt/sha256"),
+        text("/data/location"),
     );
     let Some(known) = world.truth.acknowledgments.get_mut(&id) else {
         world.violate(format!("I3 an acknowledgment of nothing: {says:?}"));
@@ -185,6 +252,7 @@ pub(crate) fn acknowledged(world: &mut World, body: &[u8], arrived: bool) {
         key.account_id.as_str(),
         key.recording_id.as_str(),
         known.sha256.as_str(),
+        known.location.as_str(),
     );
     if says != is {
         let wrong = format!("I3 an acknowledgment says {says:?}, recorded is {is:?}");

@@ -21,6 +21,7 @@ use super::broker::{PublishPort, consume};
 use super::bucket::{CheckPort, LeftoverPort, LookPort, WritePort};
 use super::ledger::LedgerPort;
 use super::mutant::Mutant;
+use super::operator::operate;
 use super::side::{Side, SimClock};
 use super::staging::{OriginalsPort, TrashPort};
 use super::world::{Sim, World};
@@ -34,6 +35,8 @@ pub(crate) enum Role {
     Cleanup,
     /// Housekeeping, with the intake of quarantine.
     Housekeeping,
+    /// A person at the command line.
+    Operator,
 }
 
 /// One process.
@@ -199,6 +202,7 @@ async fn run(side: Side, tuning: Tuning, stop: CancellationToken) {
         Role::Transfer => transfer(side, tuning, stop, metrics).await,
         Role::Cleanup => cleanup(side, tuning, stop, metrics).await,
         Role::Housekeeping => housekeeping(side, tuning, stop, metrics).await,
+        Role::Operator => operate(side, stop).await,
     }
 }
 

@@ -162,6 +162,7 @@ impl World {
         self.ledger.unfenced = self.mutated(Mutant::NoFencing);
         self.ledger.never_probes = self.mutated(Mutant::NeverHalfOpen);
         self.ledger.forgetful = self.mutated(Mutant::ForgetfulQuarantine);
+        self.ledger.hasty = self.mutated(Mutant::HastyReroute);
     }
 }
 

@@ -28,7 +28,11 @@ pub(crate) struct Later {
     pub(crate) stranger: bool,
 }
 
+/// A bucket, unless it is there: a new revision may be of another credential only.
 fn add_bucket(world: &mut World, name: &str, owner: Option<&str>) {
+    if world.buckets.contains_key(name) {
+        return;
+    }
     let bucket = Bucket {
         owner: owner.map(str::to_owned),
         reports_checksum: world.mix.reports_checksum && !world.mix.other_cloud,
@@ -112,7 +116,8 @@ pub(crate) fn processes(world: &mut World) {
         ("H2", Role::Housekeeping),
     ];
     let count = names.len().saturating_sub(2) + world.mix.housekeepers;
-    let these = names.into_iter().take(count);
+    let operator = world.mix.reroutes.then_some(("O1", Role::Operator));
+    let these = names.into_iter().take(count).chain(operator);
     world
         .processes
         .extend(these.map(|(name, role)| Process::new(name, role)));

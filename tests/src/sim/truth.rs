@@ -2,6 +2,7 @@
 //! lease looked at what. Oracles judge by this and never by the ledger's word.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use recording::{RecordingKey, RefusalReason};
 use uuid::Uuid;
@@ -87,6 +88,8 @@ pub(crate) struct Acknowledgment {
     pub(crate) key: RecordingKey,
     /// SHA-256 of what the bucket held when it was recorded, in hexadecimal digits.
     pub(crate) sha256: String,
+    /// Where it was, as a URL.
+    pub(crate) location: String,
     /// The first body published under this id.
     pub(crate) body: Option<Vec<u8>>,
     /// How many times it reached the queue.
@@ -100,12 +103,16 @@ pub(crate) struct Truth {
     pub(crate) subjects: Vec<Subject>,
     /// Bodies that are bad, and why.
     pub(crate) bad: Vec<(Vec<u8>, RefusalReason)>,
-    /// Which revision a recording was pinned to first.
+    /// Which revision a recording is pinned to.
     pub(crate) pins: BTreeMap<RecordingKey, i64>,
     /// Leases, by token.
     pub(crate) grants: BTreeMap<Uuid, Grant>,
     /// What each process saw at each key, where it saw something.
     pub(crate) looks: BTreeMap<(usize, Place), Vec<Seen>>,
+    /// When each process last saw that a place was empty, and it was.
+    pub(crate) absences: BTreeMap<(usize, Place), u64>,
+    /// Recordings that were given another revision: from which place, and when.
+    pub(crate) moves: BTreeMap<RecordingKey, Vec<(Place, Duration)>>,
     /// When a customer last touched a key.
     pub(crate) touched: BTreeMap<Place, u64>,
     /// Originals that we unlinked.

@@ -127,8 +127,15 @@ fn happen(world: &mut World, event: Event) {
         }
         Event::Deny => deny(world),
         Event::Revise => {
-            if world.ledger.destinations.len() < 5 && world.dice.below(4) == 0 {
-                let bucket = format!("bucket-acme-{}", world.ledger.destinations.len());
+            let (most, share) = if world.mix.reroutes { (9, 2) } else { (5, 4) };
+            let number = world.ledger.destinations.len();
+            if number < most && world.dice.below(share) == 0 {
+                // Another bucket, or another credential for the first one.
+                let bucket = if world.mix.reroutes && world.dice.below(4) == 0 {
+                    "bucket-acme".to_owned()
+                } else {
+                    format!("bucket-acme-{number}")
+                };
                 set_destination(world, Some("acme"), &bucket);
             }
         }

@@ -23,6 +23,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("transfer", "update destinations set bucket = 'mine'"),
     ("transfer", "delete from recording_history"),
+    ("transfer", "update recordings set reroute_note = 'mine'"),
     ("transfer", "select body from quarantined_messages"),
     (
         "transfer",
@@ -68,6 +69,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("operator", "update recordings set path = 'acme/mine'"),
     ("operator", "delete from recordings"),
     ("operator", "delete from recording_history"),
+    (
+        "operator",
+        "insert into recording_history (account_id, recording_id, to_state, by_whom, why) \
+         values ('acme', 'mine', 'stored', 'me', 'because')",
+    ),
+    ("operator", "update recordings set lease_until = now()"),
     ("operator", "update destinations set bucket = 'mine'"),
     ("scaler", "select path from recordings"),
     ("scaler", "select count(*) from accounts"),
@@ -197,27 +204,30 @@ async fn the_command_line_does_all_of_its_work_as_the_operator() -> Result<()> {
          true from (values ('a'::bytea), ('b'::bytea)) given (body)";
     let postgres = &production.platform.postgres;
     postgres.sql(DATABASE, message).await?;
-    let azure = [
-        "destination",
-        "set",
-        "umbrella",
-        "azure",
-        "--storage-account",
-        "umbrellacalls",
-    ];
-    // Nothing is there: it must be insisted on.
-    let nowhere = ["--endpoint", "https://127.0.0.1:1/umbrellacalls", "--force"];
-    let azure = [
-        &azure[..],
-        &["--container", "calls", "--access-key-file", &key],
-        &nowhere,
-    ]
-    .concat();
-    let commands: [&[&str]; 15] = [
+    // A recording that was never claimed, with an upload that may be open.
+    let waiting = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
+         media_type, started_at, completed_at, path, size_bytes, attributes, created_by, \
+         destination_revision, due_at, due_queue, upload_id, upload_part_bytes, \
+         upload_size_bytes, upload_mtime_ns, upload_inode) \
+         select 'globex', 'rec-moves', 'staged', 'call-1', 'call', 'audio/wav', now(), now(), \
+         'globex/rec-moves.wav', 1, '{}', gen_random_uuid(), revision, now(), 'transfer', 'u-1', \
+         5242880, 1, 1, 1 from destinations where account_id = 'globex'";
+    postgres.sql(DATABASE, waiting).await?;
+    let azure = |account| {
+        let set = ["destination", "set", account, "azure"];
+        let place = ["--storage-account", "umbrellacalls", "--container", account];
+        // Nothing is there: it must be insisted on.
+        let nowhere = ["--endpoint", "https://127.0.0.1:1/umbrellacalls", "--force"];
+        [&set[..], &place, &["--access-key-file", &key], &nowhere].concat()
+    };
+    let (umbrella, globex) = (azure("umbrella"), azure("globex"));
+    let commands: [&[&str]; 17] = [
         &["account", "create", "umbrella", "--name", "Umbrella"],
         &["account", "list"],
         &["account", "show", "umbrella"],
-        &azure,
+        &umbrella,
+        &globex,
+        &["recording", "reroute", "--account", "globex", "rec-moves"],
         &["destination", "list", "umbrella"],
         &["destination", "show", "umbrella"],
         &["recording", "list", "--account", "acme"],

@@ -190,8 +190,10 @@ pub struct Sweep {
 }
 
 /// The upload that a recording may go on with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KnownUpload {
+    /// What says which keys are its own, whatever destination it is pinned to.
+    pub announced: Announced,
     /// The key of its copy.
     pub object_key: ObjectKey,
     /// Its upload, while its copy is not proven.

@@ -9,7 +9,7 @@
 use chrono::TimeDelta;
 use recording::{
     AccountId, Destination, DestinationOwner, LedgerFault, OpenUpload, RecordingId, RecordingKey,
-    Sweep,
+    Sweep, object_key,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -119,7 +119,9 @@ impl Housekeeping {
         let Some(known) = self.ports.ledger.known_upload(&key).await? else {
             return Ok(Verdict::Stays);
         };
-        if known.object_key != upload.key {
+        // Its key now, or the one it had here before it was given another revision.
+        let was_here = object_key(&known.announced, &sweep.destination);
+        if upload.key != known.object_key && upload.key != was_here {
             return Ok(Verdict::Stays);
         }
         Ok(match known.upload_id {

@@ -9,6 +9,7 @@ mod shown;
 use std::str::FromStr;
 
 use anyhow::Result;
+use catalog::PinnedCounts;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use recording::{AccountId, DestinationOwner, MalformedId, Store};
@@ -44,11 +45,14 @@ Examples:
 
 The check runs as this machine's own AWS identity: run it where the fleet runs, or as the fleet.")]
     Set(Box<SetArgs>),
-    /// List every revision, oldest first
+    /// List every revision, oldest first, with how many recordings it holds
     #[command(after_help = "\
 Examples:
   callferry destination list
-  callferry destination list acme --json")]
+  callferry destination list acme --json
+
+Staged, parked and stored are exact. Released ones are counted for a single account, up to 100000;
+a + says that there are more. A revision with none at all is needed no more.")]
     List(ListArgs),
     /// Show the destination in force
     #[command(after_help = "\
@@ -233,6 +237,15 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         }
     };
     let now = wiring::clock().now();
+    let only = match owners.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    let none = PinnedCounts {
+        released: matches!(only, Some(DestinationOwner::Account(_))).then_some(0),
+        ..PinnedCounts::default()
+    };
+    let counts = ledger.count_pinned(only).await.map_err(admin_failure)?;
     let mut revisions = Vec::new();
     for owner in &owners {
         let of_owner = ledger.list_destinations(owner).await;
@@ -242,7 +255,10 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         let health = health.map_err(admin_failure)?;
         for view in of_owner {
             let shown = shown::shown(&view, now)?;
-            revisions.push(shown::with_health(shown, health.get(&view.revision))?);
+            let mut shown = shown::with_health(shown, health.get(&view.revision))?;
+            let held = counts.get(&view.revision).copied();
+            shown::add_counts(&mut shown, held.unwrap_or(none));
+            revisions.push(shown);
         }
     }
     let columns = [
@@ -255,6 +271,7 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         "since",
         "reason",
         "secret_expires_at",
+        "holds",
     ];
     context
         .output

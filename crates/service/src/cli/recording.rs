@@ -1,5 +1,7 @@
 //! `callferry recording`.
 
+mod reroute;
+
 use anyhow::{Context as _, Result};
 use catalog::RecordingView;
 use clap::{Args, Subcommand};
@@ -15,7 +17,8 @@ use crate::wiring::admin_failure;
 #[command(after_help = "\
 Examples:
   callferry recording show rec-7f3a
-  callferry recording list --account acme --state parked")]
+  callferry recording list --account acme --state parked
+  callferry recording reroute --account acme --all-parked --dry-run")]
 pub(crate) enum RecordingCommand {
     /// Show one recording: where it stands and what would help, location, receipt, history
     #[command(after_help = "\
@@ -29,6 +32,22 @@ Examples:
   callferry recording list --account acme
   callferry recording list --account acme --state parked --limit 20 --json")]
     List(ListArgs),
+    /// Send recordings that are not stored yet to the destination in force now. What is stored
+    /// stays where it is
+    #[command(after_help = "\
+Examples:
+  callferry recording reroute --account acme rec-7f3a
+  callferry recording reroute --account acme --all-parked --dry-run
+  callferry recording reroute --account acme --all-parked \\
+      --reason role_not_assumable --from-revision 3
+  callferry recording reroute --account acme --all-parked --unproven \\
+      --why 'the old account is closed, ticket 4711'
+
+First it looks whether a copy is at the old place, as cleanup would: with the old destination's own
+credential. Only where that says that nothing is there, the recording goes to the other revision;
+a copy that is found stays, and counts. Run it where the roles run: it needs their identity, their
+way to the buckets and their key ring.")]
+    Reroute(reroute::RerouteArgs),
 }
 
 /// `recording show`.
@@ -66,6 +85,7 @@ fn state(text: &str) -> Result<State, String> {
 pub(super) async fn execute(command: RecordingCommand, context: &Context) -> Result<()> {
     match command {
         RecordingCommand::Show(args) => show(args, context).await,
+        RecordingCommand::Reroute(args) => reroute::execute(args, context).await,
         RecordingCommand::List(args) => {
             let ledger = context.ledger().await?;
             let listed =
@@ -137,10 +157,21 @@ fn standing(view: &RecordingView) -> String {
         "{account}/{id} {what}: {reason}\n\
          seen          {}\n\
          hint          {}\n\
+         bound for     {}\n\
          next attempt  {next}\n\
          to try now    callferry parked retry --account {account} {id}\n",
         harmless(view.detail.as_deref().unwrap_or("-")),
         view.hint.unwrap_or("-"),
+        bound_for(view),
+    )
+}
+
+/// Where its copy goes, or is: the revision it is pinned to.
+fn bound_for(view: &RecordingView) -> String {
+    let bound = view.destination.as_ref().zip(view.destination_revision);
+    bound.map_or_else(
+        || "nowhere yet".to_owned(),
+        |(destination, revision)| format!("{destination} (revision {revision})"),
     )
 }
 
@@ -169,7 +200,8 @@ mod tests {
             size_bytes: 3,
             sha256: None,
             attributes: std::collections::BTreeMap::new(),
-            destination_revision: None,
+            destination_revision: Some(3),
+            destination: Some("s3://acme-calls".to_owned()),
             location: None,
             receipt: None,
             retain_until: None,
@@ -195,6 +227,7 @@ mod tests {
             "PutObject: 403",
             "the role or bucket policy must allow",
             "2026-11-22T10:00:00",
+            "s3://acme-calls (revision 3)",
             "callferry parked retry --account acme rec-7f3a",
         ] {
             assert!(text.contains(says), "{says}: {text}");

@@ -68,6 +68,13 @@ impl<C> Issued<C> {
     }
 }
 
+impl<C> Issued<C> {
+    /// From when on it is not used, by the boot clock.
+    pub(crate) fn ends_at(&self) -> Duration {
+        self.hard
+    }
+}
+
 /// Where credentials come from.
 #[async_trait]
 pub(crate) trait Source<C = AwsCredential>: std::fmt::Debug + Send + Sync {
@@ -101,6 +108,17 @@ impl<C> Session<C> {
             current: RwLock::default(),
             renewing: Mutex::default(),
         }
+    }
+
+    /// Goes on with a credential that an earlier session of the same source was issued.
+    pub(crate) fn go_on_with(&self, issued: Arc<Issued<C>>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(issued);
+    }
+
+    /// The credential it has, if any.
+    pub(crate) fn held(&self) -> Option<Arc<Issued<C>>> {
+        self.current()
     }
 
     /// A credential that is good for at least the margin.

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use recording::{Fault, Operation};
 
 use super::place::Place;
-use crate::credentials::Session;
+use crate::credentials::{Issued, Session};
 use crate::exchange::{Ask, Line};
 use crate::shown::ShownOnce;
 
@@ -29,6 +29,11 @@ impl Bucket {
             line,
             creates_only,
         }
+    }
+
+    /// The credential of its session, if it has one.
+    pub(crate) fn credential(&self) -> Option<Arc<Issued>> {
+        self.session.held()
     }
 
     /// A request with the standing headers, no body, and a look's patience.

@@ -34,8 +34,10 @@ pub struct StoreSettings {
     pub extra_ca_file: Option<PathBuf>,
     /// Repetitions of one request at most, where repeating is safe.
     pub max_retries: u32,
-    /// Built stores, with their sessions, that are kept.
+    /// Built stores, with their sessions and policies, that are kept.
     pub stores_max: usize,
+    /// Credentials that are kept of stores that had to go, in bytes. One of AWS's is about 1.5 KB.
+    pub spare_credential_bytes: usize,
     /// Where our own identity comes from.
     pub base_identity: BaseIdentity,
 }
@@ -74,6 +76,7 @@ impl Default for StoreSettings {
             extra_ca_file: None,
             max_retries: 2,
             stores_max: 512,
+            spare_credential_bytes: 32 * 1024 * 1024,
             base_identity: BaseIdentity::Chain,
         }
     }

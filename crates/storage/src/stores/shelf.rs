@@ -1,11 +1,15 @@
-//! Built buckets, a bounded number of them: what was not used for longest goes first.
+//! Built buckets, a bounded number of them: what was not used for longest goes first, and leaves
+//! its credential behind.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use recording::{AccountId, Destination, Fault, Purpose};
+use recording::{AccountId, Destination, Fault, Purpose, Store};
 
 use super::Reached;
+use super::spare::Spare;
+use crate::credentials::Issued;
 
 /// What tells one built bucket from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,11 +21,19 @@ pub(super) struct Label {
 
 impl Label {
     pub(super) fn new(destination: &Destination, account: &AccountId, purpose: Purpose) -> Self {
+        Self::of(destination.revision, account, purpose)
+    }
+
+    pub(super) fn of(revision: i64, account: &AccountId, purpose: Purpose) -> Self {
         Self {
-            revision: destination.revision,
+            revision,
             account: account.clone(),
             purpose,
         }
+    }
+
+    pub(super) fn account(&self) -> &AccountId {
+        &self.account
     }
 }
 
@@ -35,10 +47,11 @@ struct Built {
     used: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
     built: HashMap<Label, Built>,
     uses: u64,
+    spare: Spare,
 }
 
 /// The shelf.
@@ -49,19 +62,26 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(most: usize) -> Self {
+    /// At most `most` buckets, and as many bytes of credentials of those that had to go.
+    pub(super) fn new(most: usize, credential_bytes: usize) -> Self {
         Self {
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                built: HashMap::new(),
+                uses: 0,
+                spare: Spare::new(credential_bytes),
+            }),
             most: most.max(1),
         }
     }
 
-    /// The bucket of this label, built if it is not there.
+    /// The bucket of this label, built if it is not there: with the credential of one that was
+    /// there before, if that is still good.
     pub(super) fn get(
         &self,
         label: &Label,
         destination: &Destination,
-        build: impl FnOnce() -> Result<Reached, Fault>,
+        now: Duration,
+        build: impl FnOnce(Option<Arc<Issued>>) -> Result<Reached, Fault>,
     ) -> Result<Reached, Fault> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses = kept.uses.saturating_add(1);
@@ -72,9 +92,9 @@ impl Shelf {
             built.used = used;
             return Ok(built.reached.clone());
         }
-        let reached = build()?;
+        let reached = build(kept.spare.take(label))?;
         if kept.built.len() >= self.most && !kept.built.contains_key(label) {
-            kept.drop_oldest();
+            kept.drop_oldest(now);
         }
         let built = Built {
             destination: destination.clone(),
@@ -88,10 +108,29 @@ impl Shelf {
 
 impl Kept {
     /// Whoever still uses it keeps it alive; it is only not found any more.
-    fn drop_oldest(&mut self) {
+    fn drop_oldest(&mut self, now: Duration) {
         let oldest = self.built.iter().min_by_key(|(_, built)| built.used);
-        if let Some(label) = oldest.map(|(label, _)| label.clone()) {
-            self.built.remove(&label);
+        let Some(label) = oldest.map(|(label, _)| label.clone()) else {
+            return;
+        };
+        let credential = self.built.remove(&label).and_then(|built| built.spare());
+        if let Some(issued) = credential {
+            self.spare.keep(label, issued, now);
+        }
+    }
+}
+
+impl Built {
+    /// The credential that may be used again: one that STS issued for exactly this label. A
+    /// revision that is only tried out names nothing that will come again.
+    fn spare(self) -> Option<Arc<Issued>> {
+        match (&self.destination.store, self.reached) {
+            (Store::S3(s3), Reached::S3(bucket))
+                if s3.role_arn.is_some() && self.destination.revision > 0 =>
+            {
+                bucket.credential()
+            }
+            (Store::S3(_) | Store::Azure(_), Reached::S3(_) | Reached::Azure(_)) => None,
         }
     }
 }

@@ -37,6 +37,9 @@ pub(crate) fn denied() -> Fault {
 fn object_at(world: &mut World, role: Role, place: &Place) -> Result<Option<Object>, Fault> {
     let now = world.now();
     let blind = world.mutated(Mutant::BlindCleanup) && role == Role::Cleanup;
+    if world.mutated(Mutant::BlindReroute) && role == Role::Operator {
+        return Ok(None);
+    }
     let (bucket, key) = place;
     let Some(store) = world.buckets.get(bucket) else {
         return Err(Fault::new(ParkReason::BucketMissing, "404"));
@@ -62,6 +65,8 @@ fn look(world: &mut World, side: &Side, place: &Place) -> Result<Look, Fault> {
         let content = object.content;
         let looks = world.truth.looks.entry(who).or_default();
         looks.push(Seen { seq, content });
+    } else {
+        world.truth.absences.insert(who, seq);
     }
     let Some(object) = found else {
         world.say(format_args!("  {key}: nothing"));

@@ -125,9 +125,9 @@ impl WritePort {
             return Err(SendFault::DigestMismatch);
         }
         outbound.original.still_same().await?;
-        self.sign(outbound)?;
+        let signed_at = self.sign(outbound)?;
         let blocks = self.has_blocks(&place);
-        let write = Self::write(place, &content, outbound, None);
+        let write = Self::write(place, &content, outbound, signed_at);
         let about = write.place.1.clone();
         let answer = self
             .0

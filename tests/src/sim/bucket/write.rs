@@ -1,10 +1,12 @@
 //! Sending originals, as the storage crate does it: one pass, one PUT up to the part size, in
 //! parts above it; the fence is asked right before a PUT or complete is signed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording::{
-    AccountId, Block, Destination, Digests, Fault, ObjectKey, Outbound, ParkReason, SendFault,
+    AccountId, Destination, Digests, Fault, ObjectKey, Outbound, ParkReason, SendFault,
     SendOutcome, Writers,
 };
 
@@ -57,12 +59,13 @@ impl WritePort {
     }
 
     /// The last thing before a request is signed: ground truth must agree with the fence.
-    pub(super) fn sign(&self, outbound: &Outbound<'_>) -> Result<(), SendFault> {
+    /// Says when.
+    pub(super) fn sign(&self, outbound: &Outbound<'_>) -> Result<Duration, SendFault> {
         outbound.fence.check()?;
         let process = self.0.process;
         let mut world = self.0.sim.world();
         oracle::signs(&mut world, process, outbound.account, outbound.key);
-        Ok(())
+        Ok(world.now())
     }
 
     async fn whole(
@@ -77,8 +80,8 @@ impl WritePort {
             return Err(SendFault::DigestMismatch);
         }
         outbound.original.still_same().await?;
-        self.sign(outbound)?;
-        let write = Self::write(place, &content, outbound, None);
+        let signed_at = self.sign(outbound)?;
+        let write = Self::write(place, &content, outbound, signed_at);
         let about = write.place.1.clone();
         let answer = self
             .0
@@ -92,7 +95,7 @@ impl WritePort {
         place: Place,
         content: &Bytes,
         outbound: &Outbound<'_>,
-        blocks: Option<Vec<Block>>,
+        signed_at: Duration,
     ) -> Write {
         let inode = outbound.original.identity().inode;
         Write {
@@ -100,7 +103,8 @@ impl WritePort {
             content: content.to_vec(),
             metadata: outbound.metadata.clone(),
             source: u64::try_from(inode).unwrap_or_default(),
-            blocks,
+            blocks: None,
+            signed_at,
         }
     }
 

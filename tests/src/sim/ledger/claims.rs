@@ -20,7 +20,7 @@ fn recall(record: Record) -> Recording {
 }
 
 impl Rows {
-    fn staged(&self, row: &Row) -> Option<Staged> {
+    pub(super) fn staged(&self, row: &Row) -> Option<Staged> {
         let destination = self.destinations.get(&row.destination?)?.clone();
         let record = Record::Staged {
             announced: row.announced.clone(),
@@ -214,6 +214,7 @@ fn new_row(announced: Announced, destination: Option<i64>, now: Duration) -> Row
         claims: 0,
         rungs: 0,
         known_since: now,
+        touched: now,
         unclean: 0,
         child_deaths: 0,
         upload: None,

@@ -32,6 +32,10 @@ impl Rows {
         if known.is_some() {
             return Advance::Done(());
         }
+        let pinned = self.rows.get(key).and_then(|row| row.destination);
+        if pinned != Some(stored.destination().revision) && !self.unfenced {
+            return Advance::Overtaken;
+        }
         let mut illegal = Vec::new();
         let Some(row) = self.fenced(key, lease.token, moment.now) else {
             return Advance::Overtaken;

@@ -23,7 +23,7 @@ use crate::sim::world::World;
 pub(crate) struct LedgerPort(pub(crate) Side);
 
 impl LedgerPort {
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         call: Call,
         about: &(dyn fmt::Display + Sync),

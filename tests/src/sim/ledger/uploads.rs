@@ -86,6 +86,7 @@ impl Rows {
             return None;
         }
         row.child_deaths = row.child_deaths.saturating_add(1);
+        row.touched = moment.now;
         if row.child_deaths < DEATHS {
             return None;
         }
@@ -136,6 +137,7 @@ impl Rows {
         let row = self.rows.get(key)?;
         let destination = self.destinations.get(&row.destination?)?;
         Some(KnownUpload {
+            announced: row.announced.clone(),
             object_key: object_key(&row.announced, destination),
             upload_id: row.upload.as_ref().map(|upload| upload.id.clone()),
         })

@@ -2,7 +2,7 @@
 //! what a person should know about it. Never a secret.
 
 use anyhow::{Context as _, Result};
-use catalog::{DestinationView, HealthView};
+use catalog::{DestinationView, HealthView, PinnedCounts};
 use chrono::{DateTime, TimeDelta, Utc};
 use recording::{AzureIdentity, Secret, Store};
 use serde_json::{Value, json};
@@ -37,6 +37,32 @@ pub(super) fn with_health(mut shown: Value, health: Option<&HealthView>) -> Resu
         fields.extend(health);
     }
     Ok(shown)
+}
+
+/// How many recordings the revision holds: as numbers for scripts, and in one word for people.
+pub(super) fn add_counts(shown: &mut Value, counts: PinnedCounts) {
+    let Some(fields) = shown.as_object_mut() else {
+        return;
+    };
+    let released = counts.released.map(|released| {
+        let more = if counts.released_is_a_part { "+" } else { "" };
+        (released > 0).then(|| format!("{released}{more} released"))
+    });
+    let of = |count: u64, word: &str| (count > 0).then(|| format!("{count} {word}"));
+    let parts = [
+        of(counts.staged, "staged"),
+        of(counts.parked, "parked"),
+        of(counts.stored, "stored"),
+        released.unwrap_or_else(|| Some("released not counted".to_owned())),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let holds = if parts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        parts.join(", ")
+    };
+    fields.insert("holds".to_owned(), json!(holds));
+    fields.insert("recordings".to_owned(), json!(counts));
 }
 
 /// When a SAS ends; `None` for any other identity, or where the key ring cannot open it.
@@ -190,6 +216,29 @@ mod tests {
             assert!(text.contains(says), "{says}: {text}");
         }
         assert!(!format!("{shown} {text} {view:?}").contains("canary"));
+    }
+
+    #[test]
+    fn what_a_revision_holds_is_said_in_numbers_and_in_words() {
+        let says = |counts: PinnedCounts| {
+            let mut shown = json!({});
+            add_counts(&mut shown, counts);
+            shown["holds"].as_str().unwrap().to_owned()
+        };
+        let none = PinnedCounts {
+            released: Some(0),
+            ..PinnedCounts::default()
+        };
+        assert_eq!(says(none), "nothing");
+        let many = PinnedCounts {
+            parked: 2,
+            released: Some(100_001),
+            released_is_a_part: true,
+            ..PinnedCounts::default()
+        };
+        assert_eq!(says(many), "2 parked, 100001+ released");
+        let uncounted = PinnedCounts::default();
+        assert_eq!(says(uncounted), "released not counted");
     }
 
     #[test]
