@@ -184,7 +184,10 @@ pub(crate) fn secret_ends(store: &Store) -> Option<DateTime<Utc>> {
     };
     match &azure.identity {
         AzureIdentity::Sas { sas_token } => sas::expiry(sas_token.reveal().ok()?),
-        AzureIdentity::AccessKey { .. } | AzureIdentity::ServicePrincipal { .. } => None,
+        AzureIdentity::AccessKey { .. }
+        | AzureIdentity::ServicePrincipal { .. }
+        | AzureIdentity::Federated { .. }
+        | AzureIdentity::ManagedIdentity { .. } => None,
     }
 }
 

@@ -15,7 +15,7 @@ impl Emulator {
         let caller = key_id(req).and_then(|key| self.lab.directory.who(&key));
         let (account, _) = caller.ok_or_else(|| s3_error!(AccessDenied))?;
         let bucket = &req.input.bucket;
-        match self.store.create_bucket(bucket, &account, false) {
+        match self.store.create_bucket(bucket, &account, (false, false)) {
             Ok(true) => Ok(S3Response::new(CreateBucketOutput::default())),
             Ok(false) => Err(s3_error!(BucketAlreadyOwnedByYou)),
             Err(error) => Err(s3_error!(error, InternalError)),
