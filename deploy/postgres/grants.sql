@@ -81,7 +81,8 @@ grant execute on function destination_in_force(text, timestamptz),
 grant insert (account_id, name) on accounts to callferry_operator;
 grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
-    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
+    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed,
+    sse, bucket_key, tags, bucket_owner_full_control)
     on destinations to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
 grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
