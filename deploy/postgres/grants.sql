@@ -99,7 +99,8 @@ grant insert (account_id, name) on accounts to callferry_operator;
 grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
     container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_wrapped_key,
-    secret_sealed) on destinations to callferry_operator;
+    secret_sealed, sse, bucket_key, tags, bucket_owner_full_control)
+    on destinations to callferry_operator;
 -- `keyring rotate`: a trigger refuses any other change of a revision, also of these columns.
 grant update (secret_key_id, secret_wrapped_key, secret_sealed)
     on destinations to callferry_operator;

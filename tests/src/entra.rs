@@ -1,6 +1,7 @@
-//! A laboratory of Microsoft's token services: Entra's endpoint, for applications that know their
-//! secret or show an assertion of another issuer, and the metadata service of a machine that has a
-//! managed identity.
+//! A laboratory of Microsoft's token services: Entra's endpoint, and a machine's metadata service.
+//!
+//! Entra has applications that know their secret or show an assertion of another issuer; the
+//! machine has managed identities.
 //!
 //! It gives tokens as Azurite takes them, and misbehaves to order. It is an emulator, written from
 //! the documentation of the client credentials flow and of the metadata service; never checked

@@ -96,14 +96,14 @@ fn of_machine(head: &Parts, state: &mut State) -> (StatusCode, Value) {
         return (StatusCode::BAD_REQUEST, error);
     };
     let name = (OUR_TENANT.to_owned(), identity.clone());
-    let mut granted = json!({
-        "token_type": "Bearer", "resource": RESOURCE, "access_token": token(&name, state),
-    });
     let seconds = state.life.as_secs();
     let end = now().timestamp().unsigned_abs().saturating_add(seconds);
-    granted["expires_on"] = json!(end.to_string());
-    if state.header.is_none() {
-        granted["expires_in"] = json!(seconds.to_string());
+    let mut granted = json!({
+        "token_type": "Bearer", "resource": RESOURCE, "access_token": token(&name, state),
+        "expires_on": end.to_string(),
+    });
+    if let Some(fields) = granted.as_object_mut().filter(|_| state.header.is_none()) {
+        fields.insert("expires_in".to_owned(), json!(seconds.to_string()));
     }
     (StatusCode::OK, granted)
 }

@@ -48,11 +48,11 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         ..sound()
     };
     let with_sas = AzureArgs {
-        sas_token_file: Some(sas.clone()),
+        sas_token_file: Some(sas),
         ..sound()
     };
     let with_key = AzureArgs {
-        access_key_file: Some(key.clone()),
+        access_key_file: Some(key),
         ..sound()
     };
     for (args, identity, kept) in [
@@ -67,12 +67,25 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         let debugged = format!("{container:?}");
         assert!(!debugged.contains("canary"), "{debugged}");
     }
+}
+
+#[test]
+fn flags_of_different_identities_are_told_apart() {
+    // None of these files is read: what is wrong is said first.
+    let file = |name: &str| Some(PathBuf::from("/does/not/exist").join(name));
+    let principal = AzureArgs {
+        tenant_id: Some("72f988bf-86f1-41af-91ab-2d7cd011db47".to_owned()),
+        client_id: Some("00001111-aaaa-2222-bbbb-3333cccc4444".to_owned()),
+        client_secret_file: file("secret"),
+        ..sound()
+    };
     let both = AzureArgs {
-        access_key_file: Some(key),
-        ..with_sas
+        access_key_file: file("key"),
+        sas_token_file: file("sas"),
+        ..sound()
     };
     let mixed = AzureArgs {
-        sas_token_file: Some(sas),
+        sas_token_file: file("sas"),
         ..principal.clone()
     };
     let half = AzureArgs {
@@ -295,7 +308,7 @@ fn endpoints_and_prefixes_are_checked_as_for_the_other_cloud() {
         let args = AzureArgs {
             endpoint: endpoint.map(str::to_owned),
             prefix: Some(leading.to_owned()),
-            access_key_file: Some(key.clone()),
+            access_key_file: Some(key),
             ..sound()
         };
         args.check(&with_ring(), now())
