@@ -107,7 +107,8 @@ impl Remedies<'_> {
                  --output tsv"
             ),
             AzureIdentity::ServicePrincipal { client_id, .. } => format!(
-                "set the destination anew with a valid secret, in a file for --client-secret-file:\n\
+                "set the destination anew with a valid secret, in a file for \
+                 --client-secret-file:\n\
                  az ad app credential reset --id {client_id} --append --query password \
                  --output tsv"
             ),
