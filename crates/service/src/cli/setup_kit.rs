@@ -71,7 +71,7 @@ pub(crate) struct SetupKitArgs {
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     role_name: Option<String>,
     /// Our identity, which the role will trust, repeated where the fleet's roles have identities
-    /// of their own; by default CALLFERRY_AWS_PRINCIPAL, or else what STS says of us
+    /// of their own; by default `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
     #[arg(long, value_name = "ARN", value_delimiter = ',', help_heading = "AWS")]
     principal: Vec<String>,
     /// The storage account's name
@@ -87,7 +87,7 @@ pub(crate) struct SetupKitArgs {
 enum Format {
     /// JSON documents and a script for the AWS command line
     Iam,
-    /// A CloudFormation template
+    /// A `CloudFormation` template
     Cloudformation,
     /// A Terraform module
     Terraform,

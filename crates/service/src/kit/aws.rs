@@ -187,7 +187,7 @@ impl AwsKit {
         self.kit(iam::documents(self), steps)
     }
 
-    /// The kit as a CloudFormation template.
+    /// The kit as a `CloudFormation` template.
     pub(crate) fn cloudformation(&self) -> Kit {
         let deploy = command(
             "aws cloudformation deploy --capabilities CAPABILITY_NAMED_IAM",
