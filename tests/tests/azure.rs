@@ -9,6 +9,9 @@ mod blocks;
 #[path = "azure/checking.rs"]
 mod checking;
 #[cfg(test)]
+#[path = "azure/credentials.rs"]
+mod credentials;
+#[cfg(test)]
 #[path = "azure/identities.rs"]
 mod identities;
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod ledger {
     pub(crate) mod destinations;
     pub(crate) mod driving;
     pub(crate) mod isolation;
+    pub(crate) mod options;
     pub(crate) mod outages;
     pub(crate) mod outcomes;
     pub(crate) mod quarantine;

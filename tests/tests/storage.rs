@@ -10,6 +10,9 @@ mod checking;
 #[expect(dead_code, reason = "the laboratory's own tests use the rest of it")]
 mod client;
 #[cfg(test)]
+#[path = "storage/credentials.rs"]
+mod credentials;
+#[cfg(test)]
 #[path = "storage/damage.rs"]
 mod damage;
 #[cfg(test)]
@@ -24,6 +27,9 @@ mod looking;
 #[cfg(test)]
 #[path = "storage/moto.rs"]
 mod moto;
+#[cfg(test)]
+#[path = "storage/options.rs"]
+mod options;
 #[cfg(test)]
 #[path = "storage/originals.rs"]
 mod originals;

@@ -1,7 +1,9 @@
 //! Destinations: immutable revisions, and the pinning of what waited for one.
 
 use chrono::{DateTime, Utc};
-use recording::{AccountId, Approval, Destination, DestinationOwner, Store};
+use recording::{
+    AccountId, Approval, AzureContainer, Destination, DestinationOwner, Encryption, S3Bucket, Store,
+};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::Timestamp;
@@ -54,9 +56,9 @@ const INSERT: &str = concat!(
     insert into destinations as d (account_id, place, account_leads_key, external_id,
         in_force_from, endpoint, prefix, cloud, bucket, region, role_arn, kms_key, storage_class,
         expected_owner, storage_account, container, identity, tenant_id, client_id, secret_id,
-        secret_key_id, secret_sealed)
+        secret_key_id, secret_sealed, sse, bucket_key, tags, bucket_owner_full_control)
     values ($1, $2, $3, $4, coalesce($5, now()), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-        $16, $17, $18, $19, $20, $21, $22)
+        $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
     returning ",
     columns!()
 );
@@ -359,6 +361,11 @@ struct Columns<'a> {
     kms_key: Option<&'a str>,
     storage_class: Option<&'a str>,
     expected_owner: Option<&'a str>,
+    sse: Option<&'static str>,
+    bucket_key: bool,
+    /// An object; `None` until it is known.
+    tags: Option<serde_json::Value>,
+    bucket_owner_full_control: bool,
     azure: Option<Parts<'a>>,
     sealed: Option<(Uuid, Sealed)>,
 }
@@ -369,20 +376,43 @@ impl<'a> Columns<'a> {
         store: &'a Store,
         keyring: Option<&KeyRing>,
     ) -> Result<Self, AdminFault> {
-        let azure = match store {
-            Store::S3(s3) => {
-                return Ok(Self {
-                    endpoint: s3.endpoint.as_deref(),
-                    bucket: Some(&s3.bucket),
-                    region: Some(&s3.region),
-                    role_arn: s3.role_arn.as_deref(),
-                    kms_key: s3.kms_key.as_deref(),
-                    storage_class: s3.storage_class.as_deref(),
-                    expected_owner: s3.expected_owner.as_deref(),
-                    ..Self::default()
-                });
-            }
-            Store::Azure(azure) => azure,
+        match store {
+            Store::S3(s3) => Self::of_s3(s3),
+            Store::Azure(azure) => Self::of_azure(owner, azure, keyring),
+        }
+    }
+
+    fn of_s3(s3: &'a S3Bucket) -> Result<Self, AdminFault> {
+        let tags = serde_json::to_value(&s3.options.tags);
+        Ok(Self {
+            endpoint: s3.endpoint.as_deref(),
+            bucket: Some(&s3.bucket),
+            region: Some(&s3.region),
+            role_arn: s3.role_arn.as_deref(),
+            kms_key: s3.kms_key.as_deref(),
+            storage_class: s3.storage_class.as_deref(),
+            expected_owner: s3.expected_owner.as_deref(),
+            sse: s3.options.sse.map(Encryption::as_str),
+            bucket_key: s3.options.bucket_key,
+            tags: Some(tags.map_err(|error| corrupt(error.to_string()))?),
+            bucket_owner_full_control: s3.options.bucket_owner_full_control,
+            ..Self::default()
+        })
+    }
+
+    fn of_azure(
+        owner: &DestinationOwner,
+        azure: &'a AzureContainer,
+        keyring: Option<&KeyRing>,
+    ) -> Result<Self, AdminFault> {
+        let parts = Parts::of(azure);
+        let plain = Self {
+            endpoint: azure.endpoint.as_deref(),
+            azure: Some(parts),
+            ..Self::default()
+        };
+        let Some(secret) = azure.identity.secret() else {
+            return Ok(plain);
         };
         let keyring = keyring.ok_or_else(|| {
             AdminFault::refused(
@@ -391,14 +421,11 @@ impl<'a> Columns<'a> {
                  CALLFERRY_KEYRING_FILE",
             )
         })?;
-        let parts = Parts::of(azure);
-        let secret = azure.identity.secret().reveal();
+        let secret = secret.reveal();
         let secret = secret.map_err(|locked| corrupt(locked.to_string()))?;
         Ok(Self {
-            endpoint: azure.endpoint.as_deref(),
-            azure: Some(parts),
             sealed: Some(parts.seal(owner, secret, keyring)?),
-            ..Self::default()
+            ..plain
         })
     }
 }
@@ -441,6 +468,10 @@ impl NewRevision<'_> {
                     &sealed.map(|(id, _)| id),
                     &sealed.map(|(_, sealed)| sealed.key_id.as_str()),
                     &sealed.map(|(_, sealed)| sealed.bytes.as_slice()),
+                    &columns.sse,
+                    &columns.bucket_key,
+                    &columns.tags.unwrap_or_else(|| serde_json::json!({})),
+                    &columns.bucket_owner_full_control,
                 ],
             )
             .await?;

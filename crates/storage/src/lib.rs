@@ -41,6 +41,6 @@ pub use credentials::{BaseIdentity, CallerIdentity};
 pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Reading, StoreSettings, Stores,
-    permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, ManagedIdentity, Reading,
+    StoreSettings, Stores, permits_address,
 };

@@ -10,6 +10,7 @@ mod shelf;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ipnet::IpNet;
 use recording::{
@@ -23,14 +24,14 @@ use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
 pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
-pub use settings::StoreSettings;
+pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
@@ -94,7 +95,17 @@ impl Stores {
             Arc::clone(&clock),
         );
         let authority = settings.entra_authority.clone();
-        let entra = Entra::new(operator(Cloud::Entra), authority, Arc::clone(&clock));
+        let machine = Machine {
+            line: Line {
+                client: clients.machine.clone(),
+                ..operator(Cloud::Entra)
+            },
+            endpoint: settings.managed_identity.endpoint.clone(),
+            header: settings.managed_identity.header.clone(),
+            token_file: settings.federated_token_file.clone(),
+        };
+        let line = operator(Cloud::Entra);
+        let entra = Entra::new(line, machine, authority, Arc::clone(&clock));
         let shared = Shared {
             budget: Budget::new(settings.byte_budget),
             shelf: Shelf::new(settings.stores_max),
@@ -228,24 +239,36 @@ impl Shared {
             external_id: destination.external_id.clone(),
             policy: policy(arn),
             session_name,
+            short: AtomicBool::new(false),
         })
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {
-        match &azure.identity {
+        let application = match &azure.identity {
             AzureIdentity::AccessKey { access_key } => {
-                azure::Identity::AccessKey(access_key.clone())
+                return azure::Identity::AccessKey(access_key.clone());
             }
-            AzureIdentity::Sas { sas_token } => azure::Identity::Sas(sas_token.clone()),
+            AzureIdentity::Sas { sas_token } => return azure::Identity::Sas(sas_token.clone()),
             AzureIdentity::ServicePrincipal {
                 tenant_id,
                 client_id,
                 client_secret,
-            } => azure::Identity::Token(self.entra.session(Application {
+            } => Application::Secret {
                 tenant_id: tenant_id.clone(),
                 client_id: client_id.clone(),
                 client_secret: client_secret.clone(),
-            })),
-        }
+            },
+            AzureIdentity::Federated {
+                tenant_id,
+                client_id,
+            } => Application::Federated {
+                tenant_id: tenant_id.clone(),
+                client_id: client_id.clone(),
+            },
+            AzureIdentity::ManagedIdentity { client_id } => Application::Managed {
+                client_id: client_id.clone(),
+            },
+        };
+        azure::Identity::Token(self.entra.session(application))
     }
 }

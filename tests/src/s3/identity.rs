@@ -42,6 +42,8 @@ pub struct Role {
     pub any_external_id: bool,
     /// Names or ARNs of the identities that may assume it.
     pub trusts: Vec<String>,
+    /// How long its sessions last at most.
+    pub session_max: Duration,
 }
 
 impl Identity {
@@ -118,6 +120,7 @@ impl Role {
             external_id: None,
             any_external_id: false,
             trusts: Vec::new(),
+            session_max: Duration::from_secs(3600),
         }
     }
 
@@ -266,6 +269,12 @@ impl Directory {
 
     pub(crate) fn session(&self, access_key_id: &str) -> Option<Session> {
         locked(&self.state).sessions.get(access_key_id).cloned()
+    }
+
+    /// How long sessions of a role last at most, if there is such a role.
+    pub(crate) fn session_max(&self, arn: &str) -> Option<Duration> {
+        let state = locked(&self.state);
+        state.roles.get(arn).map(|role| role.session_max)
     }
 
     /// What the history says about a request signed with this key.

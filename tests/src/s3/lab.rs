@@ -188,7 +188,7 @@ impl S3Lab {
     /// # Errors
     /// When it exists already, or the journal cannot be written.
     pub fn create_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
-        self.make_bucket(name, owner, false)
+        self.make_bucket(name, owner, (false, false))
     }
 
     /// Makes a bucket that keeps versions.
@@ -196,7 +196,16 @@ impl S3Lab {
     /// # Errors
     /// When it exists already, or the journal cannot be written.
     pub fn create_versioned_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
-        self.make_bucket(name, owner, true)
+        self.make_bucket(name, owner, (true, false))
+    }
+
+    /// Makes a bucket that keeps versions and has a default retention of Object Lock: it takes no
+    /// object and no part without a checksum, and none of its versions can be deleted.
+    ///
+    /// # Errors
+    /// When it exists already, or the journal cannot be written.
+    pub fn create_locking_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
+        self.make_bucket(name, owner, (true, true))
     }
 
     /// Removes a bucket with everything in it; false when there is none.
@@ -317,12 +326,12 @@ impl S3Lab {
         self.lab.store()
     }
 
-    fn make_bucket(&self, name: &str, owner: &str, versioned: bool) -> io::Result<()> {
+    fn make_bucket(&self, name: &str, owner: &str, keeps: (bool, bool)) -> io::Result<()> {
         let digits = owner.len() == 12 && owner.bytes().all(|byte| byte.is_ascii_digit());
         if !digits {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        if self.lab.store().create_bucket(name, owner, versioned)? {
+        if self.lab.store().create_bucket(name, owner, keeps)? {
             Ok(())
         } else {
             Err(io::Error::from(io::ErrorKind::AlreadyExists))

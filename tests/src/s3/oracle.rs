@@ -40,6 +40,10 @@ pub struct StoredObject {
     pub storage_class: Option<String>,
     /// `AES256` or what the sender asked for.
     pub encryption: String,
+    /// The KMS key that the sender named.
+    pub kms_key_id: Option<String>,
+    /// Whether the sender asked for one key of the bucket's for many objects.
+    pub bucket_key: Option<bool>,
     /// The tags as they were sent, `k=v&…`.
     pub tagging: Option<String>,
     /// The canned ACL as it was sent.
@@ -255,6 +259,8 @@ fn described(object: &ObjectRecord) -> StoredObject {
         metadata: kept.metadata.clone(),
         storage_class: kept.storage_class.clone(),
         encryption: kept.encryption.clone(),
+        kms_key_id: kept.kms_key_id.clone(),
+        bucket_key: kept.bucket_key,
         tagging: kept.tagging.clone(),
         acl: kept.acl.clone(),
     }

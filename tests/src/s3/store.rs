@@ -104,7 +104,7 @@ impl Store {
         &self,
         name: &str,
         owner: &str,
-        versioned: bool,
+        (versioned, locking): (bool, bool),
     ) -> io::Result<bool> {
         let mut inner = locked(&self.inner);
         if inner.state.buckets.contains_key(name) {
@@ -116,6 +116,7 @@ impl Store {
                 name: name.to_owned(),
                 owner: owner.to_owned(),
                 versioned,
+                locking,
                 made_ms: now_ms(),
             },
         )?;

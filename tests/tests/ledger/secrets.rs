@@ -90,7 +90,7 @@ async fn without_its_key_a_secret_is_locked_and_everything_else_goes_on() {
         let Store::Azure(azure) = &destination.store else {
             panic!("not Azure");
         };
-        let locked = azure.identity.secret().reveal().unwrap_err();
+        let locked = azure.identity.secret().unwrap().reveal().unwrap_err();
         assert_eq!(locked.0, ring.current_id());
         let shown = blind.show_destination(&owner("acme")).await.unwrap();
         assert_eq!(shown.revision, revision);
@@ -134,7 +134,7 @@ async fn a_row_that_was_tampered_with_gives_its_secret_to_nobody() {
             .await
             .unwrap();
         match &shown[0].store {
-            Store::Azure(azure) => azure.identity.secret().clone(),
+            Store::Azure(azure) => azure.identity.secret().unwrap().clone(),
             Store::S3(_) => panic!("not Azure"),
         }
     };
@@ -175,7 +175,7 @@ async fn a_row_that_was_tampered_with_gives_its_secret_to_nobody() {
     let Store::Azure(azure) = &theirs[0].store else {
         panic!("not Azure");
     };
-    assert!(azure.identity.secret().reveal().is_err());
+    assert!(azure.identity.secret().unwrap().reveal().is_err());
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use recording::{
     Advance, Announced, AnnouncedOriginal, Approval, Claimed, Clock, Crc64Nvme, DestinationOwner,
     Digests, Expected, Granted, Identity, Kind, Ledger, Observed, ParkReason, Parking,
-    RecordingKey, ReleaseClaim, ReleaseGranted, S3Bucket, Sha256, StagingPath, Store, Stored,
-    object_metadata,
+    RecordingKey, ReleaseClaim, ReleaseGranted, S3Bucket, S3Options, Sha256, StagingPath, Store,
+    Stored, object_metadata,
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -269,6 +269,7 @@ pub(crate) fn bucket(name: &str) -> S3Bucket {
         kms_key: None,
         storage_class: None,
         expected_owner: Some("123456789012".to_owned()),
+        options: S3Options::default(),
     }
 }
 

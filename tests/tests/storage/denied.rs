@@ -1,7 +1,7 @@
 //! A check of a bucket where one permission is missing: exactly the finding that says so, with this
 //! permission named, the reason that a recording would be parked with, and the line to add.
 
-use recording::{Capability, ParkReason, Permission, S3Bucket, Verdict};
+use recording::{Capability, ObjectTags, ParkReason, Permission, S3Bucket, Verdict};
 
 use super::checking::{KEPT, KEY, check, granted, of, setting, wrong};
 use super::setting::{BUCKET, ROLE, s3};
@@ -31,14 +31,18 @@ fn without(permission: Permission) -> (Capability, Verdict) {
 }
 
 /// The destination for which a permission matters.
-fn wish(permission: Permission, bucket: &mut S3Bucket) -> bool {
+fn wish(permission: Permission, bucket: &mut S3Bucket) {
     match permission {
         Permission::GetObjectVersion
         | Permission::ListBucketVersions
         | Permission::DeleteObjectVersion => KEPT.clone_into(&mut bucket.bucket),
         Permission::GenerateDataKey | Permission::Decrypt => bucket.kms_key = Some(KEY.to_owned()),
-        // Until destinations can say that they tag, or give their objects away.
-        Permission::PutObjectTagging | Permission::PutObjectAcl => return false,
+        // Both, so that each must be told from the other.
+        Permission::PutObjectTagging | Permission::PutObjectAcl => {
+            let tags = [("team".to_owned(), "calls".to_owned())];
+            bucket.options.tags = ObjectTags::new(tags).unwrap();
+            bucket.options.bucket_owner_full_control = true;
+        }
         Permission::PutObject
         | Permission::AbortMultipartUpload
         | Permission::ListMultipartUploadParts
@@ -47,16 +51,13 @@ fn wish(permission: Permission, bucket: &mut S3Bucket) -> bool {
         | Permission::ListBucketMultipartUploads
         | Permission::DeleteObject => {}
     }
-    true
 }
 
 #[tokio::test]
 async fn each_missing_permission_is_named_by_exactly_one_finding_with_the_line_to_add() {
     for permission in Permission::ALL.iter().copied() {
         let mut it = setting().await;
-        if !wish(permission, s3(&mut it.destination)) {
-            continue;
-        }
+        wish(permission, s3(&mut it.destination));
         let keys = Arranged {
             guards_keys: true,
             ..Arranged::default()

@@ -65,7 +65,7 @@ async fn a_url_plays_the_object_and_any_part_of_it_under_the_name_it_was_given()
     sent(it.send("rec", &bytes).await);
     let overrides = Overrides {
         content_type: Some("audio/x-wav; charset=\"a b\"".to_owned()),
-        content_disposition: Some("inline; filename=\"call 19+ü.wav\"".to_owned()),
+        content_disposition: Some("inline; filename=\"call 19+.wav\"".to_owned()),
     };
     let url = signed(&it, "rec", (None, Duration::from_secs(300)), &overrides).await;
     let url = url.unwrap();

@@ -107,7 +107,7 @@ Examples:
   callferry destination set acme s3 --bucket acme-calls \\
       --region eu-central-1 \\
       --role-arn arn:aws:iam::123456789012:role/callferry --prefix calls \\
-      --kms-key alias/recordings
+      --kms-key alias/recordings --bucket-key --tag team=sales --tag kind=calls
   callferry destination set beta s3 --bucket beta --region us-east-1 \\
       --role-arn arn:aws:iam::210987654321:role/x \\
       --endpoint https://s3.beta.example:9000")]
@@ -122,11 +122,15 @@ Examples:
       --client-secret-file /run/secrets/acme-client-secret
   callferry destination set beta azure --storage-account betacalls \\
       --container calls --sas-token-file /run/secrets/beta-sas
+  callferry destination set gamma azure --storage-account gammacalls \\
+      --container calls --federated --tenant-id gamma.example \\
+      --client-id 00001111-aaaa-2222-bbbb-3333cccc4444
   callferry destination set default azure --storage-account ourcalls \\
-      --container calls --access-key-file -
+      --container calls --managed-identity
 
 Secrets are read from files, or from standard input where the file is `-`, and kept encrypted:
-set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE).")]
+set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE). With --federated and with
+--managed-identity there is no secret.")]
     Azure(azure::AzureArgs),
 }
 

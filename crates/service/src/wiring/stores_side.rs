@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use recording::{Checker, Clock, Leftovers, Lookers, Meter, Writers};
-use storage::{StoreSettings, Stores};
+use storage::{ManagedIdentity, StoreSettings, Stores};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -30,6 +30,7 @@ pub(crate) fn buckets(
     clock: &Arc<dyn Clock>,
     meter: &Arc<dyn Meter>,
 ) -> Result<Buckets> {
+    let usual = ManagedIdentity::default();
     let settings = StoreSettings {
         part_size_bytes: config.part_size_bytes,
         byte_budget: config.byte_budget_bytes,
@@ -37,6 +38,11 @@ pub(crate) fn buckets(
         allowed_private_ranges: config.allowed_private_ranges.as_slice().to_vec(),
         sts_endpoint: config.sts_origin()?,
         entra_authority: config.entra_origin()?,
+        managed_identity: ManagedIdentity {
+            endpoint: config.identity_endpoint()?.unwrap_or(usual.endpoint),
+            header: config.azure_identity_header.clone(),
+        },
+        federated_token_file: config.azure_federated_token_file.clone(),
         extra_ca_file: config.extra_ca_file.clone(),
         ..StoreSettings::default()
     };

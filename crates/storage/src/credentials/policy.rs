@@ -14,8 +14,15 @@ pub(crate) fn session_name(purpose: Purpose, account: &AccountId) -> String {
 
 /// When the permissions of a destination's sessions are needed. Encryption always is: a bucket
 /// without a key in the destination may still encrypt under one by default.
-fn conditions(_: &S3Bucket) -> Vec<When> {
-    vec![When::Always, When::Encrypted]
+fn conditions(s3: &S3Bucket) -> Vec<When> {
+    let mut conditions = vec![When::Always, When::Encrypted];
+    if !s3.options.tags.is_empty() {
+        conditions.push(When::Tagged);
+    }
+    if s3.options.bucket_owner_full_control {
+        conditions.push(When::OwnerControl);
+    }
+    conditions
 }
 
 /// The session policy: it only ever takes away from what the role allows.
@@ -147,6 +154,7 @@ mod tests {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: recording::S3Options::default(),
         }
     }
 
@@ -159,6 +167,21 @@ mod tests {
                 let needed = permission.purposes().contains(&purpose)
                     && matches!(permission.when(), When::Always | When::Encrypted);
                 assert_eq!(policy.contains(&action), needed, "{purpose:?} {action}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_destination_gives_its_objects_is_allowed_to_whoever_writes_and_nobody_else() {
+        let mut s3 = s3();
+        let tags = [("team".to_owned(), "calls".to_owned())];
+        s3.options.tags = recording::ObjectTags::new(tags).unwrap();
+        s3.options.bucket_owner_full_control = true;
+        for purpose in Purpose::ALL {
+            let policy = session_policy(&s3, ROLE, purpose, "acme/");
+            for action in ["\"s3:PutObjectTagging\"", "\"s3:PutObjectAcl\""] {
+                let writes = purpose == Purpose::Write;
+                assert_eq!(policy.contains(action), writes, "{purpose:?} {action}");
             }
         }
     }

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use catalog::DestinationView;
 use chrono::{DateTime, TimeDelta, Utc};
-use recording::{AzureIdentity, Store};
+use recording::{AzureIdentity, Secret, Store};
 use serde_json::{Value, json};
 
 use super::azure::sas;
@@ -34,7 +34,10 @@ pub(super) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value>
 fn sas_ends(identity: &AzureIdentity) -> Option<DateTime<Utc>> {
     match identity {
         AzureIdentity::Sas { sas_token } => sas::expiry(sas_token.reveal().ok()?),
-        AzureIdentity::AccessKey { .. } | AzureIdentity::ServicePrincipal { .. } => None,
+        AzureIdentity::AccessKey { .. }
+        | AzureIdentity::ServicePrincipal { .. }
+        | AzureIdentity::Federated { .. }
+        | AzureIdentity::ManagedIdentity { .. } => None,
     }
 }
 
@@ -44,9 +47,16 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
     let Store::Azure(azure) = store else {
         return notes;
     };
-    if let Err(locked) = azure.identity.secret().reveal() {
+    if let Some(Err(locked)) = azure.identity.secret().map(Secret::reveal) {
         notes.push(locked.to_string());
         return notes;
+    }
+    if let AzureIdentity::ManagedIdentity { .. } = &azure.identity {
+        notes.push(
+            "a managed identity is ours and not the customer's: every container that it may write \
+             to can be set as anybody's destination"
+                .to_owned(),
+        );
     }
     if let AzureIdentity::Sas { sas_token } = &azure.identity {
         notes.push(
@@ -104,6 +114,13 @@ fn by(store: &Store) -> String {
         AzureIdentity::ServicePrincipal { client_id, .. } => {
             format!(" as service principal {client_id}")
         }
+        AzureIdentity::Federated { client_id, .. } => {
+            format!(" as service principal {client_id}, which trusts our workload")
+        }
+        AzureIdentity::ManagedIdentity { client_id: None } => " by managed identity".to_owned(),
+        AzureIdentity::ManagedIdentity {
+            client_id: Some(client_id),
+        } => format!(" by managed identity {client_id}"),
         AzureIdentity::Sas { .. } => match sas_ends(&azure.identity) {
             Some(end) => format!(" by SAS until {}", end.to_rfc3339()),
             None => " by SAS".to_owned(),
@@ -114,7 +131,7 @@ fn by(store: &Store) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recording::{AzureContainer, DestinationOwner, Secret};
+    use recording::{AzureContainer, DestinationOwner};
 
     const SAS: &str = "sv=2023-11-03&sr=c&sp=rcw&se=2026-12-01T00:00:00Z&sig=canary";
 

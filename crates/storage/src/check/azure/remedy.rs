@@ -44,21 +44,26 @@ impl Remedies<'_> {
                 self.new_credential()
             ),
             AzureIdentity::ServicePrincipal { client_id, .. }
-                if capability == Capability::SignedRead =>
-            {
-                self.may_sign(client_id)
-            }
-            AzureIdentity::ServicePrincipal { client_id, .. } => {
-                let container = &self.0.container;
-                format!(
-                    "az role assignment create --assignee {client_id} \
-                     --role 'Storage Blob Data Contributor' --scope \"{}/blobServices/default/\
-                     containers/{container}\"\nor a role with exactly what \
-                     `callferry setup-kit` prints; it may take minutes to be felt",
-                    self.account_id()
-                )
+            | AzureIdentity::Federated { client_id, .. } => self.grant(capability, client_id),
+            AzureIdentity::ManagedIdentity { client_id } => {
+                let ours = client_id.as_deref().unwrap_or("THE-MACHINES-IDENTITY");
+                self.grant(capability, ours)
             }
         }
+    }
+
+    fn grant(&self, capability: Capability, client_id: &str) -> String {
+        if capability == Capability::SignedRead {
+            return self.may_sign(client_id);
+        }
+        let container = &self.0.container;
+        format!(
+            "az role assignment create --assignee {client_id} \
+             --role 'Storage Blob Data Contributor' --scope \"{}/blobServices/default/\
+             containers/{container}\"\nor a role with exactly what `callferry setup-kit` prints; \
+             it may take minutes to be felt",
+            self.account_id()
+        )
     }
 
     /// Keys to sign URLs with are the storage account's to give.
@@ -106,6 +111,15 @@ impl Remedies<'_> {
                  az ad app credential reset --id {client_id} --append --query password \
                  --output tsv"
             ),
+            AzureIdentity::Federated { client_id, .. } => format!(
+                "let the application trust our workload's token, as `callferry setup-kit` says:\n\
+                 az ad app federated-credential list --id {client_id}"
+            ),
+            AzureIdentity::ManagedIdentity { .. } => {
+                "run where the machine has that managed identity, and where its metadata service \
+                 is reached"
+                    .to_owned()
+            }
         }
     }
 }

@@ -280,18 +280,15 @@ impl Trial<'_> {
             (Some(by), None) => format!("encrypted by {by}"),
             (None, _) => "the store does not say how it is encrypted".to_owned(),
         };
-        let Some(wished) = self.remedies.s3.kms_key.as_deref() else {
-            book.passed(Capability::Encryption, seen);
-            return;
+        let s3 = self.remedies.s3;
+        let by_kms = by.is_some_and(|by| by.starts_with("aws:kms"));
+        let (right, wished) = match (s3.encryption(), s3.kms_key.as_deref()) {
+            (None, _) => (true, "nothing"),
+            (Some(Encryption::S3), _) => (by == Some("AES256"), "AES256"),
+            (Some(Encryption::Kms), None) => (by_kms, "aws:kms"),
+            (Some(Encryption::Kms), Some(key)) => (by_kms && is_key(under, key), key),
         };
-        // An alias, or a bare id, is reported as the ARN of its key.
-        let is_arn = wished.starts_with("arn:") && wished.contains(":key/");
-        let right = match under {
-            Some(key) if is_arn => key == wished,
-            Some(key) => wished.contains("alias/") || key.ends_with(wished),
-            None => false,
-        };
-        if right && by.is_some_and(|by| by.starts_with("aws:kms")) {
+        if right {
             book.passed(Capability::Encryption, seen);
         } else {
             let detail = format!("the destination says {wished}; {seen}");
@@ -396,5 +393,16 @@ impl Trial<'_> {
             }
         })?;
         Ok(answer.body)
+    }
+}
+
+/// Whether a reported key is the one that was wished for. An alias, or a bare id, is reported as
+/// the ARN of its key.
+fn is_key(reported: Option<&str>, wished: &str) -> bool {
+    let is_arn = wished.starts_with("arn:") && wished.contains(":key/");
+    match reported {
+        Some(key) if is_arn => key == wished,
+        Some(key) => wished.contains("alias/") || key.ends_with(wished),
+        None => false,
     }
 }

@@ -95,6 +95,7 @@ mod tests {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: recording::S3Options::default(),
         };
         let destination = Destination {
             owner: DestinationOwner::Account("acme".parse().unwrap()),
