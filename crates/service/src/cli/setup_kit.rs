@@ -129,6 +129,8 @@ struct Made {
     principals: Option<principal::Principals>,
     /// What the role must be asked with, on AWS.
     external_id: Option<String>,
+    /// The role's ARN, where the customer's AWS account is known.
+    role_arn: Option<String>,
 }
 
 pub(super) async fn execute(args: &SetupKitArgs, context: &Context) -> Result<()> {
