@@ -161,10 +161,22 @@ async fn what_is_not_said_is_what_is_in_force() -> Result<()> {
     ];
     let again = setting.platform.json(&again).await?;
     assert_eq!(again["documents"], first.kit["documents"]);
-    assert_eq!(again["next"], first.kit["next"]);
+    // Set anew, it would lose what a kit does not speak of.
+    assert_eq!(again["next"][0], first.kit["next"][1]);
     let policy = first.document("permissions.json")?;
     assert!(policy.contains("acme-recordings/calls/eu/*"), "{policy}");
     assert!(policy.contains("s3:DeleteObjectVersion"), "{policy}");
+    // Tags are the destination's to say.
+    assert!(!policy.contains("s3:PutObjectTagging"), "{policy}");
+    let set = first.kit["next"][0].as_str().context("no command")?;
+    let words = set.replace("\\\n", " ");
+    let words: Vec<_> = words.split_whitespace().skip(1).collect();
+    let tagged = [&words[..], &["--tag", "kind=call", "--force"]].concat();
+    setting.platform.json(&tagged).await?;
+    let tagged = ["setup-kit", "acme", "--format", "iam"];
+    let tagged = setting.platform.json(&tagged).await?;
+    let policy = tagged["documents"]["permissions.json"].to_string();
+    assert!(policy.contains("s3:PutObjectTagging"), "{policy}");
     // Another bucket is another story.
     let other = [
         "setup-kit",

@@ -116,9 +116,7 @@ impl Setting {
         let lab = ["--endpoint", endpoint.as_str()];
         let args = [&ask[..], &place, &lab, options].concat();
         let kit = self.platform.json(&args).await?;
-        let next = kit["next"][0].as_str().context("no next command")?;
-        let (_, role) = next.split_once("--role-arn ").context("no role")?;
-        let role = role.split_whitespace().next().context("no role")?;
+        let role = kit["role_arn"].as_str().context("no role")?;
         Ok(Customer {
             role: role.to_owned(),
             bucket,

@@ -71,7 +71,7 @@ pub(crate) struct SetupKitArgs {
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     role_name: Option<String>,
     /// Our identity, which the role will trust, repeated where the fleet's roles have identities
-    /// of their own; by default CALLFERRY_AWS_PRINCIPAL, or else what STS says of us
+    /// of their own; by default `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
     #[arg(long, value_name = "ARN", value_delimiter = ',', help_heading = "AWS")]
     principal: Vec<String>,
     /// The storage account's name
@@ -87,7 +87,7 @@ pub(crate) struct SetupKitArgs {
 enum Format {
     /// JSON documents and a script for the AWS command line
     Iam,
-    /// A CloudFormation template
+    /// A `CloudFormation` template
     Cloudformation,
     /// A Terraform module
     Terraform,
@@ -129,6 +129,8 @@ struct Made {
     principals: Option<principal::Principals>,
     /// What the role must be asked with, on AWS.
     external_id: Option<String>,
+    /// The role's ARN, where the customer's AWS account is known.
+    role_arn: Option<String>,
 }
 
 pub(super) async fn execute(args: &SetupKitArgs, context: &Context) -> Result<()> {

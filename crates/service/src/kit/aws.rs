@@ -102,6 +102,8 @@ pub(crate) struct AwsKit {
     pub(crate) permissions: Vec<Permission>,
     /// Whether the kit also makes the bucket.
     pub(crate) creates_bucket: bool,
+    /// The ARN of the role that the destination in force is reached by.
+    pub(crate) in_force: Option<String>,
 }
 
 /// The permissions for these needs: `storing` and `tidiness` always are.
@@ -140,7 +142,7 @@ fn capitalised(word: &str) -> String {
 
 impl AwsKit {
     /// The role's ARN, if the customer's AWS account is known.
-    pub(super) fn role_arn(&self) -> Option<String> {
+    pub(crate) fn role_arn(&self) -> Option<String> {
         let account = self.aws_account.as_ref()?;
         let RoleName { path, name } = &self.role;
         Some(format!(
@@ -187,7 +189,7 @@ impl AwsKit {
         self.kit(iam::documents(self), steps)
     }
 
-    /// The kit as a CloudFormation template.
+    /// The kit as a `CloudFormation` template.
     pub(crate) fn cloudformation(&self) -> Kit {
         let deploy = command(
             "aws cloudformation deploy --capabilities CAPABILITY_NAMED_IAM",
@@ -270,6 +272,11 @@ impl AwsKit {
     }
 
     fn next(&self) -> Vec<String> {
+        let check = format!("callferry destination check {}", self.owner);
+        // Set anew, it would lose what a kit does not speak of: tags, a storage class.
+        if self.in_force.is_some() && self.in_force == self.role_arn() {
+            return vec![check];
+        }
         let role = self.role_arn().unwrap_or_else(|| "ROLE_ARN".to_owned());
         let mut options = vec![
             ("--bucket", self.bucket.as_str()),
@@ -286,10 +293,7 @@ impl AwsKit {
             options.push(("--kms-key", key));
         }
         let set = format!("callferry destination set {} s3", self.owner);
-        vec![
-            command(&set, &options),
-            format!("callferry destination check {}", self.owner),
-        ]
+        vec![command(&set, &options), check]
     }
 
     fn notes(&self) -> Vec<String> {

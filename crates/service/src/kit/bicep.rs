@@ -13,26 +13,24 @@ fn string(value: &str) -> String {
 }
 
 pub(super) fn document(kit: &AzureKit) -> Document {
-    let existing = if kit.creates_container {
-        ""
-    } else {
-        " existing"
-    };
-    let settings = if kit.creates_container {
-        "\n  properties: {\n    publicAccess: 'None'\n  }"
-    } else {
-        ""
-    };
-    let actions = kit.actions().into_iter().map(|one| {
-        format!(
-            "          // {}\n          {}\n",
-            one.why,
-            string(one.action)
-        )
-    });
-    let actions: String = actions.collect();
     let mut bicep = comment("//", &kit.title());
-    bicep.push_str(&format!(
+    bicep.push_str(&container(kit));
+    bicep.push_str(&role(kit));
+    bicep.push_str(ASSIGNMENT);
+    if kit.plays() {
+        bicep.push_str(&delegation());
+    }
+    Document::new(FILE, "the role and its assignment in Bicep", bicep)
+}
+
+/// The parameters, and what the role is for: there already, or made.
+fn container(kit: &AzureKit) -> String {
+    let (existing, settings) = if kit.creates_container {
+        ("", "\n  properties: {\n    publicAccess: 'None'\n  }")
+    } else {
+        (" existing", "")
+    };
+    format!(
         "
 @description('The storage account')
 param storageAccountName string = {}
@@ -56,7 +54,21 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   parent: blobs
   name: containerName{settings}
 }}
+",
+        string(&kit.storage_account),
+        string(&kit.container),
+    )
+}
 
+fn role(kit: &AzureKit) -> String {
+    let actions = kit.actions().into_iter();
+    let actions = actions.map(|one| {
+        let action = string(one.action);
+        format!("          // {}\n          {action}\n", one.why)
+    });
+    let actions: String = actions.collect();
+    format!(
+        "
 // Actions on blobs and nothing else: Storage Blob Data Contributor may also delete the container.
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {{
   name: guid(resourceGroup().id, 'callferry', storageAccountName, containerName)
@@ -78,26 +90,22 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {{
     ]
   }}
 }}
+",
+        string(&kit.name()),
+    )
+}
 
-resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {{
+const ASSIGNMENT: &str = "
+resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(container.id, principalId, role.id)
   scope: container
-  properties: {{
+  properties: {
     roleDefinitionId: role.id
     principalId: principalId
     principalType: 'ServicePrincipal'
-  }}
-}}
-",
-        string(&kit.storage_account),
-        string(&kit.container),
-        string(&kit.name()),
-    ));
-    if kit.plays() {
-        bicep.push_str(&delegation());
-    }
-    Document::new(FILE, "the role and its assignment in Bicep", bicep)
+  }
 }
+";
 
 fn delegation() -> String {
     format!(

@@ -1,4 +1,4 @@
-//! The kit as a CloudFormation template. The values are parameters with defaults, so that an
+//! The kit as a `CloudFormation` template. The values are parameters with defaults, so that an
 //! administrator sees them in the console before the stack is made.
 
 use recording::{Permission, Scope};

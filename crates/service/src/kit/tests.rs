@@ -27,6 +27,7 @@ fn aws() -> AwsKit {
         external_id: "cf-00112233445566778899aabbccddeeff".to_owned(),
         permissions: permissions(&[], |when| when == When::Always),
         creates_bucket: false,
+        in_force: None,
     }
 }
 

@@ -91,8 +91,8 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
     principals.expect(partition)?;
     let applies = |when: When| match when {
         When::Always => true,
-        When::Tagged => args.wants(Extra::Tags),
-        When::OwnerControl => args.wants(Extra::OwnerControl),
+        When::Tagged => args.wants(Extra::Tags) || words.tagged,
+        When::OwnerControl => args.wants(Extra::OwnerControl) || words.owner_control,
         When::Encrypted => words.kms_key.is_some(),
     };
     let kit = AwsKit {
@@ -110,7 +110,9 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
         principals: principals.arns.clone(),
         external_id: external_id.clone(),
         creates_bucket: args.create_bucket,
+        in_force: words.in_force,
     };
+    let role_arn = kit.role_arn();
     let mut kit = match args.format {
         Format::Cloudformation => kit.cloudformation(),
         Format::Terraform => kit.terraform(),
@@ -121,6 +123,7 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
         kit,
         principals: Some(principals),
         external_id: Some(external_id),
+        role_arn,
     })
 }
 
@@ -145,6 +148,11 @@ struct Known {
     kms_key: Option<String>,
     aws_account: Option<String>,
     role: RoleName,
+    /// The role's ARN of the destination in force.
+    in_force: Option<String>,
+    /// Whether that one tags its objects, or gives them to the bucket's owner.
+    tagged: bool,
+    owner_control: bool,
 }
 
 impl Words {
@@ -202,6 +210,9 @@ impl Words {
             kms_key,
             aws_account,
             role: self.role(role_arn.as_deref())?,
+            in_force: role_arn,
+            tagged: set.is_some_and(|s3| !s3.options.tags.is_empty()),
+            owner_control: set.is_some_and(|s3| s3.options.bucket_owner_full_control),
         })
     }
 
@@ -324,6 +335,7 @@ pub(super) async fn azure(args: &SetupKitArgs, context: &Context) -> Result<Made
         kit,
         principals: None,
         external_id: None,
+        role_arn: None,
     })
 }
 

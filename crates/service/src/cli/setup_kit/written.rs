@@ -67,6 +67,7 @@ pub(super) fn answer(args: &SetupKitArgs, made: &Made, context: &Context) -> Res
         kit,
         principals,
         external_id,
+        role_arn,
     } = made;
     let documents = kit.documents.iter();
     let documents = documents.map(|one| (one.name.to_owned(), json!(one.text)));
@@ -75,6 +76,7 @@ pub(super) fn answer(args: &SetupKitArgs, made: &Made, context: &Context) -> Res
         "owner": args.owner.0.to_string(),
         "format": args.format.as_str(),
         "external_id": external_id,
+        "role_arn": role_arn,
         "principals": principals.as_ref().map(|it| &it.arns),
         "principals_from": principals.as_ref().map(|it| it.from),
         "folder": args.out,
