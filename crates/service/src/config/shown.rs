@@ -39,27 +39,7 @@ impl Config {
             "log_filter": self.log_filter,
             "drain_s": self.drain_s,
             "worker_threads": self.worker_threads,
-            "drive": {
-                "unacknowledged_s": self.drive.unacknowledged_s,
-                "unreleased_s": self.drive.unreleased_s,
-                "redrive_s": self.drive.redrive_s,
-                "redrive_cap_s": self.drive.redrive_cap_s,
-                "unannounced_s": self.drive.unannounced_s,
-                "growing_s": self.drive.growing_s,
-                "outage_s": self.drive.outage_s,
-                "trash_every_s": self.drive.trash_every_s,
-                "trash_age_s": self.drive.trash_age_s,
-                "hand_off_s": self.drive.hand_off_s,
-                "reading_every_s": self.drive.reading_every_s,
-                "sweep_every_s": self.drive.sweep_every_s,
-                "leftover_age_s": self.drive.leftover_age_s,
-                "probe_s": self.drive.probe_s,
-                "probe_cap_s": self.drive.probe_cap_s,
-                "settle_s": self.drive.settle_s,
-                "check_every_s": self.drive.check_every_s,
-                "recheck_s": self.drive.recheck_s,
-                "check_poll_s": self.drive.check_poll_s,
-            },
+            "drive": self.drive.shown(),
         })
     }
 }
