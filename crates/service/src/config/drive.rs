@@ -2,6 +2,7 @@
 //! shorten them.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// The `[drive]` table. All in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -72,5 +73,32 @@ impl Default for Drive {
             recheck_s: 3600,
             check_poll_s: 30,
         }
+    }
+}
+
+impl Drive {
+    /// Every key.
+    pub(super) fn shown(&self) -> Value {
+        json!({
+            "unacknowledged_s": self.unacknowledged_s,
+            "unreleased_s": self.unreleased_s,
+            "redrive_s": self.redrive_s,
+            "redrive_cap_s": self.redrive_cap_s,
+            "unannounced_s": self.unannounced_s,
+            "growing_s": self.growing_s,
+            "outage_s": self.outage_s,
+            "trash_every_s": self.trash_every_s,
+            "trash_age_s": self.trash_age_s,
+            "hand_off_s": self.hand_off_s,
+            "reading_every_s": self.reading_every_s,
+            "sweep_every_s": self.sweep_every_s,
+            "leftover_age_s": self.leftover_age_s,
+            "probe_s": self.probe_s,
+            "probe_cap_s": self.probe_cap_s,
+            "settle_s": self.settle_s,
+            "check_every_s": self.check_every_s,
+            "recheck_s": self.recheck_s,
+            "check_poll_s": self.check_poll_s,
+        })
     }
 }

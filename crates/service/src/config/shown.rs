@@ -48,32 +48,6 @@ impl Config {
     }
 }
 
-impl Drive {
-    fn shown(&self) -> Value {
-        json!({
-            "unacknowledged_s": self.unacknowledged_s,
-            "unreleased_s": self.unreleased_s,
-            "redrive_s": self.redrive_s,
-            "redrive_cap_s": self.redrive_cap_s,
-            "unannounced_s": self.unannounced_s,
-            "growing_s": self.growing_s,
-            "outage_s": self.outage_s,
-            "trash_every_s": self.trash_every_s,
-            "trash_age_s": self.trash_age_s,
-            "hand_off_s": self.hand_off_s,
-            "reading_every_s": self.reading_every_s,
-            "sweep_every_s": self.sweep_every_s,
-            "leftover_age_s": self.leftover_age_s,
-            "probe_s": self.probe_s,
-            "probe_cap_s": self.probe_cap_s,
-            "settle_s": self.settle_s,
-            "check_every_s": self.check_every_s,
-            "recheck_s": self.recheck_s,
-            "check_poll_s": self.check_poll_s,
-        })
-    }
-}
-
 /// A URL without password, query and fragment, any of which may be secret; of anything that is no
 /// URL only that it is set.
 pub(crate) fn without_secret(secret: &SecretString) -> String {
