@@ -189,7 +189,8 @@ mod tests {
         let owner = DestinationOwner::Account("default".parse().unwrap());
         let (id, sealed) = parts.seal(&owner, "hunter2", &ring).unwrap();
         let opens = |parts: &Parts<'_>, owner: &DestinationOwner, id: Uuid| {
-            ring.open(sealed.kept(), &parts.binding(owner, id)).is_some()
+            ring.open(sealed.kept(), &parts.binding(owner, id))
+                .is_some()
         };
         assert!(opens(&parts, &owner, id));
         assert!(!opens(&parts, &DestinationOwner::Default, id));

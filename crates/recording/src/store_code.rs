@@ -14,7 +14,10 @@ const S3: &[Known] = &[
     ("AccessDenied", "access_denied"),
     ("AccountProblem", "account_problem"),
     ("AllAccessDisabled", "all_access_disabled"),
-    ("AuthorizationHeaderMalformed", "authorization_header_malformed"),
+    (
+        "AuthorizationHeaderMalformed",
+        "authorization_header_malformed",
+    ),
     ("BadDigest", "bad_digest"),
     ("Busy", "busy"),
     ("ConditionalRequestConflict", "conditional_request_conflict"),
@@ -59,7 +62,10 @@ const S3: &[Known] = &[
     ("SlowDown", "slow_down"),
     ("TemporaryRedirect", "temporary_redirect"),
     ("TokenRefreshRequired", "token_refresh_required"),
-    ("XAmzContentChecksumMismatch", "x_amz_content_checksum_mismatch"),
+    (
+        "XAmzContentChecksumMismatch",
+        "x_amz_content_checksum_mismatch",
+    ),
     ("XAmzContentSHA256Mismatch", "x_amz_content_sha256_mismatch"),
 ];
 
@@ -68,11 +74,26 @@ const AZURE: &[Known] = &[
     ("AccountIsDisabled", "account_is_disabled"),
     ("AuthenticationFailed", "authentication_failed"),
     ("AuthorizationFailure", "authorization_failure"),
-    ("AuthorizationPermissionMismatch", "authorization_permission_mismatch"),
-    ("AuthorizationProtocolMismatch", "authorization_protocol_mismatch"),
-    ("AuthorizationResourceTypeMismatch", "authorization_resource_type_mismatch"),
-    ("AuthorizationServiceMismatch", "authorization_service_mismatch"),
-    ("AuthorizationSourceIPMismatch", "authorization_source_ip_mismatch"),
+    (
+        "AuthorizationPermissionMismatch",
+        "authorization_permission_mismatch",
+    ),
+    (
+        "AuthorizationProtocolMismatch",
+        "authorization_protocol_mismatch",
+    ),
+    (
+        "AuthorizationResourceTypeMismatch",
+        "authorization_resource_type_mismatch",
+    ),
+    (
+        "AuthorizationServiceMismatch",
+        "authorization_service_mismatch",
+    ),
+    (
+        "AuthorizationSourceIPMismatch",
+        "authorization_source_ip_mismatch",
+    ),
     ("BlobAlreadyExists", "blob_already_exists"),
     ("BlobArchived", "blob_archived"),
     ("BlobBeingRehydrated", "blob_being_rehydrated"),
@@ -82,18 +103,30 @@ const AZURE: &[Known] = &[
     ("ContainerBeingDeleted", "container_being_deleted"),
     ("ContainerNotFound", "container_not_found"),
     ("Crc64Mismatch", "crc64_mismatch"),
-    ("InsufficientAccountPermissions", "insufficient_account_permissions"),
+    (
+        "InsufficientAccountPermissions",
+        "insufficient_account_permissions",
+    ),
     ("InternalError", "internal_error"),
     ("InvalidAuthenticationInfo", "invalid_authentication_info"),
     ("InvalidBlobType", "invalid_blob_type"),
     ("InvalidBlockList", "invalid_block_list"),
     ("InvalidHeaderValue", "invalid_header_value"),
     ("InvalidInput", "invalid_input"),
-    ("InvalidQueryParameterValue", "invalid_query_parameter_value"),
-    ("KeyBasedAuthenticationNotPermitted", "key_based_authentication_not_permitted"),
+    (
+        "InvalidQueryParameterValue",
+        "invalid_query_parameter_value",
+    ),
+    (
+        "KeyBasedAuthenticationNotPermitted",
+        "key_based_authentication_not_permitted",
+    ),
     ("LeaseIdMissing", "lease_id_missing"),
     ("Md5Mismatch", "md5_mismatch"),
-    ("NoAuthenticationInformation", "no_authentication_information"),
+    (
+        "NoAuthenticationInformation",
+        "no_authentication_information",
+    ),
     ("OperationTimedOut", "operation_timed_out"),
     ("PublicAccessNotPermitted", "public_access_not_permitted"),
     ("RequestBodyTooLarge", "request_body_too_large"),
@@ -184,11 +217,17 @@ mod tests {
     fn a_code_is_known_or_other_and_its_absence_is_told_apart() {
         let label = |cloud, code| StoreCode::named(cloud, code).as_str();
         assert_eq!(label(Cloud::S3, Some("SlowDown")), "slow_down");
-        assert_eq!(label(Cloud::S3, Some("KMS.DisabledException")), "kms_disabled");
+        assert_eq!(
+            label(Cloud::S3, Some("KMS.DisabledException")),
+            "kms_disabled"
+        );
         assert_eq!(label(Cloud::Azure, Some("SlowDown")), "other");
         assert_eq!(label(Cloud::Azure, Some("ServerBusy")), "server_busy");
         assert_eq!(label(Cloud::Sts, Some("AccessDenied")), "access_denied");
-        assert_eq!(label(Cloud::Entra, Some("invalid_client")), "invalid_client");
+        assert_eq!(
+            label(Cloud::Entra, Some("invalid_client")),
+            "invalid_client"
+        );
         assert_eq!(label(Cloud::S3, Some("canary")), "other");
         assert_eq!(label(Cloud::S3, Some("")), "none");
         assert_eq!(label(Cloud::S3, None), "none");

@@ -17,7 +17,8 @@ const EXAMPLE: &str = "an origin such as https://s3.example.com:9000";
 /// What a customer's endpoint looks like.
 const CUSTOMERS_EXAMPLE: &str = "--endpoint takes an origin such as https://s3.example.com:9000";
 /// What a blob service's URL looks like.
-const BLOB_EXAMPLE: &str = "--endpoint, as in https://acmecalls.blob.core.windows.net, without the container; \
+const BLOB_EXAMPLE: &str = "--endpoint, as in https://acmecalls.blob.core.windows.net, without \
+                            the container; an emulator has the storage account as its path"; \
                             an emulator has the storage account as its path";
 
 /// The origin, `https://host[:port]`, of a URL that is nothing else; `name` is what people call it.
@@ -38,11 +39,7 @@ fn without_path((name, example): (&str, &str), url: &Url) -> Result<()> {
 
 /// The origin of a URL that may have a path, but nothing else that could carry a secret or lead
 /// elsewhere. With what people call it goes an example of it.
-fn safe_origin(
-    (name, example): (&str, &str),
-    url: &Url,
-    allow_http: bool,
-) -> Result<String> {
+fn safe_origin((name, example): (&str, &str), url: &Url, allow_http: bool) -> Result<String> {
     let refuse = |why: &str| Failure::usage(format!("{name} {why}"));
     match (url.scheme(), allow_http) {
         ("https", _) | ("http", true) => {}

@@ -155,7 +155,10 @@ impl Postgres {
             .context("pg_dump did not finish")?
             .context("running pg_dump")?;
         if !output.status.success() {
-            bail!("pg_dump: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "pg_dump: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(output.stdout)
     }

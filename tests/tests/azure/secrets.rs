@@ -5,9 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use recording::{
-    AzureIdentity, Clock, Cloud, Meter, Operation, RequestResult, Secret, StoreCode,
-};
+use recording::{AzureIdentity, Clock, Cloud, Meter, Operation, RequestResult, Secret, StoreCode};
 use storage::Stores;
 use tracing_subscriber::fmt::MakeWriter;
 

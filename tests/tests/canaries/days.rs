@@ -34,13 +34,27 @@ async fn announce(platform: &Platform, account: &str, recording: &str) -> Result
     let file = folder.join(format!("{recording}.wav"));
     fs::write(&file, format!("RIFF {account} {recording}").repeat(1000))?;
     let file = file.display().to_string();
-    platform.json(&["publish", "--account", account, &file]).await.map(drop)
+    platform
+        .json(&["publish", "--account", account, &file])
+        .await
+        .map(drop)
 }
 
 async fn shown(platform: &Platform, account: &str, recording: &str) -> Result<Value> {
-    let show = ["recording", "show", "--account", account, recording, "--json"];
+    let show = [
+        "recording",
+        "show",
+        "--account",
+        account,
+        recording,
+        "--json",
+    ];
     let shown = platform.fleet.run(&show).await?.json().unwrap_or_default();
-    Ok(if shown.is_array() { shown[0].clone() } else { shown })
+    Ok(if shown.is_array() {
+        shown[0].clone()
+    } else {
+        shown
+    })
 }
 
 async fn becomes(
@@ -90,19 +104,31 @@ pub(crate) async fn expired_and_broken(world: &World) -> Result<()> {
         (Operation::PutObject, Fault::CloseAfter),
         (
             Operation::PutObject,
-            Fault::ErrorBefore { status: 403, code: "ExpiredToken".to_owned() },
+            Fault::ErrorBefore {
+                status: 403,
+                code: "ExpiredToken".to_owned(),
+            },
         ),
         (
             Operation::PutObject,
-            Fault::ErrorAfter { status: 500, code: "InternalError".to_owned() },
+            Fault::ErrorAfter {
+                status: 500,
+                code: "InternalError".to_owned(),
+            },
         ),
         (
             Operation::HeadObject,
-            Fault::ErrorBefore { status: 403, code: "AccessDenied".to_owned() },
+            Fault::ErrorBefore {
+                status: 403,
+                code: "AccessDenied".to_owned(),
+            },
         ),
         (
             Operation::AssumeRole,
-            Fault::ErrorBefore { status: 403, code: "AccessDenied".to_owned() },
+            Fault::ErrorBefore {
+                status: 403,
+                code: "AccessDenied".to_owned(),
+            },
         ),
     ] {
         platform.lab.arm(FaultRule::on(operation, fault).once());
@@ -132,7 +158,9 @@ async fn retried(platform: &Platform) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         let list = platform.json(&["parked", "list"]).await?.to_string();
-        let left = GOOD.iter().any(|account| list.contains(&format!("\"{account}\"")));
+        let left = GOOD
+            .iter()
+            .any(|account| list.contains(&format!("\"{account}\"")));
         Ok((!left).then_some(()))
     })
     .await
@@ -152,8 +180,13 @@ pub(crate) async fn crashes(world: &World, worker: &mut Member) -> Result<()> {
     abort(worker.pid())?;
     let ended = worker.wait(LONG).await?;
     assert!(!format!("{ended:?}").contains("core dumped"), "{ended:?}");
-    let mut next = platform.fleet.start_ready("transfer-again", &["transfer"]).await?;
-    let child = patience::until("the recording is lent", LONG, async || Ok(child_of(next.pid())));
+    let mut next = platform
+        .fleet
+        .start_ready("transfer-again", &["transfer"])
+        .await?;
+    let child = patience::until("the recording is lent", LONG, async || {
+        Ok(child_of(next.pid()))
+    });
     abort(child.await?)?;
     platform.lab.clear_fault(hangs);
     becomes(platform, ("globex", "day-3"), is_released).await?;
@@ -161,9 +194,14 @@ pub(crate) async fn crashes(world: &World, worker: &mut Member) -> Result<()> {
 }
 
 fn abort(pid: u32) -> Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     let pid = pid.context("no process id")?;
-    Ok(rustix::process::kill_process(pid, rustix::process::Signal::ABORT)?)
+    Ok(rustix::process::kill_process(
+        pid,
+        rustix::process::Signal::ABORT,
+    )?)
 }
 
 /// The process of its own that a worker waits for.
@@ -171,7 +209,10 @@ fn child_of(pid: u32) -> Option<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     let children: Vec<String> = children.collect();
-    children.iter().flat_map(|ids| ids.split_whitespace()).find_map(|id| id.parse().ok())
+    children
+        .iter()
+        .flat_map(|ids| ids.split_whitespace())
+        .find_map(|id| id.parse().ok())
 }
 
 /// Processes whose password for broker or database is wrong, or whose broker is not one.
@@ -180,10 +221,15 @@ pub(crate) async fn wrong_servers(world: &World, passwords: &[String; 2]) -> Res
     let mut amqp = url::Url::parse(&world.platform.rabbit.amqp_url())?;
     let mut ledger = url::Url::parse(&world.platform.postgres.url("callferry"))?;
     for (url, password) in [(&mut amqp, &passwords[0]), (&mut ledger, &passwords[1])] {
-        url.set_password(Some(password)).ok().context("no password")?;
+        url.set_password(Some(password))
+            .ok()
+            .context("no password")?;
     }
     let mut not_one = amqp.clone();
-    not_one.set_port(Some(world.platform.lab.address().port())).ok().context("no port")?;
+    not_one
+        .set_port(Some(world.platform.lab.address().port()))
+        .ok()
+        .context("no port")?;
     let mut members = Vec::new();
     for (name, own) in [
         ("wrong-broker", ("CALLFERRY_AMQP_URL", amqp.as_str())),

@@ -50,8 +50,18 @@ fn what_has_a_debug_text_shows_nothing_of_its_secret() {
     let shown = [
         format!("{:?} {:#?}", secret(), secret()),
         format!("{:?}", Some(secret()).ok_or(())),
-        format!("{:?}", AzureIdentity::AccessKey { access_key: secret() }),
-        format!("{:?}", AzureIdentity::Sas { sas_token: secret() }),
+        format!(
+            "{:?}",
+            AzureIdentity::AccessKey {
+                access_key: secret()
+            }
+        ),
+        format!(
+            "{:?}",
+            AzureIdentity::Sas {
+                sas_token: secret()
+            }
+        ),
         format!("{:?}", storage::BaseIdentity::fixed("id", WORD)),
         format!("{:?}", catalog::Settings::new(url("postgres"))),
         format!("{broker:?} {broker} {management:?}"),
@@ -138,7 +148,11 @@ fn no_type_that_can_be_printed_has_a_field_for_a_plain_secret() -> Result<()> {
         }
     }
     assert!(files > 100, "the crates were not found");
-    assert_eq!(found, Vec::<String>::new(), "use recording::Secret, or derive no Debug");
+    assert_eq!(
+        found,
+        Vec::<String>::new(),
+        "use recording::Secret, or derive no Debug"
+    );
     Ok(())
 }
 

@@ -33,7 +33,8 @@ impl Outputs {
             let (_, text) = member.page(&format!("/{page}")).await?;
             self.keep(page, name, text.as_bytes())?;
         }
-        let of = |file: &str| fs::read(Path::new("/proc").join(member.pid().to_string()).join(file));
+        let of =
+            |file: &str| fs::read(Path::new("/proc").join(member.pid().to_string()).join(file));
         self.keep("cmdline", name, &of("cmdline")?)
     }
 
@@ -97,12 +98,24 @@ async fn commands(out: &Outputs, world: &World, wrong: &[String; 2]) -> Result<(
         ("CALLFERRY_AMQP_URL", amqp.clone()),
         ("CALLFERRY_AMQP_URL", format!("amqp:{word}@h")),
         ("CALLFERRY_AMQP_URL", format!("amqp://u:{word}@h:port/v")),
-        ("CALLFERRY_AMQP_MANAGEMENT_URL", format!("http://u:{word}@127.0.0.1:1")),
+        (
+            "CALLFERRY_AMQP_MANAGEMENT_URL",
+            format!("http://u:{word}@127.0.0.1:1"),
+        ),
         ("CALLFERRY_AMQP_MANAGEMENT_URL", format!("ftp://u:{word}@h")),
-        ("CALLFERRY_DATABASE_URL", format!("postgres://u:{word}@127.0.0.1:1/d")),
-        ("CALLFERRY_DATABASE_URL", format!("postgres://u:{word}@h:port/d")),
+        (
+            "CALLFERRY_DATABASE_URL",
+            format!("postgres://u:{word}@127.0.0.1:1/d"),
+        ),
+        (
+            "CALLFERRY_DATABASE_URL",
+            format!("postgres://u:{word}@h:port/d"),
+        ),
         ("CALLFERRY_DATABASE_URL", format!("host=h password={word}")),
-        ("CALLFERRY_STS_ENDPOINT", format!("https://u:{word}@sts.example.test")),
+        (
+            "CALLFERRY_STS_ENDPOINT",
+            format!("https://u:{word}@sts.example.test"),
+        ),
         ("CALLFERRY_ENTRA_AUTHORITY", format!("https://h/?{word}")),
         ("CALLFERRY_LEASE_S", word.clone()),
     ];
@@ -114,27 +127,52 @@ async fn commands(out: &Outputs, world: &World, wrong: &[String; 2]) -> Result<(
     let scratch = out.0.with_file_name("wrong-secret");
     fs::write(&scratch, format!("{word} and more"))?;
     let file = scratch.display().to_string();
-    let set = ["destination", "set", "acme", "azure", "--storage-account", "acmecalls"];
+    let set = [
+        "destination",
+        "set",
+        "acme",
+        "azure",
+        "--storage-account",
+        "acmecalls",
+    ];
     for flag in ["--access-key-file", "--sas-token-file"] {
         let args = [&set[..], &["--container", "calls", flag, &file]].concat();
         out.of_command(platform, &args, &[]).await?;
     }
     let endpoint = format!("https://u:{word}@s3.example.test/?sig={word}");
-    let s3 = ["destination", "set", "acme", "s3", "--bucket", "calls", "--region", "r-1"];
+    let s3 = [
+        "destination",
+        "set",
+        "acme",
+        "s3",
+        "--bucket",
+        "calls",
+        "--region",
+        "r-1",
+    ];
     let args = [&s3[..], &["--endpoint", &endpoint]].concat();
-    out.of_command(platform, &args[..args.len() - 2], &[]).await?;
+    out.of_command(platform, &args[..args.len() - 2], &[])
+        .await?;
     let told = platform.fleet.run(&args).await?;
     out.keep("commands", "all", told.stderr.as_bytes())
 }
 
 async fn gather(out: &Outputs, world: &World) -> Result<()> {
     let platform = &world.platform;
-    out.keep("database", "dump.sql", &platform.postgres.dump("callferry").await?)?;
+    out.keep(
+        "database",
+        "dump.sql",
+        &platform.postgres.dump("callferry").await?,
+    )?;
     let heard = platform.rabbit.peek("heard", 5000).await?;
     assert!(heard.len() > 20, "the events were heard: {}", heard.len());
     out.keep("events", "all", serde_json::to_string(&heard)?.as_bytes())?;
     let definitions = platform.rabbit.peek("callferry.quarantine", 100).await?;
-    out.keep("events", "quarantine", serde_json::to_string(&definitions)?.as_bytes())
+    out.keep(
+        "events",
+        "quarantine",
+        serde_json::to_string(&definitions)?.as_bytes(),
+    )
 }
 
 fn say(report: &search::Report, canaries: &[Canary]) {
@@ -186,7 +224,9 @@ async fn no_secret_is_found_where_it_should_not_be() -> Result<()> {
         out.of_member(member).await?;
     }
     for word in &wrong {
-        world.canaries.push(Canary::new("a password that is wrong", word));
+        world
+            .canaries
+            .push(Canary::new("a password that is wrong", word));
     }
     commands(&out, &world, &wrong).await?;
     for mut member in rest {
@@ -201,7 +241,10 @@ async fn no_secret_is_found_where_it_should_not_be() -> Result<()> {
         fs::rename(&folder, out.0.join(kind)).with_context(|| format!("{}", folder.display()))?;
     }
     let minted = world.minted();
-    assert!(minted.len() > 6, "sessions and tokens were heard: {minted:?}");
+    assert!(
+        minted.len() > 6,
+        "sessions and tokens were heard: {minted:?}"
+    );
     let canaries = [world.canaries.clone(), minted].concat();
     let report = search::search(&out.0, &scratch.path().join("needles"), &canaries)?;
     say(&report, &canaries);

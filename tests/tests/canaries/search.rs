@@ -134,7 +134,11 @@ pub(crate) fn search(folder: &Path, needles: &Path, canaries: &[Canary]) -> Resu
         "grep: {}",
         String::from_utf8_lossy(&found.stderr)
     );
-    for line in found.stdout.split(|b| *b == b'\n').filter(|it| !it.is_empty()) {
+    for line in found
+        .stdout
+        .split(|b| *b == b'\n')
+        .filter(|it| !it.is_empty())
+    {
         // path:offset:match; the match itself is not repeated.
         let text = String::from_utf8_lossy(line);
         let mut parts = text.splitn(3, ':');
@@ -143,7 +147,9 @@ pub(crate) fn search(folder: &Path, needles: &Path, canaries: &[Canary]) -> Resu
         let what = whose.get(matched.as_bytes());
         let what = what.map_or("?", String::as_str);
         let offset = offset.unwrap_or_default();
-        report.findings.push(format!("{what} in {path} at {offset}"));
+        report
+            .findings
+            .push(format!("{what} in {path} at {offset}"));
     }
     Ok(report)
 }
@@ -151,14 +157,22 @@ pub(crate) fn search(folder: &Path, needles: &Path, canaries: &[Canary]) -> Resu
 #[test]
 fn the_search_finds_each_spelling_wherever_it_stands() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (searched, needles) = (folder.path().join("all/kind"), folder.path().join("needles"));
+    let (searched, needles) = (
+        folder.path().join("all/kind"),
+        folder.path().join("needles"),
+    );
     fs::create_dir_all(&searched)?;
     let word = Canary::new("the word", "canary/4f1d0b7a9c+=");
     let raw = Canary::new("the key", [0xF0_u8; 16]);
     let text = String::from_utf8(word.bytes.clone())?;
     let plants = [
         format!("password={text};"),
-        format!("password={}", text.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")),
+        format!(
+            "password={}",
+            text.replace('/', "%2F")
+                .replace('+', "%2B")
+                .replace('=', "%3D")
+        ),
         BASE64_STANDARD_NO_PAD.encode(format!("u:{text}")),
         BASE64_STANDARD_NO_PAD.encode(format!("us:{text} and more")),
         BASE64_URL_SAFE_NO_PAD.encode(format!("use:{text}")),
@@ -171,7 +185,11 @@ fn the_search_finds_each_spelling_wherever_it_stands() -> Result<()> {
     for (number, plant) in plants.iter().enumerate() {
         let file = searched.join(number.to_string());
         fs::write(&file, format!("begin {plant} end"))?;
-        let report = search(&folder.path().join("all"), &needles, &[word.clone(), raw.clone()])?;
+        let report = search(
+            &folder.path().join("all"),
+            &needles,
+            &[word.clone(), raw.clone()],
+        )?;
         assert!(!report.findings.is_empty(), "not found: {plant}");
         fs::remove_file(&file)?;
     }

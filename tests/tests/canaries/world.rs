@@ -35,7 +35,9 @@ pub(crate) fn word() -> String {
 
 fn with_user(url: &str, user: &str, password: &str) -> Result<String> {
     let mut url = Url::parse(url)?;
-    let set = url.set_username(user).and_then(|()| url.set_password(Some(password)));
+    let set = url
+        .set_username(user)
+        .and_then(|()| url.set_password(Some(password)));
     set.ok().context("a URL without a user")?;
     Ok(url.into())
 }
@@ -59,8 +61,12 @@ impl World {
             authority.trim_start_matches("http://").parse()?
         };
         let (sts, entra) = (Ear::at(platform.lab.address()).await, Ear::at(entra).await);
-        platform.fleet.set("CALLFERRY_STS_ENDPOINT", sts.origin.clone());
-        platform.fleet.set("CALLFERRY_ENTRA_AUTHORITY", entra.origin.clone());
+        platform
+            .fleet
+            .set("CALLFERRY_STS_ENDPOINT", sts.origin.clone());
+        platform
+            .fleet
+            .set("CALLFERRY_ENTRA_AUTHORITY", entra.origin.clone());
         let mut world = Self {
             platform,
             canaries: Vec::new(),
@@ -89,7 +95,9 @@ impl World {
         let rabbit = &self.platform.rabbit;
         let body = json!({"password": broker, "tags": "administrator"});
         let management = rabbit.management();
-        management.call("PUT", &format!("/api/users/{user}"), Some(body)).await?;
+        management
+            .call("PUT", &format!("/api/users/{user}"), Some(body))
+            .await?;
         let vhost = rabbit.vhost().replace('/', "%2F");
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
         let path = format!("/api/permissions/{vhost}/{user}");
@@ -120,7 +128,8 @@ impl World {
         self.platform
             .lab
             .put_identity(Identity::new(id, &secret).named("callferry"));
-        let file = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        let file =
+            format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
         let file = keep(&self.dir.join("aws"), &file)?;
         let fleet = &mut self.platform.fleet;
         fleet.unset("AWS_ACCESS_KEY_ID");
@@ -145,7 +154,8 @@ impl World {
             let what = format!("the secret of {account}");
             self.canaries.push(Canary::new(&what, secret));
             if let Ok(raw) = BASE64_STANDARD.decode(secret) {
-                self.canaries.push(Canary::new(&format!("{what}, decoded"), raw));
+                self.canaries
+                    .push(Canary::new(&format!("{what}, decoded"), raw));
             }
         }
         Ok(())
@@ -169,7 +179,13 @@ impl World {
         for (account, secret, flag) in secrets {
             let file = keep(&self.dir.join(account), secret)?;
             self.platform.plain_account(account).await?;
-            let store = ["azure", "--storage-account", STORAGE_ACCOUNT, "--container", account];
+            let store = [
+                "azure",
+                "--storage-account",
+                STORAGE_ACCOUNT,
+                "--container",
+                account,
+            ];
             let mut args = [&["destination", "set", account][..], &store].concat();
             args.extend(["--endpoint", &endpoint, flag, &file]);
             if account == "wrong-client" {
@@ -186,8 +202,20 @@ impl World {
         ] {
             self.platform.plain_account(account).await?;
             let arn = "arn:aws:iam::111122229999:role/nobody";
-            let store = ["s3", "--bucket", "calls", "--region", "eu-central-1", "--role-arn", arn];
-            let args = [&["destination", "set", account][..], &store, &["--endpoint", &endpoint]];
+            let store = [
+                "s3",
+                "--bucket",
+                "calls",
+                "--region",
+                "eu-central-1",
+                "--role-arn",
+                arn,
+            ];
+            let args = [
+                &["destination", "set", account][..],
+                &store,
+                &["--endpoint", &endpoint],
+            ];
             self.platform.json(&args.concat()).await?;
         }
         let lab = &self.platform.lab;
@@ -207,7 +235,8 @@ impl World {
             let key = line.rsplit('"').nth(1).context("no key")?;
             self.canaries.push(Canary::new("a key of the ring", key));
             let raw = BASE64_STANDARD.decode(key)?;
-            self.canaries.push(Canary::new("a key of the ring, decoded", raw));
+            self.canaries
+                .push(Canary::new("a key of the ring, decoded", raw));
         }
         Ok(())
     }

@@ -44,7 +44,9 @@ async fn flow(platform: &Platform, goes_on: &AtomicBool, announced: &AtomicU64) 
             let file = folder.join(format!("rec-{number}.wav"));
             fs::write(&file, format!("RIFF {account} {number}").repeat(500))?;
             let file = file.display().to_string();
-            platform.json(&["publish", "--account", account, &file]).await?;
+            platform
+                .json(&["publish", "--account", account, &file])
+                .await?;
             announced.fetch_add(1, Ordering::SeqCst);
         }
         number += 1;
@@ -59,11 +61,18 @@ async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked()
     if !platform.start_azure().await? {
         return Ok(());
     }
-    for (name, access) in ["principal", "signed", "keyed"].iter().zip(AzureAccess::ALL) {
+    for (name, access) in ["principal", "signed", "keyed"]
+        .iter()
+        .zip(AzureAccess::ALL)
+    {
         platform.azure_account(name, access).await?;
     }
     let mut members = Vec::new();
-    for (name, role) in [("one", "transfer"), ("two", "transfer"), ("three", "cleanup")] {
+    for (name, role) in [
+        ("one", "transfer"),
+        ("two", "transfer"),
+        ("three", "cleanup"),
+    ] {
         members.push(platform.fleet.start(name, &[role])?);
     }
     members.push(platform.fleet.start("four", &["housekeeping"])?);
@@ -80,7 +89,10 @@ async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked()
             }
             if round == 2 {
                 let prepared = platform.json(&["keyring", "rotate", "--prepare"]).await?;
-                assert_eq!(keys(&platform, "prepared").await?, [prepared["prepared"].clone()]);
+                assert_eq!(
+                    keys(&platform, "prepared").await?,
+                    [prepared["prepared"].clone()]
+                );
             }
             let turned = platform.json(&["keyring", "rotate"]).await?;
             assert_eq!(turned["rewrapped"], 3, "{turned}");
@@ -89,7 +101,10 @@ async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked()
             let old = turned["previous"].as_str().unwrap_or_default().to_owned();
             platform.json(&["keyring", "retire", &old]).await?;
             retired.push(old);
-            assert_eq!(keys(&platform, "current").await?, [turned["key_id"].clone()]);
+            assert_eq!(
+                keys(&platform, "current").await?,
+                [turned["key_id"].clone()]
+            );
         }
         goes_on.store(false, Ordering::SeqCst);
         anyhow::Ok(retired)
@@ -102,8 +117,12 @@ async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked()
     assert_eq!(platform.postgres.sql("callferry", locked).await?, "0");
     for member in &mut members {
         let locked = "reason=\"secret_locked\"";
-        let parked = member.metric("callferry_transfer_parked_total", locked).await?;
-        let refused = member.metric("callferry_cleanup_refused_total", locked).await?;
+        let parked = member
+            .metric("callferry_transfer_parked_total", locked)
+            .await?;
+        let refused = member
+            .metric("callferry_cleanup_refused_total", locked)
+            .await?;
         assert!(parked + refused < 0.5, "{}", member.name());
         member.stop(LONG).await?;
     }
@@ -122,12 +141,27 @@ async fn a_rotation_says_what_it_did_and_a_key_that_is_needed_stays() -> Result<
     let key = scratch.path().join("key");
     fs::write(&key, "Y2FuYXJ5Y2FuYXJ5".repeat(5) + "Y2FuYXJ5")?;
     let key = key.display().to_string();
-    let set = ["destination", "set", "acme", "azure", "--storage-account", "acmecalls"];
-    let set = [&set[..], &["--container", "calls", "--access-key-file", &key]].concat();
+    let set = [
+        "destination",
+        "set",
+        "acme",
+        "azure",
+        "--storage-account",
+        "acmecalls",
+    ];
+    let set = [
+        &set[..],
+        &["--container", "calls", "--access-key-file", &key],
+    ]
+    .concat();
     platform.json(&set).await?;
     let old = keys(&platform, "current").await?.concat();
     let told = platform.fleet.must(&["keyring", "rotate"]).await?;
-    for says in ["is the current key now, after", "1 secret was brought under it", &old] {
+    for says in [
+        "is the current key now, after",
+        "1 secret was brought under it",
+        &old,
+    ] {
         assert!(told.stdout.contains(says), "{told:?}");
     }
     let mode = fs::metadata(ring(&scratch))?.permissions().mode();
@@ -137,17 +171,31 @@ async fn a_rotation_says_what_it_did_and_a_key_that_is_needed_stays() -> Result<
     assert!(table.stdout.contains("older"), "{table:?}");
     let needed = platform.fleet.run(&["keyring", "retire", &current]).await?;
     assert_eq!(needed.code, Some(1), "{needed:?}");
-    assert!(needed.stderr.contains("secrets are under key"), "{needed:?}");
+    assert!(
+        needed.stderr.contains("secrets are under key"),
+        "{needed:?}"
+    );
     let unknown = platform.fleet.run(&["keyring", "retire", "k-none"]).await?;
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.stderr.contains("keyring show"), "{unknown:?}");
-    let again = platform.fleet.must(&["keyring", "rotate", "--resume"]).await?;
-    assert!(again.stdout.contains("No secret had to be brought"), "{again:?}");
+    let again = platform
+        .fleet
+        .must(&["keyring", "rotate", "--resume"])
+        .await?;
+    assert!(
+        again.stdout.contains("No secret had to be brought"),
+        "{again:?}"
+    );
 
     // A ring that lost the key: everything else goes on, and the revision is named.
     let whole = fs::read_to_string(ring(&scratch))?;
-    let lost: Vec<_> = whole.lines().filter(|l| !l.starts_with(&format!("\"{current}\""))).collect();
-    let lost = lost.join("\n").replace(&format!("\"{current}\""), &format!("\"{old}\""));
+    let lost: Vec<_> = whole
+        .lines()
+        .filter(|l| !l.starts_with(&format!("\"{current}\"")))
+        .collect();
+    let lost = lost
+        .join("\n")
+        .replace(&format!("\"{current}\""), &format!("\"{old}\""));
     fs::write(ring(&scratch), lost)?;
     let named = platform.fleet.run(&["keyring", "rotate", "--json"]).await?;
     assert_eq!(named.code, Some(1), "{named:?}");
@@ -159,12 +207,18 @@ async fn a_rotation_says_what_it_did_and_a_key_that_is_needed_stays() -> Result<
     for args in [&["keyring", "rotate"][..], &["keyring", "show"]] {
         let refused = platform.fleet.run_with(args, &nothing).await?;
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("CALLFERRY_KEYRING_FILE"), "{refused:?}");
+        assert!(
+            refused.stderr.contains("CALLFERRY_KEYRING_FILE"),
+            "{refused:?}"
+        );
     }
     // A ledger that does not answer leaves the file alone.
     let before = fs::read_to_string(ring(&scratch))?;
     let nowhere = [("CALLFERRY_DATABASE_URL", "postgres://u:p@127.0.0.1:1/d")];
-    let refused = platform.fleet.run_with(&["keyring", "rotate"], &nowhere).await?;
+    let refused = platform
+        .fleet
+        .run_with(&["keyring", "rotate"], &nowhere)
+        .await?;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(fs::read_to_string(ring(&scratch))?, before);
     Ok(())

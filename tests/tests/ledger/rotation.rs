@@ -12,8 +12,8 @@ use super::world::{World, announced, at, bucket, owner};
 
 /// What the first release sealed, made by another implementation of AES-256-GCM: the secret under
 /// the ring's key itself, bound to the row that [`first_release`] writes.
-const SEALED: &str = "000102030405060708090a0b60958b225dd05c9329debaedb7dbda54accd650966101dccc9ba9defd\
-                      81819a8732adf265284";
+const SEALED: &str = "000102030405060708090a0b60958b225dd05c9329debaedb7dbda54accd650966101dcc\
+                      c9ba9defd81819a8732adf265284";
 const SEALED_SECRET: &str = "sv=1&sig=first-release";
 /// Thirty-two times the same byte.
 const FIRST_RING: &str = "current = \"k-11111111\"\n[keys]\n\
@@ -133,7 +133,11 @@ async fn a_rotation_rewraps_data_keys_only_and_may_be_broken_off_and_repeated() 
     );
     assert_eq!(first.unwrap().rewrapped + second.unwrap().rewrapped, 3);
     assert_eq!(rewrap(&it.world.catalog, &ring).await, (0, vec![]));
-    assert_eq!(it.world.sql(sealed).await, before.0, "secrets stay as they are");
+    assert_eq!(
+        it.world.sql(sealed).await,
+        before.0,
+        "secrets stay as they are"
+    );
     assert_ne!(it.world.sql(keys).await, before.1);
     for (account, store) in &stores {
         let shown = it.world.catalog.show_destination(&owner(account)).await;
@@ -154,7 +158,9 @@ async fn a_rotation_rewraps_data_keys_only_and_may_be_broken_off_and_repeated() 
 async fn a_secret_that_cannot_be_opened_is_named_and_holds_nobody_up() {
     let it = Ringed::new(&["acme", "beta"]).await;
     let other = KeyRing::generate().unwrap();
-    let another = it.world.another(|settings| settings.keyring = Some(other.clone()));
+    let another = it
+        .world
+        .another(|settings| settings.keyring = Some(other.clone()));
     let lost = container("store1", "calls", sas(SAS));
     let lost = another.set_destination(&owner("acme"), &lost, None).await;
     let lost = lost.unwrap().revision;

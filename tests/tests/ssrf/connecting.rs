@@ -82,7 +82,14 @@ impl Process {
         let original = self.staging.originals.open(&announced.original.path).await;
         let writers = self.stores.writers();
         let wish = Wish::default();
-        let sent = send(&writers, destination, &announced, &*original.unwrap(), &wish).await;
+        let sent = send(
+            &writers,
+            destination,
+            &announced,
+            &*original.unwrap(),
+            &wish,
+        )
+        .await;
         let Err(SendFault::Store(written)) = sent else {
             panic!("{destination:?}: {sent:?}");
         };

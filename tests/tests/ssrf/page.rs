@@ -66,10 +66,15 @@ pub(crate) fn compare(lines: &[Line]) -> Result<()> {
 fn page(lines: &[Line]) -> Result<String> {
     let mut page = HEAD.to_owned();
     writeln!(page, "\n## The attempts\n")?;
-    writeln!(page, "| attempt | endpoint | cloud | set-up says | a connect says |")?;
+    writeln!(
+        page,
+        "| attempt | endpoint | cloud | set-up says | a connect says |"
+    )?;
     writeln!(page, "|---|---|---|---|---|")?;
     for attempt in ATTEMPTS {
-        let mine = lines.iter().filter(|it| it.attempt.endpoint == attempt.endpoint);
+        let mine = lines
+            .iter()
+            .filter(|it| it.attempt.endpoint == attempt.endpoint);
         let mine: Vec<_> = mine.collect();
         let is_same = |a: &Line, b: &Line| (&a.set_up, &a.connect) == (&b.set_up, &b.connect);
         let both = mine.windows(2).all(|two| is_same(two[0], two[1]));
@@ -82,7 +87,10 @@ fn page(lines: &[Line]) -> Result<String> {
             let endpoint = cell(attempt.endpoint);
             let (set_up, connect) = (cell(&line.set_up), cell(&line.connect));
             let what = attempt.what;
-            writeln!(page, "| {what} | `{endpoint}` | {cloud} | {set_up} | {connect} |")?;
+            writeln!(
+                page,
+                "| {what} | `{endpoint}` | {cloud} | {set_up} | {connect} |"
+            )?;
         }
     }
     writeln!(page, "\n## The names\n\n| name | resolves to |\n|---|---|")?;

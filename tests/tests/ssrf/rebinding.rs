@@ -97,14 +97,22 @@ async fn an_allowed_range_is_reached_in_every_spelling_and_no_other() {
     for host in ["127.0.0.1", "0x7f.1", "[::ffff:127.0.0.1]", "allowed.test"] {
         let destination = process.destination(Of::S3, &format!("http://{host}:{port}"));
         let (written, _) = process.attempt(&destination).await;
-        assert_ne!(written.reason, ParkReason::AddressRefused, "{host}: {written}");
+        assert_ne!(
+            written.reason,
+            ParkReason::AddressRefused,
+            "{host}: {written}"
+        );
         assert!(public.visits() > visits, "{host}");
         visits = public.visits();
     }
     for host in ["127.0.0.2", "[::ffff:127.0.0.2]", "127.2"] {
         let destination = process.destination(Of::S3, &format!("http://{host}:{port}"));
         let (written, _) = process.attempt(&destination).await;
-        assert_eq!(written.reason, ParkReason::AddressRefused, "{host}: {written}");
+        assert_eq!(
+            written.reason,
+            ParkReason::AddressRefused,
+            "{host}: {written}"
+        );
     }
     assert_eq!(private.visits(), 0);
 }
@@ -129,7 +137,11 @@ async fn a_redirect_is_followed_by_nobody() {
             let destination = process.destination(of, &endpoint);
             let (written, looked) = process.attempt(&destination).await;
             for fault in [written, looked] {
-                assert_eq!(fault.reason, ParkReason::WrongRegion, "{of:?} {status}: {fault}");
+                assert_eq!(
+                    fault.reason,
+                    ParkReason::WrongRegion,
+                    "{of:?} {status}: {fault}"
+                );
             }
         }
         assert!(outside.visits() >= 4);
@@ -165,7 +177,11 @@ async fn token_services_send_us_nowhere_either() {
             };
         }
         let (written, _) = process.attempt(&destination).await;
-        assert_eq!(written.reason, ParkReason::DestinationUnreachable, "{written}");
+        assert_eq!(
+            written.reason,
+            ParkReason::DestinationUnreachable,
+            "{written}"
+        );
         assert!(services.visits() >= 2);
     }
     assert_eq!(inside.visits(), 0);

@@ -43,9 +43,14 @@ impl CommandLine {
         let (ring, key) = (dir.join("keyring"), dir.join("key"));
         fs::write(&key, "Y2FuYXJ5".repeat(11))?;
         let fleet = Fleet::of(&wrapper, dir)
-            .with("CALLFERRY_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+            .with(
+                "CALLFERRY_DATABASE_URL",
+                "postgres://nobody@127.0.0.1:1/none",
+            )
             .with("CALLFERRY_KEYRING_FILE", ring.display().to_string());
-        let made = fleet.run(&["keyring", "new", &ring.display().to_string()]).await?;
+        let made = fleet
+            .run(&["keyring", "new", &ring.display().to_string()])
+            .await?;
         if made.code != Some(0) {
             scratch::skip("ssrf at set-up", made.stderr.trim())?;
             return Ok(None);
@@ -59,14 +64,32 @@ impl CommandLine {
 
     pub(crate) async fn set(&self, of: Of, endpoint: &str) -> Result<Outcome> {
         let arn = "arn:aws:iam::123456789012:role/callferry";
-        let s3 = ["s3", "--bucket", "calls", "--region", "eu-west-1", "--role-arn", arn];
-        let azure = ["azure", "--storage-account", "acmecalls", "--container", "calls"];
+        let s3 = [
+            "s3",
+            "--bucket",
+            "calls",
+            "--region",
+            "eu-west-1",
+            "--role-arn",
+            arn,
+        ];
+        let azure = [
+            "azure",
+            "--storage-account",
+            "acmecalls",
+            "--container",
+            "calls",
+        ];
         let secret = ["--access-key-file", &self.key];
         let store = match of {
             Of::S3 => s3.to_vec(),
             Of::Azure => [&azure[..], &secret[..]].concat(),
         };
-        let args = [&["destination", "set", "acme"][..], &store, &["--endpoint", endpoint]];
+        let args = [
+            &["destination", "set", "acme"][..],
+            &store,
+            &["--endpoint", endpoint],
+        ];
         self.fleet.run(&args.concat()).await
     }
 }
@@ -75,11 +98,16 @@ impl CommandLine {
 pub(crate) fn refusal(outcome: &Outcome) -> String {
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     let line = |begin: &str| {
-        let line = outcome.stderr.lines().find_map(|line| line.strip_prefix(begin));
+        let line = outcome
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(begin));
         line.unwrap_or_else(|| panic!("no {begin}in {outcome:?}"))
     };
     let (error, hint) = (line("error: "), line("hint: "));
-    assert!(error.contains("--endpoint") && hint.contains("--endpoint"), "{outcome:?}");
+    assert!(
+        error.contains("--endpoint") && hint.contains("--endpoint"),
+        "{outcome:?}"
+    );
     error.to_owned()
 }
-

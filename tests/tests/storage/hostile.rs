@@ -132,7 +132,11 @@ async fn a_body_without_end_is_read_up_to_its_limit() {
         }
         let fault = it.look("rec").await.unwrap_err();
         assert_ne!(fault.reason, ParkReason::Interrupted, "{status}: {fault}");
-        assert!(hostile.sent() > 0 && hostile.sent() < BUFFERS, "{}", hostile.sent());
+        assert!(
+            hostile.sent() > 0 && hostile.sent() < BUFFERS,
+            "{}",
+            hostile.sent()
+        );
     }
 }
 
@@ -152,7 +156,10 @@ async fn headers_that_are_too_many_or_too_long_are_no_answer() {
     let many = "x-more: y\r\n".repeat(101);
     let long = format!("x-more: {}\r\n", "y".repeat(65 * 1024));
     for headers in [many, long] {
-        let answer = head("200 OK", &format!("{headers}content-length: 0\r\netag: \"x\"\r\n"));
+        let answer = head(
+            "200 OK",
+            &format!("{headers}content-length: 0\r\netag: \"x\"\r\n"),
+        );
         let (it, _) = against(Manners::Once(answer)).await;
         super::setting::unclear(it.send("rec", b"x").await);
         let fault = it.look("rec").await.unwrap_err();
@@ -160,7 +167,10 @@ async fn headers_that_are_too_many_or_too_long_are_no_answer() {
     }
     // As many as a store may send are none too many.
     let headers = "x-more: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(90);
-    let answer = head("200 OK", &format!("{headers}content-length: 0\r\netag: \"x\"\r\n"));
+    let answer = head(
+        "200 OK",
+        &format!("{headers}content-length: 0\r\netag: \"x\"\r\n"),
+    );
     let (it, _) = against(Manners::Once(answer)).await;
     assert!(it.look("rec").await.is_ok());
 }
@@ -197,7 +207,10 @@ async fn nothing_is_unpacked() {
     let packed = gzip.wait_with_output().unwrap().stdout;
     writing.join().unwrap().unwrap();
     assert!(packed.len() < 64 * 1024, "{}", packed.len());
-    let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", packed.len());
+    let headers = format!(
+        "content-encoding: gzip\r\ncontent-length: {}\r\n",
+        packed.len()
+    );
     let answer = [head("404 Not Found", &headers), packed].concat();
     let (it, _) = against(Manners::Once(answer)).await;
     // Packed, it names no bucket that is missing: it is an answer without a code.
@@ -219,12 +232,19 @@ async fn a_document_that_is_deep_or_defines_entities_says_nothing() {
                    <Error><Code>&x;</Code></Error>";
     for document in [&deep, entities, outside] {
         let headers = format!("content-length: {}\r\n", document.len());
-        let answer = [head("404 Not Found", &headers), document.as_bytes().to_vec()].concat();
+        let answer = [
+            head("404 Not Found", &headers),
+            document.as_bytes().to_vec(),
+        ]
+        .concat();
         let (it, _) = against(Manners::Once(answer)).await;
         let fault = refused(it.send("rec", b"x").await);
         assert_eq!(fault.reason, ParkReason::DestinationRefused, "{fault}");
         assert_eq!(fault.detail, "put: 404", "{fault}");
-        assert!(it.look("rec").await.is_err(), "a broken listing is no absence");
+        assert!(
+            it.look("rec").await.is_err(),
+            "a broken listing is no absence"
+        );
     }
 }
 

@@ -63,7 +63,10 @@ impl Source {
     fn changed(&self) -> Option<Held> {
         // One at a time: whoever waits here finds the file read already.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.not_before.is_some_and(|moment| Instant::now() < moment) {
+        if seen
+            .not_before
+            .is_some_and(|moment| Instant::now() < moment)
+        {
             return None;
         }
         let found = std::fs::metadata(&self.path);

@@ -34,7 +34,11 @@ fn a_secret_opens_only_with_its_keys_and_its_binding_and_unchanged() {
         bytes[index] ^= 1;
         let (changed, cut) = (&bytes[..], &sealed.bytes[..index]);
         for bytes in [changed, cut] {
-            assert_eq!(opens(&ring, Kept { bytes, ..kept }, "here"), None, "{index}");
+            assert_eq!(
+                opens(&ring, Kept { bytes, ..kept }, "here"),
+                None,
+                "{index}"
+            );
         }
     }
     for (index, _) in sealed.wrapped_key.iter().enumerate() {
@@ -75,7 +79,10 @@ fn a_data_key_of_another_secret_opens_nothing() {
 #[test]
 fn a_secret_of_the_first_release_opens_and_is_given_a_data_key_by_a_rotation() {
     let ring = KeyRing::generate().unwrap();
-    let (key_id, bytes) = (ring.current_id(), of_the_first_release(&ring, "old", "here"));
+    let (key_id, bytes) = (
+        ring.current_id(),
+        of_the_first_release(&ring, "old", "here"),
+    );
     let kept = Kept {
         key_id: &key_id,
         wrapped_key: None,
@@ -85,7 +92,10 @@ fn a_secret_of_the_first_release_opens_and_is_given_a_data_key_by_a_rotation() {
     assert_eq!(*opened, "old");
     assert!(ring.open(kept, &binding("there")).is_none());
     let rewrapped = ring.rewrap(kept, &binding("here")).unwrap();
-    assert!(rewrapped.bytes != bytes, "it is sealed under its data key now");
+    assert!(
+        rewrapped.bytes != bytes,
+        "it is sealed under its data key now"
+    );
     let opened = ring.open(rewrapped.kept(), &binding("here")).unwrap();
     assert_eq!(*opened, "old");
 }

@@ -91,7 +91,8 @@ fn configured(context: &Context) -> Result<&Path> {
     file.ok_or_else(|| {
         Failure::usage("`keyring_file` is not configured")
             .hint(
-                "set CALLFERRY_KEYRING_FILE to the key ring; `callferry keyring new FILE` makes one",
+                "set CALLFERRY_KEYRING_FILE to the key ring; `callferry keyring new FILE` makes \
+                 one",
             )
             .into()
     })
@@ -129,6 +130,9 @@ async fn retire(args: &RetireArgs, context: &Context) -> Result<()> {
     let left: Vec<_> = ring.ids().collect();
     let answer = json!({ "retired": key_id, "current": ring.current_id(), "keys": left });
     context.output.answer(&answer, |_| {
-        format!("{key_id} is no longer in the key ring, which is left with {}.", left.join(", "))
+        format!(
+            "{key_id} is no longer in the key ring, which is left with {}.",
+            left.join(", ")
+        )
     })
 }

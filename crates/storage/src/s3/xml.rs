@@ -200,7 +200,10 @@ mod tests {
             <Error><Code>&x;</Code></Error>"#;
         assert_eq!(code(outside.as_bytes()), None);
         assert_eq!(code(b"<Error><Code>&undefined;</Code></Error>"), None);
-        assert_eq!(code(b"<Error><Code>Slow&#68;own</Code></Error>").as_deref(), Some("SlowDown"));
+        assert_eq!(
+            code(b"<Error><Code>Slow&#68;own</Code></Error>").as_deref(),
+            Some("SlowDown")
+        );
     }
 
     #[test]

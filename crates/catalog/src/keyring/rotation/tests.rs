@@ -37,7 +37,10 @@ fn a_turn_keeps_the_older_keys_and_a_running_ring_opens_what_is_under_the_new_on
     // Another process keeps a secret under the new key; ours was never restarted.
     let rewrapped = file.ring().unwrap().rewrap(old.kept(), &binding()).unwrap();
     assert_eq!(rewrapped.key_id, turned.current);
-    assert!(rewrapped.bytes == old.bytes, "only the data key is wrapped anew");
+    assert!(
+        rewrapped.bytes == old.bytes,
+        "only the data key is wrapped anew"
+    );
     assert_eq!(running.current_id(), turned.previous);
     let opened = running.open(rewrapped.kept(), &binding()).unwrap();
     assert_eq!(*opened, "hunter2");

@@ -156,14 +156,14 @@ fn refuse_unopened(answer: &Answer) -> Result<()> {
         named.push_str(", …");
     }
     let count = answer.unopened.len();
-    Err(
-        Failure::failed(format!("{count} secrets cannot be opened with this key ring: {named}"))
-            .hint(
-                "put the missing key back into the ring and run `callferry keyring rotate \
+    Err(Failure::failed(format!(
+        "{count} secrets cannot be opened with this key ring: {named}"
+    ))
+    .hint(
+        "put the missing key back into the ring and run `callferry keyring rotate \
                  --resume`, or set those destinations anew",
-            )
-            .into(),
     )
+    .into())
 }
 
 /// The ledger failed half-way; what to do is the same whatever it was.

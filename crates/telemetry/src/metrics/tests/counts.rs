@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use recording::{Cloud, Meter, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult, StoreCode};
+use recording::{
+    Cloud, Meter, Method, Operation, ParkReason, Queue, RefusalReason, RequestResult, StoreCode,
+};
 
 use super::super::Metrics;
 use super::super::outcome::{CleanupOutcome, TransferOutcome};

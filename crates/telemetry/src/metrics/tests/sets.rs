@@ -43,7 +43,12 @@ fn tell_everything(metrics: &Metrics) {
             for result in RequestResult::ALL {
                 metrics.store_request(cloud, operation, result, Duration::ZERO);
             }
-            for code in [None, Some("SlowDown"), Some("ServerBusy"), Some("free text")] {
+            for code in [
+                None,
+                Some("SlowDown"),
+                Some("ServerBusy"),
+                Some("free text"),
+            ] {
                 let code = StoreCode::named(cloud, code);
                 metrics.store_refused(cloud, operation, code);
             }
