@@ -17,8 +17,8 @@ const EXAMPLE: &str = "an origin such as https://s3.example.com:9000";
 /// What a customer's endpoint looks like.
 const CUSTOMERS_EXAMPLE: &str = "--endpoint takes an origin such as https://s3.example.com:9000";
 /// What a blob service's URL looks like.
-const BLOB_EXAMPLE: &str = "--endpoint, as in https://acmecalls.blob.core.windows.net, without the container; \
-                            an emulator has the storage account as its path";
+const BLOB_EXAMPLE: &str = "--endpoint, as in https://acmecalls.blob.core.windows.net, without \
+                            the container; an emulator has the storage account as its path";
 
 /// The origin, `https://host[:port]`, of a URL that is nothing else; `name` is what people call it.
 pub(crate) fn plain_origin(name: &str, url: &Url, allow_http: bool) -> Result<String> {

@@ -12,8 +12,8 @@ use super::world::{World, announced, at, bucket, owner};
 
 /// What the first release sealed, made by another implementation of AES-256-GCM: the secret under
 /// the ring's key itself, bound to the row that [`first_release`] writes.
-const SEALED: &str = "000102030405060708090a0b60958b225dd05c9329debaedb7dbda54accd650966101dccc9ba9defd\
-                      81819a8732adf265284";
+const SEALED: &str = "000102030405060708090a0b60958b225dd05c9329debaedb7dbda54accd650966101dcc\
+                      c9ba9defd81819a8732adf265284";
 const SEALED_SECRET: &str = "sv=1&sig=first-release";
 /// Thirty-two times the same byte.
 const FIRST_RING: &str = "current = \"k-11111111\"\n[keys]\n\

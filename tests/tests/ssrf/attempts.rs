@@ -43,7 +43,8 @@ pub(crate) const ATTEMPTS: &[Attempt] = attempts![
     "a fragment": "https://127.0.0.1:PORT#@s3.example.test" "https://127.0.0.1:PORT#";
     "a path": "https://127.0.0.1:PORT/latest/meta-data" "https://s3.example.test/a/../b";
     "a backslash": r"https://s3.example.test\@127.0.0.1:PORT" r"https:\\127.0.0.1:PORT";
-    "white space and line breaks": "https://127.0.0.1:PORT/\r\nx-evil: 1" "\thttps://127.0.0.1:PORT";
+    "white space and line breaks": "https://127.0.0.1:PORT/\r\nx-evil: 1"
+        "\thttps://127.0.0.1:PORT";
     "a port of another service": "https://s3.example.test:22" "https://s3.example.test:25"
         "https://s3.example.test:80" "https://s3.example.test:445" "https://s3.example.test:1023"
         "https://s3.example.test:0";

@@ -91,7 +91,8 @@ fn configured(context: &Context) -> Result<&Path> {
     file.ok_or_else(|| {
         Failure::usage("`keyring_file` is not configured")
             .hint(
-                "set CALLFERRY_KEYRING_FILE to the key ring; `callferry keyring new FILE` makes one",
+                "set CALLFERRY_KEYRING_FILE to the key ring; `callferry keyring new FILE` makes \
+                 one",
             )
             .into()
     })

@@ -44,8 +44,12 @@ impl Place {
             return Err(unusable("the container's name is none"));
         }
         let service = match &azure.endpoint {
-            Some(endpoint) => service_url(endpoint, allow_http)?,
-            None => service_url(&format!("https://{account}.blob.core.windows.net"), false)?,
+            Some(endpoint) => service_url(endpoint, account, allow_http)?,
+            None => service_url(
+                &format!("https://{account}.blob.core.windows.net"),
+                account,
+                false,
+            )?,
         };
         let host = service.host_str().unwrap_or_default();
         let service_url = service.as_str().trim_end_matches('/');
@@ -76,8 +80,8 @@ impl Place {
     }
 }
 
-/// An emulator names the storage account in its path, so the endpoint may have one.
-fn service_url(endpoint: &str, allow_http: bool) -> Result<Url, Fault> {
+/// An emulator names the storage account in its path, so the endpoint may have it, and no other.
+fn service_url(endpoint: &str, account: &str, allow_http: bool) -> Result<Url, Fault> {
     let url = Url::parse(endpoint).map_err(|_| unusable("the endpoint is no URL"))?;
     match url.scheme() {
         "https" => {}
@@ -89,7 +93,9 @@ fn service_url(endpoint: &str, allow_http: bool) -> Result<Url, Fault> {
         _ => return Err(unusable("the endpoint must begin with https://")),
     }
     let dotted = url.host_str().is_some_and(|host| host.ends_with('.'));
+    let path = url.path().trim_matches('/');
     let is_plain = !dotted
+        && (path.is_empty() || path == account)
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
@@ -98,7 +104,9 @@ fn service_url(endpoint: &str, allow_http: bool) -> Result<Url, Fault> {
     if is_plain {
         Ok(url)
     } else {
-        Err(unusable("the endpoint must be without user and query"))
+        Err(unusable(
+            "the endpoint must be an origin, or end with the account",
+        ))
     }
 }
 

@@ -35,7 +35,7 @@ impl Outside {
             refusals: build.counters(Family::new(
                 "store_refusals_total",
                 "answers",
-                "Answers of stores and token services that were no success, by the code they named.",
+                "Answers of stores and token services that were no success, by their code.",
             ))?,
             request_seconds: build.histograms(
                 ANSWER,
