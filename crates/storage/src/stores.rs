@@ -35,6 +35,7 @@ pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
+use spare::Left;
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
 /// so at the command line when a destination is set.
@@ -230,16 +231,16 @@ impl Shared {
         let prefix = checked::prefix(destination, account)?;
         let label = Label::new(destination, account, purpose);
         let now = self.clock.boot();
-        let build = |credential: Option<Arc<Issued>>| match &destination.store {
+        let build = |left: Option<Left>| match &destination.store {
             Store::S3(s3) => {
                 let place = s3::Place::new(s3, self.settings.allow_http)?;
                 let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
                 let name = session_name(purpose, account);
                 let session = self.session(destination, s3, policy, name);
-                if let Some(issued) = credential {
-                    session.go_on_with(issued);
-                }
                 let bucket = Bucket::new(place, session, self.line(Cloud::S3));
+                if let Some(left) = left {
+                    bucket.go_on_with(left.issued, left.has_shown);
+                }
                 Ok(Reached::S3(Arc::new(bucket)))
             }
             Store::Azure(azure) => {

@@ -270,7 +270,7 @@ impl Rows {
     }
 
     /// The revision that covers a new recording of the account.
-    fn covering(&self, account: &AccountId) -> Option<i64> {
+    pub(crate) fn covering(&self, account: &AccountId) -> Option<i64> {
         let own = self.accounts.get(account)?.revisions.last();
         own.or(self.default.last()).copied()
     }

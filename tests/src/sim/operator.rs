@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::bucket::{LeftoverPort, LookPort};
-use super::ledger::LedgerPort;
+use super::ledger::{LedgerPort, Row};
 use super::side::{Side, SimClock};
 
 /// Acts until `stop` fires; once it is calm, there is nobody who would.
@@ -61,9 +61,17 @@ fn chosen(side: &Side) -> Option<(RecordingKey, RerouteWish)> {
         return None;
     }
     let any = world.dice.below(8) == 0;
-    let rows = world.ledger.rows.iter();
+    let ledger = &world.ledger;
+    let elsewhere = |row: &Row| {
+        let account = &row.announced.key.account_id;
+        row.destination.is_some() && row.destination != ledger.covering(account)
+    };
+    let rows = ledger.rows.iter();
     let keys: Vec<RecordingKey> = rows
-        .filter(|(_, row)| any || matches!(row.state, State::Staged | State::Parked))
+        .filter(|(_, row)| {
+            let open = matches!(row.state, State::Staged | State::Parked);
+            any || (open && elsewhere(row))
+        })
         .map(|(key, _)| key.clone())
         .collect();
     let count = u64::try_from(keys.len()).unwrap_or(0);

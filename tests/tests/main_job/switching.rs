@@ -30,17 +30,22 @@ const ELSEWHERE: &str = "444455556666";
 
 /// A bucket with a role of its own, as the customer's administrator makes them.
 async fn make(platform: &Platform, account: &str, bucket: &str, role: &str) -> Result<String> {
+    platform.lab.create_bucket(bucket, ELSEWHERE)?;
+    let arn = format!("arn:aws:iam::{ELSEWHERE}:role/{role}");
+    allow_in(platform, account, bucket, &arn).await?;
+    Ok(arn)
+}
+
+/// A role for a bucket that is there.
+async fn allow_in(platform: &Platform, account: &str, bucket: &str, arn: &str) -> Result<()> {
     let shown = platform.json(&["account", "show", account]).await?;
     let external_id = shown["external_id"].as_str().context("no external id")?;
-    // It exists where another role is given the same bucket.
-    drop(platform.lab.create_bucket(bucket, ELSEWHERE));
-    let arn = format!("arn:aws:iam::{ELSEWHERE}:role/{role}");
     platform.lab.put_role(
-        Role::new(&arn, Policy::bucket(bucket, "", &OBJECTS))
+        Role::new(arn, Policy::bucket(bucket, "", &OBJECTS))
             .external_id(external_id)
             .trusting("callferry"),
     );
-    Ok(arn)
+    Ok(())
 }
 
 /// Sets it as the account's destination and returns the revision.
@@ -385,7 +390,9 @@ async fn another_role_for_the_same_bucket_needs_no_look_and_no_wait() -> Result<
         setting.parked("acme", &id, "role_not_assumable").await?;
     }
     let platform = &setting.platform;
-    let arn = make(platform, "acme", "acme-recordings", "renewed").await?;
+    // Of the same AWS account, which must own the bucket.
+    let arn = format!("{old_role}-renewed");
+    allow_in(platform, "acme", "acme-recordings", &arn).await?;
     set(platform, "acme", ("acme-recordings", &arn), None).await?;
     let (code, answer, _) = reroute(platform, &["--all-parked"]).await?;
     assert_eq!(

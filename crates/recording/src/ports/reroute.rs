@@ -10,9 +10,10 @@ use crate::{
     object_key,
 };
 
-/// How long after somebody worked on a recording a write of its may still be on its way: a PUT or
-/// a complete is given up five minutes after it was signed at the latest, and the store may end
-/// what it has read by then.
+/// How long after somebody worked on a recording a write of its may still be on its way.
+///
+/// A PUT or a complete is given up five minutes after it was signed at the latest, and the store
+/// may end what it has read by then.
 ///
 /// What no wait covers is a process that froze between signing and sending, for longer than this,
 /// and then wakes: its request still creates the copy at the old key, until the signature or the

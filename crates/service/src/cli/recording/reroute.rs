@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use catalog::{Catalog, MOST_PARKED};
 use clap::Args;
 use futures::stream::{StreamExt, TryStreamExt, iter};
