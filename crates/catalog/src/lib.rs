@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admin;
+mod admin_actions;
 mod catalog;
 mod checks;
 mod claim;
@@ -38,11 +39,12 @@ mod uploads;
 
 pub use accounts::AccountView;
 pub use admin::AdminFault;
+pub use admin_actions::{Action, ActionOutcome, ActionView};
 pub use catalog::Catalog;
 pub use destinations::DestinationView;
 pub use keyring::KeyRing;
 pub use pool::PoolCounts;
 pub use quarantine::{QuarantineMessageView, QuarantineView};
-pub use recordings::{HistoryView, MOST_PARKED, RecordingView};
+pub use recordings::{HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView};
 pub use settings::Settings;
 pub use status::{OpenRecordings, QuarantineCounts, StatusView};

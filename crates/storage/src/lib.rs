@@ -35,5 +35,6 @@ pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketWriters, KeySetFault, KeySetSource, StoreSettings,
+    Stores, permits_address,
 };

@@ -2,6 +2,7 @@
 //! by all accounts; handed out as three powers.
 
 mod checked;
+mod key_set;
 mod powers;
 mod settings;
 mod shelf;
@@ -25,6 +26,7 @@ use crate::credentials::{
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
+pub use key_set::{KeySetFault, KeySetSource};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::StoreSettings;
 use shelf::{Label, Shelf};

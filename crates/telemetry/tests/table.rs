@@ -25,12 +25,15 @@ fn the_documented_metrics_are_those_of_the_code() {
 /// Statements that only an operator's commands, or a process's first moments, run; they are
 /// measured together, as `other`.
 const OF_OPERATORS: &[&str] = &[
+    "begin_action",
     "create_account",
     "destination_neighbours",
     "destination_owner",
     "destinations_before",
     "drop_quarantine",
+    "end_action",
     "list_accounts",
+    "list_actions",
     "list_destinations",
     "list_parked",
     "list_quarantine",

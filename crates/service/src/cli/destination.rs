@@ -1,9 +1,9 @@
 //! `callferry destination`.
 
-mod azure;
+pub(crate) mod azure;
 mod prefix;
-mod s3;
-mod shown;
+pub(crate) mod s3;
+pub(crate) mod shown;
 
 use std::str::FromStr;
 
@@ -110,7 +110,7 @@ set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE).")]
 
 impl Kind {
     /// The store, if every word of it is sound.
-    fn check(
+    pub(crate) fn check(
         &self,
         owner: &DestinationOwner,
         config: &Config,
@@ -122,7 +122,8 @@ impl Kind {
         }
     }
 
-    fn in_force_from(&self) -> Option<DateTime<Utc>> {
+    /// From when on, where that is said.
+    pub(crate) fn in_force_from(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::S3(s3) => s3.in_force_from,
             Self::Azure(azure) => azure.in_force_from,

@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 16] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
@@ -36,6 +36,9 @@ const TEXTS: [&str; 13] = [
     "extra_ca_file",
     "ops_addr",
     "http_addr",
+    "jwt_issuer",
+    "jwt_audience",
+    "jwt_keys",
     "keyring_file",
     "log_format",
     "log_filter",
@@ -43,7 +46,7 @@ const TEXTS: [&str; 13] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 24] = [
+const NUMBERS: [&str; 26] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -52,6 +55,8 @@ const NUMBERS: [&str; 24] = [
     "lease_s",
     "isolate_after",
     "quarantine_days",
+    "http_subject_rate",
+    "http_account_rate",
     "tick_ms",
     "drain_s",
     "worker_threads",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use recording::{Clock, Leftovers, Lookers, Meter, Writers};
+use recording::{Checker, Clock, Leftovers, Lookers, Meter, Writers};
 use storage::{StoreSettings, Stores};
 
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub(crate) struct Buckets {
     pub(crate) lookers: Arc<dyn Lookers>,
     /// For uploads that were never completed.
     pub(crate) leftovers: Arc<dyn Leftovers>,
+    /// For checking destinations, where this build can.
+    pub(crate) checker: Option<Arc<dyn Checker>>,
     /// For the memory that all transfers share.
     pub(crate) stores: Stores,
 }
@@ -49,6 +51,7 @@ pub(crate) fn buckets(
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
         leftovers: Arc::new(stores.leftovers()),
+        checker: None,
         stores,
     })
 }

@@ -44,15 +44,15 @@ fn each_identity_takes_its_own_flags_and_no_others() {
     let principal = AzureArgs {
         tenant_id: Some("72f988bf-86f1-41af-91ab-2d7cd011db47".to_owned()),
         client_id: Some("00001111-aaaa-2222-bbbb-3333cccc4444".to_owned()),
-        client_secret_file: Some(secret),
+        client_secret_file: Some(secret.into()),
         ..sound()
     };
     let with_sas = AzureArgs {
-        sas_token_file: Some(sas.clone()),
+        sas_token_file: Some(sas.clone().into()),
         ..sound()
     };
     let with_key = AzureArgs {
-        access_key_file: Some(key.clone()),
+        access_key_file: Some(key.clone().into()),
         ..sound()
     };
     for (args, identity, kept) in [
@@ -67,11 +67,11 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         assert!(!debugged.contains("canary"), "{debugged}");
     }
     let both = AzureArgs {
-        access_key_file: Some(key),
+        access_key_file: Some(key.into()),
         ..with_sas
     };
     let mixed = AzureArgs {
-        sas_token_file: Some(sas),
+        sas_token_file: Some(sas.into()),
         ..principal.clone()
     };
     let half = AzureArgs {
@@ -227,7 +227,7 @@ fn endpoints_and_prefixes_are_checked_as_for_the_other_cloud() {
         let args = AzureArgs {
             endpoint: endpoint.map(str::to_owned),
             prefix: Some(leading.to_owned()),
-            access_key_file: Some(key.clone()),
+            access_key_file: Some(key.clone().into()),
             ..sound()
         };
         args.check(&with_ring(), now())
