@@ -11,6 +11,7 @@
 #   azurite only Azurite (an emulator of Azure Blob storage), into .local/tools
 #   prometheus       only Prometheus and Alertmanager
 #   dashboard-types  only Grafana's types, into .local/tools
+#   schemathesis     only what makes requests from the OpenAPI document, into .local/tools
 #   manifests        only the schemas that the manifests of deploy/ are validated with
 #   dashboard        prometheus + Grafana's panels and a browser that draws them
 #
@@ -208,6 +209,18 @@ install_azurite() {
   cp "$from/package-lock.json" "$to/complete"
 }
 
+# What makes up requests from the OpenAPI document, into .local/tools.
+install_schemathesis() {
+  local venv=$local_dir/tools/schemathesis wanted=schemathesis==4.32.5
+  have_venv || apt_install python3 python3-venv
+  [ "$(cat "$venv/complete" 2>/dev/null)" != "$wanted" ] || return 0
+  say "schemathesis, into .local/tools/schemathesis"
+  rm -rf "$venv"
+  python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "$wanted" \
+    || { rm -rf "$venv"; return 1; }
+  echo "$wanted" >"$venv/complete"
+}
+
 case ${1:-} in
 build) want_build; apt_install "${missing[@]}" ;;
 lint) want_build; apt_install "${missing[@]}"; want_lints ;;
@@ -224,7 +237,9 @@ test)
   (trap unhush EXIT; install_dashboards_tools types) \
     || say "WARNING: no types of Grafana; the test with them will be skipped"
   (trap unhush EXIT; install_manifest_tools) \
-    || say "WARNING: no schemas of Kubernetes and others; manifests will not be validated" ;;
+    || say "WARNING: no schemas of Kubernetes and others; manifests will not be validated"
+  (trap unhush EXIT; install_schemathesis) \
+    || say "WARNING: no schemathesis; the HTTP interface will not be fuzzed" ;;
 demo)
   want_build; want_servers; apt_install "${missing[@]}"; get_audio
   (trap unhush EXIT; install_azurite) \
@@ -233,8 +248,9 @@ prometheus) install_prometheus ;;
 dashboard-types) install_dashboards_tools types ;;
 dashboard) install_prometheus; install_dashboards_tools render ;;
 manifests) install_manifest_tools ;;
+schemathesis) install_schemathesis ;;
 azurite) install_azurite ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,20s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,21s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

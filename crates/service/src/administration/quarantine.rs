@@ -61,9 +61,12 @@ impl Outcomes {
         self.faults.iter().map(|(id, _)| *id).collect()
     }
 
-    /// What came in the way first.
-    pub(crate) fn into_first_fault(self) -> Option<AdminFault> {
-        self.faults.into_iter().map(|(_, fault)| fault).next()
+    /// One that was done.
+    pub(crate) fn done(id: i64) -> Self {
+        Self {
+            done: vec![id],
+            faults: Vec::new(),
+        }
     }
 
     /// The answer, in which the ones that were done are called `done`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::RawPathParams;
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use catalog::{Action, ActionOutcome};
@@ -134,7 +134,7 @@ async fn attend(
     let Some(scope) = route.scope else {
         return Ok(calls::contract());
     };
-    let caller = known(api, &request).await?;
+    let caller = known(api, request.headers()).await?;
     story.subject = Some(caller.subject.clone());
     if !caller.may(scope) {
         api.metrics.http_denied(HttpDenial::Scope);
@@ -177,8 +177,8 @@ async fn attend(
 }
 
 /// Who asks.
-async fn known(api: &Api, request: &Request<Body>) -> Result<Caller, Problem> {
-    let caller = api.verifier.caller(request.headers()).await;
+async fn known(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let caller = api.verifier.caller(headers).await;
     caller.map_err(|unknown| match unknown {
         Unknown::Refused(why) => {
             api.metrics.http_token_refused(why);

@@ -90,7 +90,7 @@ pub(super) fn bad(name: &str, why: &impl ToString) -> Problem {
 
 /// A name that a stranger wrote, short and plain.
 fn shown(name: &str) -> String {
-    let plain = name.chars().filter(|c| c.is_ascii_graphic());
+    let plain = name.chars().filter(char::is_ascii_graphic);
     plain.take(64).collect()
 }
 

@@ -23,12 +23,17 @@ pub(crate) struct FieldFault {
     pub(crate) message: String,
 }
 
-/// A request that was not answered as asked.
+/// A request that was not answered as asked. Small, since every result carries room for one.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Problem {
+#[serde(transparent)]
+pub(crate) struct Problem(Box<Told>);
+
+/// What is told of it.
+#[derive(Debug, Clone, Serialize)]
+struct Told {
     /// A name for programs; a closed set, listed in the OpenAPI document.
     #[serde(rename = "type")]
-    kind: Cow<'static, str>,
+    kind: &'static str,
     title: &'static str,
     #[serde(serialize_with = "number")]
     status: StatusCode,
@@ -50,15 +55,15 @@ macro_rules! kinds {
         impl Problem {
             $($(#[$doc])*
             pub(crate) fn $name(detail: impl Into<Cow<'static, str>>) -> Self {
-                Self {
-                    kind: Cow::Borrowed(concat!("urn:callferry:problem:", $word)),
+                Self(Box::new(Told {
+                    kind: concat!("urn:callferry:problem:", $word),
                     title: $title,
                     status: StatusCode::$status,
                     detail: detail.into(),
                     hint: None,
                     fields: Vec::new(),
                     retry_after_s: None,
-                }
+                }))
             })+
         }
 
@@ -84,7 +89,7 @@ kinds! {
     /// It must not be done as things are.
     refused CONFLICT "refused" "It must not be done";
     /// The body is too large.
-    too_large CONTENT_TOO_LARGE "too_large" "The body is too large";
+    too_large PAYLOAD_TOO_LARGE "too_large" "The body is too large";
     /// The body is not JSON by its type.
     not_json UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body must be JSON";
     /// The body is JSON and says something impossible.
@@ -100,13 +105,13 @@ kinds! {
 impl Problem {
     /// Says what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// Names a field.
     pub(crate) fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.fields.push(FieldFault {
+        self.0.fields.push(FieldFault {
             field: field.into(),
             message: message.into(),
         });
@@ -115,7 +120,7 @@ impl Problem {
 
     /// Says when to come again.
     pub(crate) fn again_in(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds.max(1));
+        self.0.retry_after_s = Some(seconds.max(1));
         self
     }
 
@@ -153,7 +158,7 @@ impl Problem {
 
     /// The status.
     pub(crate) fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.0.status.as_u16()
     }
 }
 
@@ -197,7 +202,7 @@ impl From<anyhow::Error> for Problem {
         for field in words::named(&said) {
             problem = problem.field(field, detail.clone());
         }
-        problem.hint = hint.map(Cow::Owned);
+        problem.0.hint = hint.map(Cow::Owned);
         problem
     }
 }
@@ -206,13 +211,18 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // A struct of texts and a number: it can always be written.
         let body = serde_json::to_vec(&self).unwrap_or_default();
+        let Told {
+            status,
+            retry_after_s,
+            ..
+        } = *self.0;
         let kind = HeaderValue::from_static("application/problem+json");
-        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"callferry\"");
             put(&mut response, header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = retry_after_s {
             put(&mut response, header::RETRY_AFTER, seconds.into());
         }
         response

@@ -1,13 +1,13 @@
 //! Messages that cannot be understood or may not be believed. What strangers wrote into them is
 //! answered as JSON text, and never as anything a browser would show.
 
-use catalog::AdminFault;
+use recording::AccountId;
 
 use super::super::Api;
 use super::super::call::{Answer, Call};
 use super::super::page::Page;
 use super::super::problem::Problem;
-use crate::administration::quarantine::{each, with_hint};
+use crate::administration::quarantine::{Outcomes, with_hint};
 
 /// `GET /v1/quarantine`: oldest first.
 pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
@@ -30,30 +30,24 @@ pub(super) async fn show(api: &Api, call: &Call) -> Result<Answer, Problem> {
 
 /// `POST /v1/quarantine/{message_id}/requeue`: housekeeping returns it with its next tick.
 pub(super) async fn requeue(api: &Api, call: &Call) -> Result<Answer, Problem> {
-    let act = async |id| api.ledger.requeue_quarantine(id).await;
-    one(api, call, "requeue_asked", act).await
+    let id = call.message()?;
+    call.audited(api, target(id), async {
+        api.ledger.requeue_quarantine(id).await?;
+        Answer::ok(&Outcomes::done(id).answer("requeue_asked"))
+    })
+    .await
 }
 
 /// `DELETE /v1/quarantine/{message_id}`: for good.
 pub(super) async fn forget(api: &Api, call: &Call) -> Result<Answer, Problem> {
-    let act = async |id| api.ledger.drop_quarantine(id).await;
-    one(api, call, "dropped", act).await
-}
-
-async fn one(
-    api: &Api,
-    call: &Call,
-    done: &str,
-    act: impl AsyncFn(i64) -> Result<(), AdminFault>,
-) -> Result<Answer, Problem> {
     let id = call.message()?;
-    call.audited(api, (None, Some(format!("message {id}"))), async {
-        let outcomes = each(&[id], act).await;
-        let answer = outcomes.answer(done);
-        match outcomes.into_first_fault() {
-            Some(fault) => Err(fault.into()),
-            None => Answer::ok(&answer),
-        }
+    call.audited(api, target(id), async {
+        api.ledger.drop_quarantine(id).await?;
+        Answer::ok(&Outcomes::done(id).answer("dropped"))
     })
     .await
+}
+
+fn target(id: i64) -> (Option<&'static AccountId>, Option<String>) {
+    (None, Some(format!("message {id}")))
 }

@@ -28,7 +28,6 @@ macro_rules! algorithms {
     ($($name:ident $kind:ident,)+) => {
         /// The algorithms that are allowed. There is no other one: no HMAC, and never `none`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(clippy::upper_case_acronyms, reason = "the standard's own names")]
         pub(super) enum Algorithm {
             $($name,)+
         }
