@@ -73,6 +73,8 @@ grant select, delete,
     on quarantined_messages to callferry_housekeeping;
 grant select, delete, insert (revision, account_id, begun_at, due_at), update (due_at, handed_at)
     on upload_sweeps to callferry_housekeeping;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_housekeeping;
 
 -- The command line: makes accounts and destinations, has things tried again. It moves no state.
 grant select on all tables in schema public to callferry_operator;
@@ -83,6 +85,8 @@ grant insert (account_id, place, account_leads_key, external_id, in_force_from, 
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
     container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
     on destinations to callferry_operator;
+grant delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
 grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
     due_queue, driven_at, drive_count, updated_at) on recordings to callferry_operator;
@@ -101,6 +105,8 @@ grant insert (account_id, place, account_leads_key, external_id, in_force_from, 
 grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
     due_queue, driven_at, drive_count, updated_at) on recordings to callferry_playback;
 grant delete, update (asked_at, check_at) on quarantined_messages to callferry_playback;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_playback;
 grant insert (request_id, subject, token_account, action, account_id, target, outcome, status)
     on admin_actions to callferry_playback;
 

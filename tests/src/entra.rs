@@ -1,7 +1,12 @@
-//! A laboratory of Entra's token endpoint, for applications that know their secret.
+//! A laboratory of Microsoft's token services: Entra's endpoint, for applications that know their
+//! secret or show an assertion of another issuer, and the metadata service of a machine that has a
+//! managed identity.
 //!
 //! It gives tokens as Azurite takes them, and misbehaves to order. It is an emulator, written from
-//! the documentation of the client credentials flow; never checked against Entra itself.
+//! the documentation of the client credentials flow and of the metadata service; never checked
+//! against Microsoft's own.
+
+mod answer;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,23 +15,20 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What may be asked for.
-const SCOPE: &str = "https://storage.azure.com/.default";
 const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Where the metadata service is, below the address.
+const METADATA: &str = "/metadata/identity/oauth2/token";
 
 /// How it misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +51,26 @@ pub struct Entra {
     _tasks: JoinSet<()>,
 }
 
+/// What an application shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Proof {
+    Secret(String),
+    /// A secret that was right and has run out.
+    Expired(String),
+    /// A token of another issuer, as it must be shown.
+    Assertion(String),
+}
+
+/// An application in a directory: tenant and client.
+type Name = (String, String);
+
 #[derive(Debug)]
 struct State {
-    /// Secrets by (tenant, application).
-    applications: BTreeMap<(String, String), String>,
+    applications: BTreeMap<Name, Proof>,
+    /// Identities that the machine has, the first being the one without a name.
+    managed: Vec<String>,
+    /// What the metadata service wants to be shown, where it is one of App Service's kind.
+    header: Option<String>,
     mood: Mood,
     life: Duration,
     asked: u64,
@@ -69,6 +87,8 @@ impl Entra {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State {
             applications: BTreeMap::new(),
+            managed: Vec::new(),
+            header: None,
             mood: Mood::Well,
             life: Duration::from_secs(3599),
             asked: 0,
@@ -89,11 +109,44 @@ impl Entra {
         format!("http://{}", self.address)
     }
 
+    /// What to set as the identity endpoint.
+    #[must_use]
+    pub fn identity_endpoint(&self) -> String {
+        format!("http://{}{METADATA}", self.address)
+    }
+
     /// Makes an application known, or changes its secret.
     pub fn register(&self, tenant: &str, client: &str, secret: &str) {
+        self.know(tenant, client, Proof::Secret(secret.to_owned()));
+    }
+
+    /// The secret of an application runs out.
+    pub fn expire(&self, tenant: &str, client: &str, secret: &str) {
+        self.know(tenant, client, Proof::Expired(secret.to_owned()));
+    }
+
+    /// Makes an application known that trusts this very assertion of another issuer, or changes
+    /// which one it trusts.
+    pub fn trust(&self, tenant: &str, client: &str, assertion: &str) {
+        self.know(tenant, client, Proof::Assertion(assertion.to_owned()));
+    }
+
+    /// Forgets an application.
+    pub fn forget(&self, tenant: &str, client: &str) {
         let name = (tenant.to_owned(), client.to_owned());
-        let mut state = locked(&self.state);
-        state.applications.insert(name, secret.to_owned());
+        locked(&self.state).applications.remove(&name);
+    }
+
+    /// The machine has exactly these identities from now on; the first is the one that needs no
+    /// name.
+    pub fn assign(&self, identities: &[&str]) {
+        let identities = identities.iter().map(|name| (*name).to_owned());
+        locked(&self.state).managed = identities.collect();
+    }
+
+    /// The metadata service is one of App Service's kind, and wants to be shown this.
+    pub fn want_header(&self, header: &str) {
+        locked(&self.state).header = Some(header.to_owned());
     }
 
     /// Changes how it behaves from now on.
@@ -117,6 +170,11 @@ impl Entra {
     pub fn issued(&self) -> u64 {
         locked(&self.state).issued
     }
+
+    fn know(&self, tenant: &str, client: &str, proof: Proof) {
+        let name = (tenant.to_owned(), client.to_owned());
+        locked(&self.state).applications.insert(name, proof);
+    }
 }
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -138,70 +196,28 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
 }
 
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+    let service = service_fn(move |request| respond(request, Arc::clone(&state)));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let path = request.uri().path().to_owned();
-    let body = Limited::new(request.into_body(), FORM_BYTES_MAX)
-        .collect()
-        .await;
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, FORM_BYTES_MAX).collect().await;
     let form = body
         .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
-    let (status, text) = decide(&path, &form, &mut locked(&state));
+    let (status, text) = answer::decide(&head, &form, &mut locked(&state));
     let mut response = Response::new(Full::new(Bytes::from(text.to_string())));
     *response.status_mut() = status;
     let kind = http::HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert("content-type", kind);
     Ok(response)
-}
-
-fn decide(path: &str, form: &[u8], state: &mut State) -> (StatusCode, Value) {
-    state.asked += 1;
-    match state.mood {
-        Mood::Throttling => return (StatusCode::TOO_MANY_REQUESTS, json!({})),
-        Mood::Broken => {
-            let error = refusal("temporarily_unavailable", 90_033);
-            return (StatusCode::SERVICE_UNAVAILABLE, error);
-        }
-        Mood::Well | Mood::Stale => {}
-    }
-    let fields: BTreeMap<String, String> = url::form_urlencoded::parse(form).into_owned().collect();
-    let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-    let tenant = path
-        .strip_prefix('/')
-        .and_then(|rest| rest.strip_suffix("/oauth2/v2.0/token"));
-    let Some(tenant) = tenant else {
-        return (StatusCode::NOT_FOUND, json!({}));
-    };
-    if field("grant_type") != "client_credentials" || field("scope") != SCOPE {
-        return (StatusCode::BAD_REQUEST, refusal("invalid_scope", 70_011));
-    }
-    let name = (tenant.to_owned(), field("client_id").to_owned());
-    let Some(secret) = state.applications.get(&name) else {
-        let error = refusal("unauthorized_client", 700_016);
-        return (StatusCode::BAD_REQUEST, error);
-    };
-    if secret != field("client_secret") {
-        let error = refusal("invalid_client", 7_000_215);
-        return (StatusCode::UNAUTHORIZED, error);
-    }
-    state.issued += 1;
-    let token = token(&name, state);
-    let seconds = state.life.as_secs();
-    let granted = json!({
-        "token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds,
-        "access_token": token,
-    });
-    (StatusCode::OK, granted)
 }
 
 /// The wall clock.
@@ -211,29 +227,4 @@ fn decide(path: &str, form: &[u8], state: &mut State) -> (StatusCode, Value) {
 )]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
-}
-
-/// The prose is what must get into no log.
-fn refusal(error: &str, code: u32) -> Value {
-    let prose = format!("AADSTS{code}: prose-canary of the directory");
-    json!({"error": error, "error_description": prose, "error_codes": [code]})
-}
-
-/// Unsigned: Azurite reads the claims and does not check a signature.
-fn token((tenant, client): &(String, String), state: &State) -> String {
-    let now = now().timestamp();
-    let life = i64::try_from(state.life.as_secs()).unwrap_or(i64::MAX);
-    let end = match state.mood {
-        Mood::Stale => now.saturating_sub(1),
-        Mood::Well | Mood::Throttling | Mood::Broken => now.saturating_add(life),
-    };
-    let begin = now.saturating_sub(300);
-    let header = json!({"alg": "none", "typ": "JWT"});
-    let claims = json!({
-        "aud": "https://storage.azure.com", "iss": format!("https://sts.windows.net/{tenant}/"),
-        "iat": begin, "nbf": begin, "exp": end, "appid": client, "tid": tenant,
-        "jti": state.issued,
-    });
-    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    format!("{}.{}.", part(&header), part(&claims))
 }

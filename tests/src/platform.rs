@@ -26,12 +26,14 @@ const AUDITOR: (&str, &str) = ("AKIDAUDITORLAB", "laboratory-only-auditor");
 /// The region everything is in.
 pub const REGION: &str = "eu-central-1";
 /// What a customer's role must allow, as the set-up documentation says.
-const OBJECT_ACTIONS: [&str; 5] = [
+const OBJECT_ACTIONS: [&str; 7] = [
     "s3:PutObject",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
 ];
 
 /// The platform. Dropping it ends every server.

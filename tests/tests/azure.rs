@@ -6,8 +6,17 @@
 #[path = "azure/blocks.rs"]
 mod blocks;
 #[cfg(test)]
+#[path = "azure/checking.rs"]
+mod checking;
+#[cfg(test)]
+#[path = "azure/credentials.rs"]
+mod credentials;
+#[cfg(test)]
 #[path = "azure/identities.rs"]
 mod identities;
+#[cfg(test)]
+#[path = "azure/playing.rs"]
+mod playing;
 #[cfg(test)]
 #[path = "azure/proving.rs"]
 mod proving;

@@ -4,6 +4,7 @@
 mod command_line {
     pub(crate) mod asking;
     pub(crate) mod azure;
+    pub(crate) mod checking;
     pub(crate) mod isolated;
     pub(crate) mod operating;
     pub(crate) mod running;

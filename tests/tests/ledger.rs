@@ -10,11 +10,13 @@
 
 mod ledger {
     pub(crate) mod accounts;
+    pub(crate) mod checks;
     pub(crate) mod claims;
     pub(crate) mod clouds;
     pub(crate) mod destinations;
     pub(crate) mod driving;
     pub(crate) mod isolation;
+    pub(crate) mod options;
     pub(crate) mod outages;
     pub(crate) mod outcomes;
     pub(crate) mod quarantine;

@@ -3,12 +3,21 @@
 //! Sessions are also checked against moto, which other people wrote.
 
 #[cfg(test)]
+#[path = "storage/checking.rs"]
+mod checking;
+#[cfg(test)]
 #[path = "s3_lab/client.rs"]
 #[expect(dead_code, reason = "the laboratory's own tests use the rest of it")]
 mod client;
 #[cfg(test)]
+#[path = "storage/credentials.rs"]
+mod credentials;
+#[cfg(test)]
 #[path = "storage/damage.rs"]
 mod damage;
+#[cfg(test)]
+#[path = "storage/denied.rs"]
+mod denied;
 #[cfg(test)]
 #[path = "storage/leftovers.rs"]
 mod leftovers;
@@ -19,11 +28,17 @@ mod looking;
 #[path = "storage/moto.rs"]
 mod moto;
 #[cfg(test)]
+#[path = "storage/options.rs"]
+mod options;
+#[cfg(test)]
 #[path = "storage/originals.rs"]
 mod originals;
 #[cfg(test)]
 #[path = "storage/parts.rs"]
 mod parts;
+#[cfg(test)]
+#[path = "storage/playing.rs"]
+mod playing;
 #[cfg(test)]
 #[path = "storage/reaching.rs"]
 mod reaching;

@@ -75,12 +75,16 @@ impl Catalog {
     /// Makes an account and mints its external id.
     ///
     /// # Errors
-    /// When it exists, or the database fails.
+    /// When it exists or is kept for checks, or the database fails.
     pub async fn create_account(
         &self,
         account: &AccountId,
         name: Option<&str>,
     ) -> Result<AccountView, AdminFault> {
+        if *account == AccountId::of_checks() {
+            let why = format!("{account} is kept for checks of the platform's own destination");
+            return Err(AdminFault::refused(why, "choose another id"));
+        }
         let name = name.map(crate::catalog::plain);
         let row = self.pool.row(CREATE, &[&account.as_str(), &name]).await?;
         let row = row.ok_or_else(|| AdminFault::Exists {

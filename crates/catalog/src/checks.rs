@@ -4,7 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use recording::{AzureContainer, AzureIdentity, DestinationOwner, S3Bucket, Store};
+use recording::{
+    AzureContainer, AzureIdentity, DestinationOwner, Encryption, S3Bucket, Secret, Store,
+};
 
 use crate::admin::AdminFault;
 use crate::places::{azures_account, host};
@@ -69,6 +71,18 @@ fn check_s3(owner: &DestinationOwner, bucket: &S3Bucket) -> Result<(), AdminFaul
         return Err(AdminFault::refused(
             "the bucket's expected owner is not an AWS account",
             "12 digits",
+        ));
+    }
+    if bucket.kms_key.is_some() && bucket.options.sse == Some(Encryption::S3) {
+        return Err(AdminFault::refused(
+            "objects cannot be encrypted under S3's own keys and under a KMS key",
+            "leave out --kms-key, or take --sse kms",
+        ));
+    }
+    if bucket.options.bucket_key && bucket.encryption() != Some(Encryption::Kms) {
+        return Err(AdminFault::refused(
+            "a bucket key is of KMS",
+            "add --sse kms or --kms-key, or leave out --bucket-key",
         ));
     }
     Ok(())
@@ -142,9 +156,12 @@ fn check_storage_account(azure: &AzureContainer) -> Result<(), AdminFault> {
 }
 
 fn check_identity(identity: &AzureIdentity, now: DateTime<Utc>) -> Result<(), AdminFault> {
-    let secret = identity.secret().reveal().map_err(|locked| {
+    let secret = identity.secret().map(Secret::reveal).transpose();
+    let secret = secret.map_err(|locked| {
         AdminFault::refused(locked.to_string(), "set the destination with its secret")
     })?;
+    // What has no secret is judged by the rest of it.
+    let secret = secret.unwrap_or("none");
     if secret.is_empty() || secret.len() > MOST_SECRET_BYTES || !plain(secret) {
         return Err(AdminFault::refused(
             "the secret is empty, too long, or holds spaces or line breaks",
@@ -164,15 +181,25 @@ fn check_identity(identity: &AzureIdentity, now: DateTime<Utc>) -> Result<(), Ad
             tenant_id,
             client_id,
             client_secret: _,
+        }
+        | AzureIdentity::Federated {
+            tenant_id,
+            client_id,
         } => check_principal(tenant_id, client_id),
+        AzureIdentity::ManagedIdentity { client_id: None } => Ok(()),
+        AzureIdentity::ManagedIdentity {
+            client_id: Some(client_id),
+        } => check_client(client_id),
     }
+}
+
+fn is_id(id: &str) -> bool {
+    let in_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    (1..=253).contains(&id.len()) && id.bytes().all(in_id) && !id.starts_with('.')
 }
 
 /// Both become a part of a URL or form at the token service.
 fn check_principal(tenant_id: &str, client_id: &str) -> Result<(), AdminFault> {
-    let in_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-    let is_id =
-        |id: &str| (1..=253).contains(&id.len()) && id.bytes().all(in_id) && !id.starts_with('.');
     // Words for "whoever signs in", which would not be the customer's directory.
     let anybodys = ["common", "organizations", "consumers"];
     let lower = tenant_id.to_ascii_lowercase();
@@ -182,11 +209,15 @@ fn check_principal(tenant_id: &str, client_id: &str) -> Result<(), AdminFault> {
             "the tenant's id or its domain, as `az account show` prints it",
         ));
     }
-    if !is_id(client_id) {
-        return Err(AdminFault::refused(
-            format!("`{client_id}` is not an application"),
-            "the application's (client) id",
-        ));
+    check_client(client_id)
+}
+
+fn check_client(client_id: &str) -> Result<(), AdminFault> {
+    if is_id(client_id) {
+        return Ok(());
     }
-    Ok(())
+    Err(AdminFault::refused(
+        format!("`{client_id}` is not an application"),
+        "the application's (client) id",
+    ))
 }

@@ -1,7 +1,9 @@
 //! Destinations: immutable revisions, and the pinning of what waited for one.
 
 use chrono::{DateTime, Utc};
-use recording::{AccountId, Destination, DestinationOwner, Store};
+use recording::{
+    AccountId, Approval, AzureContainer, Destination, DestinationOwner, Encryption, S3Bucket, Store,
+};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::Timestamp;
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::checks::check;
+use crate::destination_checks::{CheckView, approve, keep};
 use crate::failure::{Failure, corrupt};
 use crate::keyring::{KeyRing, Sealed};
 use crate::places::{Space, place};
@@ -53,9 +56,9 @@ const INSERT: &str = concat!(
     insert into destinations as d (account_id, place, account_leads_key, external_id,
         in_force_from, endpoint, prefix, cloud, bucket, region, role_arn, kms_key, storage_class,
         expected_owner, storage_account, container, identity, tenant_id, client_id, secret_id,
-        secret_key_id, secret_sealed)
+        secret_key_id, secret_sealed, sse, bucket_key, tags, bucket_owner_full_control)
     values ($1, $2, $3, $4, coalesce($5, now()), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-        $16, $17, $18, $19, $20, $21, $22)
+        $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
     returning ",
     columns!()
 );
@@ -112,6 +115,9 @@ pub struct DestinationView {
     /// How many recordings that waited for a destination were given this one when it was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings_pinned: Option<u64>,
+    /// What was found when it was checked last, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<CheckView>,
 }
 
 fn as_word<S: Serializer>(owner: &DestinationOwner, to: S) -> Result<S::Ok, S::Error> {
@@ -149,6 +155,7 @@ fn view(row: &Row, keyring: Option<&KeyRing>) -> Result<DestinationView, Failure
         account_leads_key,
         external_id: external_id.unwrap_or_default(),
         recordings_pinned: None,
+        last_check: None,
     })
 }
 
@@ -167,31 +174,28 @@ impl Catalog {
     /// recordings is pinned (to the platform's) or `in_force_from` says otherwise; the platform's
     /// first always is; later ones are from now on, or from `in_force_from`.
     ///
+    /// It becomes active only after a check, which is kept with it: of
+    /// [`Catalog::plan_destination`].
+    ///
     /// # Errors
     /// When there is no such account, the destination is ambiguous or would share keys with
-    /// another owner's, it has a secret and there is no key ring, or the database fails.
+    /// another owner's, the check found something that blocks and nobody insists, it has a secret
+    /// and there is no key ring, or the database fails.
     pub async fn set_destination(
         &self,
         owner: &DestinationOwner,
         store: &Store,
         in_force_from: Option<DateTime<Utc>>,
+        approval: &Approval,
     ) -> Result<DestinationView, AdminFault> {
         check(owner, store, self.now())?;
+        approve(approval)?;
         let keyring = self.keyring();
         let mut lent = self.pool.lend().await?;
         lent.begin().await?;
         lent.rows(LOCK, &[]).await?;
         let account = account(owner);
-        let minted = lent.rows(OWNER, &[&account]).await?;
-        let external_id: String = match (minted.first(), owner) {
-            (Some(row), _) => get(row, "external_id")?,
-            (None, DestinationOwner::Account(account)) => {
-                return Err(AdminFault::no_account(account));
-            }
-            (None, DestinationOwner::Default) => {
-                return Err(corrupt("no installation: run `callferry migrate`").into());
-            }
-        };
+        let external_id = external_id(&mut lent, owner).await?;
         let account_leads_key = leads_key(&mut lent, owner, store).await?;
         let latest = lent.rows(LIST, &[&account]).await?;
         let latest = latest.last().map(|row| view(row, keyring)).transpose()?;
@@ -214,6 +218,7 @@ impl Catalog {
                 revision.insert(&mut lent, keyring).await?
             }
         };
+        keep(&mut lent, view.revision, approval).await?;
         view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);
         lent.commit().await?;
         Ok(view)
@@ -253,7 +258,11 @@ impl Catalog {
                 ),
             )
         })?;
-        Ok(view(&row, self.keyring())?)
+        let shown = view(&row, self.keyring())?;
+        Ok(DestinationView {
+            last_check: self.last_check(shown.revision).await?,
+            ..shown
+        })
     }
 
     async fn must_exist(&self, owner: &DestinationOwner) -> Result<(), AdminFault> {
@@ -264,8 +273,23 @@ impl Catalog {
     }
 }
 
+/// The external id that we minted for the owner.
+pub(crate) async fn external_id(
+    lent: &mut Lent,
+    owner: &DestinationOwner,
+) -> Result<String, AdminFault> {
+    let minted = lent.rows(OWNER, &[&account(owner)]).await?;
+    match (minted.first(), owner) {
+        (Some(row), _) => Ok(get(row, "external_id")?),
+        (None, DestinationOwner::Account(account)) => Err(AdminFault::no_account(account)),
+        (None, DestinationOwner::Default) => {
+            Err(corrupt("no installation: run `callferry migrate`").into())
+        }
+    }
+}
+
 /// Whether the account must lead the keys, because somebody else writes into the same bucket.
-async fn leads_key(
+pub(crate) async fn leads_key(
     lent: &mut Lent,
     owner: &DestinationOwner,
     store: &Store,
@@ -337,6 +361,11 @@ struct Columns<'a> {
     kms_key: Option<&'a str>,
     storage_class: Option<&'a str>,
     expected_owner: Option<&'a str>,
+    sse: Option<&'static str>,
+    bucket_key: bool,
+    /// An object; `None` until it is known.
+    tags: Option<serde_json::Value>,
+    bucket_owner_full_control: bool,
     azure: Option<Parts<'a>>,
     sealed: Option<(Uuid, Sealed)>,
 }
@@ -347,20 +376,43 @@ impl<'a> Columns<'a> {
         store: &'a Store,
         keyring: Option<&KeyRing>,
     ) -> Result<Self, AdminFault> {
-        let azure = match store {
-            Store::S3(s3) => {
-                return Ok(Self {
-                    endpoint: s3.endpoint.as_deref(),
-                    bucket: Some(&s3.bucket),
-                    region: Some(&s3.region),
-                    role_arn: s3.role_arn.as_deref(),
-                    kms_key: s3.kms_key.as_deref(),
-                    storage_class: s3.storage_class.as_deref(),
-                    expected_owner: s3.expected_owner.as_deref(),
-                    ..Self::default()
-                });
-            }
-            Store::Azure(azure) => azure,
+        match store {
+            Store::S3(s3) => Self::of_s3(s3),
+            Store::Azure(azure) => Self::of_azure(owner, azure, keyring),
+        }
+    }
+
+    fn of_s3(s3: &'a S3Bucket) -> Result<Self, AdminFault> {
+        let tags = serde_json::to_value(&s3.options.tags);
+        Ok(Self {
+            endpoint: s3.endpoint.as_deref(),
+            bucket: Some(&s3.bucket),
+            region: Some(&s3.region),
+            role_arn: s3.role_arn.as_deref(),
+            kms_key: s3.kms_key.as_deref(),
+            storage_class: s3.storage_class.as_deref(),
+            expected_owner: s3.expected_owner.as_deref(),
+            sse: s3.options.sse.map(Encryption::as_str),
+            bucket_key: s3.options.bucket_key,
+            tags: Some(tags.map_err(|error| corrupt(error.to_string()))?),
+            bucket_owner_full_control: s3.options.bucket_owner_full_control,
+            ..Self::default()
+        })
+    }
+
+    fn of_azure(
+        owner: &DestinationOwner,
+        azure: &'a AzureContainer,
+        keyring: Option<&KeyRing>,
+    ) -> Result<Self, AdminFault> {
+        let parts = Parts::of(azure);
+        let plain = Self {
+            endpoint: azure.endpoint.as_deref(),
+            azure: Some(parts),
+            ..Self::default()
+        };
+        let Some(secret) = azure.identity.secret() else {
+            return Ok(plain);
         };
         let keyring = keyring.ok_or_else(|| {
             AdminFault::refused(
@@ -369,14 +421,11 @@ impl<'a> Columns<'a> {
                  CALLFERRY_KEYRING_FILE",
             )
         })?;
-        let parts = Parts::of(azure);
-        let secret = azure.identity.secret().reveal();
+        let secret = secret.reveal();
         let secret = secret.map_err(|locked| corrupt(locked.to_string()))?;
         Ok(Self {
-            endpoint: azure.endpoint.as_deref(),
-            azure: Some(parts),
             sealed: Some(parts.seal(owner, secret, keyring)?),
-            ..Self::default()
+            ..plain
         })
     }
 }
@@ -419,6 +468,10 @@ impl NewRevision<'_> {
                     &sealed.map(|(id, _)| id),
                     &sealed.map(|(_, sealed)| sealed.key_id.as_str()),
                     &sealed.map(|(_, sealed)| sealed.bytes.as_slice()),
+                    &columns.sse,
+                    &columns.bucket_key,
+                    &columns.tags.unwrap_or_else(|| serde_json::json!({})),
+                    &columns.bucket_owner_full_control,
                 ],
             )
             .await?;

@@ -33,6 +33,8 @@ const MIGRATIONS: &[Migration] = migrations![
     2 "0002_recordings",
     3 "0003_quarantine",
     4 "0004_clouds_and_uploads",
+    5 "0005_destination_options",
+    6 "0006_destination_checks",
     10 "0010_api",
 ];
 

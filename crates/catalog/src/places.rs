@@ -171,6 +171,7 @@ mod tests {
                 kms_key: None,
                 storage_class: None,
                 expected_owner: None,
+                options: recording::S3Options::default(),
             }))
         };
         let aws = at(None);

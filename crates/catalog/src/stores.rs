@@ -1,8 +1,8 @@
 //! Stores as rows of `destinations`, their secrets sealed.
 
 use recording::{
-    AccountId, AzureContainer, AzureIdentity, Destination, DestinationOwner, S3Bucket, Secret,
-    Store,
+    AccountId, AzureContainer, AzureIdentity, Destination, DestinationOwner, Encryption,
+    ObjectTags, S3Bucket, S3Options, Secret, Store,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -17,7 +17,8 @@ macro_rules! destination_columns {
         "d.revision, d.account_id as destination_account, d.cloud, d.bucket, d.region, d.role_arn,
          d.endpoint, d.prefix, d.kms_key, d.storage_class, d.expected_owner, d.storage_account,
          d.container, d.identity, d.tenant_id, d.client_id, d.secret_id, d.secret_key_id,
-         d.secret_sealed, d.account_leads_key, d.external_id "
+         d.secret_sealed, d.account_leads_key, d.external_id, d.sse, d.bucket_key, d.tags,
+         d.bucket_owner_full_control "
     };
 }
 pub(crate) use destination_columns;
@@ -53,6 +54,17 @@ fn bucket(row: &Row) -> Result<S3Bucket, Failure> {
         kms_key: get(row, "kms_key")?,
         storage_class: get(row, "storage_class")?,
         expected_owner: get(row, "expected_owner")?,
+        options: options(row)?,
+    })
+}
+
+fn options(row: &Row) -> Result<S3Options, Failure> {
+    let tags = serde_json::from_value::<ObjectTags>(get(row, "tags")?);
+    Ok(S3Options {
+        sse: optional_word::<Encryption>(row, "sse")?,
+        bucket_key: get(row, "bucket_key")?,
+        tags: tags.map_err(|error| corrupt(format!("tags: {error}")))?,
+        bucket_owner_full_control: get(row, "bucket_owner_full_control")?,
     })
 }
 
@@ -69,25 +81,7 @@ fn container(
         tenant_id: get(row, "tenant_id")?,
         client_id: get(row, "client_id")?,
     };
-    let (key_id, sealed): (&str, &[u8]) = (get(row, "secret_key_id")?, get(row, "secret_sealed")?);
-    let context = parts.context(owner, get(row, "secret_id")?);
-    let secret = keyring
-        .and_then(|ring| ring.open(key_id, sealed, &context))
-        .map_or_else(|| Secret::locked(key_id), Secret::new);
-    let named = |part: Option<&str>| {
-        part.map(str::to_owned)
-            .ok_or_else(|| corrupt("a service principal without its application"))
-    };
-    let identity = match parts.identity {
-        "access_key" => AzureIdentity::AccessKey { access_key: secret },
-        "sas" => AzureIdentity::Sas { sas_token: secret },
-        "service_principal" => AzureIdentity::ServicePrincipal {
-            tenant_id: named(parts.tenant_id)?,
-            client_id: named(parts.client_id)?,
-            client_secret: secret,
-        },
-        other => return Err(corrupt(format!("`{other}` is not a kind of identity"))),
-    };
+    let identity = identity(row, &parts, (owner, keyring))?;
     Ok(AzureContainer {
         storage_account: parts.storage_account.to_owned(),
         container: parts.container.to_owned(),
@@ -95,6 +89,51 @@ fn container(
         prefix: get(row, "prefix")?,
         identity,
     })
+}
+
+fn identity(
+    row: &Row,
+    parts: &Parts<'_>,
+    lock: (&DestinationOwner, Option<&KeyRing>),
+) -> Result<AzureIdentity, Failure> {
+    let named = |part: Option<&str>| {
+        part.map(str::to_owned)
+            .ok_or_else(|| corrupt("an application without its id or its directory"))
+    };
+    Ok(match parts.identity {
+        "access_key" => AzureIdentity::AccessKey {
+            access_key: secret(row, parts, lock)?,
+        },
+        "sas" => AzureIdentity::Sas {
+            sas_token: secret(row, parts, lock)?,
+        },
+        "service_principal" => AzureIdentity::ServicePrincipal {
+            tenant_id: named(parts.tenant_id)?,
+            client_id: named(parts.client_id)?,
+            client_secret: secret(row, parts, lock)?,
+        },
+        "federated" => AzureIdentity::Federated {
+            tenant_id: named(parts.tenant_id)?,
+            client_id: named(parts.client_id)?,
+        },
+        "managed_identity" => AzureIdentity::ManagedIdentity {
+            client_id: parts.client_id.map(str::to_owned),
+        },
+        other => return Err(corrupt(format!("`{other}` is not a kind of identity"))),
+    })
+}
+
+/// The secret of a row that has one, opened where the key ring can.
+fn secret(
+    row: &Row,
+    parts: &Parts<'_>,
+    (owner, keyring): (&DestinationOwner, Option<&KeyRing>),
+) -> Result<Secret, Failure> {
+    let (key_id, sealed): (&str, &[u8]) = (get(row, "secret_key_id")?, get(row, "secret_sealed")?);
+    let context = parts.context(owner, get(row, "secret_id")?);
+    Ok(keyring
+        .and_then(|ring| ring.open(key_id, sealed, &context))
+        .map_or_else(|| Secret::locked(key_id), Secret::new))
 }
 
 /// What says where a secret is sent, and as what.
@@ -115,7 +154,12 @@ impl<'a> Parts<'a> {
                 tenant_id,
                 client_id,
                 client_secret: _,
+            }
+            | AzureIdentity::Federated {
+                tenant_id,
+                client_id,
             } => (Some(tenant_id.as_str()), Some(client_id.as_str())),
+            AzureIdentity::ManagedIdentity { client_id } => (None, client_id.as_deref()),
             AzureIdentity::AccessKey { .. } | AzureIdentity::Sas { .. } => (None, None),
         };
         Self {

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Need, ParkReason, Permission};
+use crate::{AccountId, DestinationOwner, Need, ParkReason, Permission};
 
 macro_rules! capabilities {
     ($($name:ident $word:literal $need:ident $title:literal,)+) => {
@@ -168,11 +168,31 @@ impl CheckReport {
             })
     }
 
+    /// Puts a finding in the place of the one of the same capability: what only the caller knows.
+    pub fn put(&mut self, finding: Finding) {
+        let mut findings = self.findings.iter_mut();
+        match findings.find(|known| known.capability == finding.capability) {
+            Some(known) => *known = finding,
+            None => self.findings.push(finding),
+        }
+    }
+
     /// The finding of one capability.
     #[must_use]
     pub fn of(&self, capability: Capability) -> Option<&Finding> {
         let mut findings = self.findings.iter();
         findings.find(|finding| finding.capability == capability)
+    }
+}
+
+impl DestinationOwner {
+    /// The account among whose keys a destination of this owner is checked.
+    #[must_use]
+    pub fn checked_as(&self) -> AccountId {
+        match self {
+            Self::Account(account) => account.clone(),
+            Self::Default => AccountId::of_checks(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::s3_options::{Encryption, S3Options};
 use crate::{AccountId, Secret};
 
 /// Whose destination it is.
@@ -46,6 +47,21 @@ pub struct S3Bucket {
     /// The 12-digit AWS account that must own the bucket, so that a bucket which somebody else
     /// re-created gets nothing; `None` where the endpoint knows no owners.
     pub expected_owner: Option<String>,
+    /// What else new objects are given.
+    #[serde(flatten)]
+    pub options: S3Options,
+}
+
+impl S3Bucket {
+    /// How new objects are encrypted; `None` leaves it to the bucket. A key means KMS, whatever
+    /// else is said.
+    #[must_use]
+    pub fn encryption(&self) -> Option<Encryption> {
+        match self.kms_key {
+            Some(_) => Some(Encryption::Kms),
+            None => self.options.sse,
+        }
+    }
 }
 
 /// How to reach and write to an Azure Blob container.
@@ -92,6 +108,19 @@ pub enum AzureIdentity {
         #[serde(skip)]
         client_secret: Secret,
     },
+    /// An application in the customer's directory that trusts the platform's own workload identity:
+    /// it gets Entra tokens by a token of that identity, and there is no secret.
+    Federated {
+        /// The directory.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+    },
+    /// The managed identity of the machine that we run on. There is no secret.
+    ManagedIdentity {
+        /// Which one, where the machine has several.
+        client_id: Option<String>,
+    },
 }
 
 impl AzureIdentity {
@@ -102,16 +131,19 @@ impl AzureIdentity {
             Self::AccessKey { .. } => "access_key",
             Self::Sas { .. } => "sas",
             Self::ServicePrincipal { .. } => "service_principal",
+            Self::Federated { .. } => "federated",
+            Self::ManagedIdentity { .. } => "managed_identity",
         }
     }
 
-    /// Its secret.
+    /// Its secret, if it has one.
     #[must_use]
-    pub fn secret(&self) -> &Secret {
+    pub fn secret(&self) -> Option<&Secret> {
         match self {
-            Self::AccessKey { access_key } => access_key,
-            Self::Sas { sas_token } => sas_token,
-            Self::ServicePrincipal { client_secret, .. } => client_secret,
+            Self::AccessKey { access_key } => Some(access_key),
+            Self::Sas { sas_token } => Some(sas_token),
+            Self::ServicePrincipal { client_secret, .. } => Some(client_secret),
+            Self::Federated { .. } | Self::ManagedIdentity { .. } => None,
         }
     }
 }

@@ -78,6 +78,14 @@ id!(
     /// The platform's customer, who owns destinations, retention policies and recordings.
     AccountId
 );
+impl AccountId {
+    /// The account as which the platform's own destination is checked. No customer has it.
+    #[must_use]
+    pub fn of_checks() -> Self {
+        Self("callferry-check".to_owned())
+    }
+}
+
 id!(
     /// One recording, unique within its account.
     RecordingId

@@ -174,6 +174,8 @@ permissions! {
         "gives recordings to the bucket's owner",
     AbortMultipartUpload "s3:AbortMultipartUpload" Objects Always [Write Sweep]
         "gives up uploads in parts that cannot go on",
+    ListMultipartUploadParts "s3:ListMultipartUploadParts" Objects Always [Write]
+        "asks whether an upload in parts is still open, before it is gone on with",
     GetObject "s3:GetObject" Objects Always [Look Play Expire]
         "looks at copies, reads them back where a store reports no checksum, and plays them",
     GetObjectVersion "s3:GetObjectVersion" Objects Always [Look Play Expire]

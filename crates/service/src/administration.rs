@@ -2,6 +2,7 @@
 //! the same answers because they are made here.
 
 pub(crate) mod accounts;
+pub(crate) mod destinations;
 pub(crate) mod parked;
 pub(crate) mod quarantine;
 pub(crate) mod status;

@@ -56,6 +56,15 @@ pub(crate) struct Config {
     /// Microsoft Entra, where it is not the public cloud's: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) entra_authority: Option<Url>,
+    /// The file with our workload's own token, which applications in customers' directories trust;
+    /// by default what `AZURE_FEDERATED_TOKEN_FILE` says.
+    pub(crate) azure_federated_token_file: Option<PathBuf>,
+    /// Where the machine's managed identity gets its tokens, where that is not the metadata service
+    /// of a virtual machine; by default what `IDENTITY_ENDPOINT` says, with `IDENTITY_HEADER`.
+    #[serde(deserialize_with = "layers::url")]
+    pub(crate) azure_identity_endpoint: Option<Url>,
+    /// What that service wants to be shown: App Service and its like. Secret.
+    pub(crate) azure_identity_header: Option<SecretString>,
     /// Whether endpoints may be plain http. For laboratories.
     pub(crate) allow_http: bool,
     /// Private addresses that customers' endpoints may resolve to all the same.
@@ -119,6 +128,9 @@ impl Default for Config {
             staging_url: None,
             sts_endpoint: None,
             entra_authority: None,
+            azure_federated_token_file: None,
+            azure_identity_endpoint: None,
+            azure_identity_header: None,
             allow_http: false,
             allowed_private_ranges: Ranges::default(),
             extra_ca_file: None,
@@ -200,6 +212,26 @@ impl Config {
         entra.map(origin).transpose()
     }
 
+    /// The token service of the machine's managed identity, where it is not a virtual machine's.
+    pub(crate) fn identity_endpoint(&self) -> Result<Option<String>> {
+        let Some(url) = &self.azure_identity_endpoint else {
+            return Ok(None);
+        };
+        let is_plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if is_plain {
+            return Ok(Some(url.to_string()));
+        }
+        let why = "`azure_identity_endpoint` is not the URL of a token service";
+        Err(Failure::usage(why)
+            .hint(examples::hint("azure_identity_endpoint"))
+            .into())
+    }
+
     fn check(&self) -> Result<()> {
         let threads = self.worker_threads.map_or(1, wide);
         for (key, value, least) in [
@@ -241,6 +273,7 @@ impl Config {
         }
         self.sts_origin()?;
         self.entra_origin()?;
+        self.identity_endpoint()?;
         self.tokens()?;
         telemetry::check_filter(&self.log_filter).map_err(|fault| {
             Failure::usage(format!("`log_filter`: {fault}"))

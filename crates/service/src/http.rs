@@ -62,7 +62,7 @@ pub(crate) struct Api {
     config: Config,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    checker: Option<Arc<dyn Checker>>,
+    checker: Arc<dyn Checker>,
     verifier: Verifier,
     limits: Limits,
     /// Who counts everything holds it: one at a time.
@@ -77,8 +77,8 @@ pub(crate) struct ApiPorts {
     pub(crate) clock: Arc<dyn Clock>,
     /// The process's metrics.
     pub(crate) metrics: Arc<Metrics>,
-    /// Checks destinations; without one they are not checked, which is said.
-    pub(crate) checker: Option<Arc<dyn Checker>>,
+    /// Checks destinations.
+    pub(crate) checker: Arc<dyn Checker>,
 }
 
 impl Api {

@@ -23,11 +23,16 @@
 mod blocks;
 mod classify;
 mod container;
+mod delegation;
 mod look;
 mod place;
+mod probe;
 mod put;
 mod sas;
+mod sign;
 mod signing;
 
+pub(crate) use classify::refusal;
 pub(crate) use container::{Container, Identity};
 pub(crate) use place::Place;
+pub(crate) use sas::expiry as sas_expiry;

@@ -1,8 +1,9 @@
-//! The two HTTP clients, shared by all accounts: *customer* for buckets and *operator* for STS.
+//! The HTTP clients, shared by all accounts: *customer* for buckets, *operator* for STS and Entra,
+//! and one for the machine's own metadata service, which knows no TLS.
 //!
 //! A customer chooses the endpoint, so the customer client trusts nothing about it: no redirects
 //! (a redirect would carry the session token along), no proxies, and the resolved address is
-//! judged at every connect. Both are [`HttpService`]s, which is what `object_store`'s own clients
+//! judged at every connect. All are [`HttpService`]s, which is what `object_store`'s own clients
 //! sit on, so everything it or we send goes through here.
 
 pub(crate) mod address;
@@ -52,13 +53,15 @@ pub enum ConnectorFault {
     Client(#[from] reqwest::Error),
 }
 
-/// Both clients.
+/// The clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Clients {
     /// For customers' endpoints.
     pub(crate) customer: HttpClient,
-    /// For STS.
+    /// For STS and Entra.
     pub(crate) operator: HttpClient,
+    /// For the token service of the machine that we run on, whatever may be plain http elsewhere.
+    pub(crate) machine: HttpClient,
 }
 
 impl Clients {
@@ -84,10 +87,12 @@ impl Clients {
         let resolver = FilteringResolver::new(Arc::clone(&filter));
         let customer = builder().dns_resolver(resolver).build()?;
         let operator = builder().build()?;
+        let machine = builder().https_only(false).build()?;
         let client = |http, filter| HttpClient::new(Connector { http, filter });
         Ok(Self {
             customer: client(customer, Some(filter)),
             operator: client(operator, None),
+            machine: client(machine, None),
         })
     }
 }

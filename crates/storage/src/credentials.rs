@@ -1,5 +1,6 @@
 //! Credentials: our own base identity, a session of a customer's role for each purpose, narrowed to
-//! what that purpose needs below one prefix, and tokens of a customer's Entra application.
+//! what that purpose needs below one prefix, and Entra's tokens: of an application in the customer's
+//! directory, or of the machine that we run on.
 //!
 //! A session is fetched once and shared. Reading it is a lock held for a pointer's copy. Past
 //! three quarters of its life the first asker renews it while all others go on with the old one;
@@ -16,6 +17,6 @@ pub use base::BaseIdentity;
 
 pub(crate) use assume::{Role, Sts};
 pub(crate) use base::Base;
-pub(crate) use entra::{Application, Entra};
-pub(crate) use policy::{Purpose, session_name, session_policy};
-pub(crate) use session::{Issued, Session};
+pub(crate) use entra::{Application, Entra, Machine};
+pub(crate) use policy::{session_name, session_policy, statements};
+pub(crate) use session::{Issued, Session, Source};

@@ -6,7 +6,7 @@
 //! answer; one without a status, or that is not there, is a connection that breaks.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use object_store::client::{
 };
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Digests, Fault, Fence, Identity, Look,
-    NoMeter, ObjectKey, Original, Outbound, Part, Progress, S3Bucket, Secret, SendFault,
+    NoMeter, ObjectKey, Original, Outbound, Part, Progress, S3Bucket, S3Options, Secret, SendFault,
     SendOutcome, StagingFault, Upload, UploadLog,
 };
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
-use crate::credentials::{Application, Base, BaseIdentity, Entra, Role, Session, Sts};
+use crate::credentials::{Application, Base, BaseIdentity, Entra, Machine, Role, Session, Sts};
 use crate::digest::Hashing;
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -77,8 +77,15 @@ async fn ask(asked: u8, cloud: &Arc<Canned>) -> &'static str {
         b'a' => look_at_azure(cloud).await,
         b't' => issued(&Session::new(Box::new(role(cloud)), clock())).await,
         b'e' => {
-            let entra = Arc::new(Entra::new(line(cloud, Cloud::Entra), None, clock()));
-            let session = entra.session(Application {
+            let line = line(cloud, Cloud::Entra);
+            let machine = Machine {
+                line: line.clone(),
+                endpoint: "http://metadata.invalid/token".to_owned(),
+                header: None,
+                token_file: None,
+            };
+            let entra = Arc::new(Entra::new(line, machine, None, clock()));
+            let session = entra.session(Application::Secret {
                 tenant_id: "tenant".to_owned(),
                 client_id: "client".to_owned(),
                 client_secret: Secret::new(SECRET.to_owned()),
@@ -266,6 +273,7 @@ fn role(cloud: &Arc<Canned>) -> Role {
         external_id: Some("external".to_owned()),
         policy: "{}".to_owned(),
         session_name: "callferry-write-0123456789ab".to_owned(),
+        short: AtomicBool::new(false),
     }
 }
 
@@ -279,6 +287,7 @@ fn s3_bucket() -> S3Bucket {
         kms_key: None,
         storage_class: None,
         expected_owner: None,
+        options: S3Options::default(),
     }
 }
 

@@ -9,7 +9,9 @@
 //! | `exchange` | one request and its answer: repeating, patience, limits, counting |
 //! | `whole`, `parts` | originals read once, hashed, within the byte budget |
 //! | `s3`, `azure` | requests: their form, their signature, what their answers mean |
+//! | `signed` | URLs that read one object for a while |
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
+//! | `check` | trying all of it out at one destination, with a finding for each capability |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
@@ -17,6 +19,7 @@
 
 mod azure;
 mod budget;
+mod check;
 mod connector;
 mod credentials;
 mod deadline;
@@ -27,14 +30,17 @@ pub mod fuzzing;
 mod parts;
 mod s3;
 mod shown;
+mod signed;
 mod staging;
 mod stores;
 mod whole;
 
+pub use check::BucketChecker;
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
+pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, KeySetFault, KeySetSource, StoreSettings,
-    Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, KeySetFault, KeySetSource,
+    ManagedIdentity, Reading, StoreSettings, Stores, permits_address,
 };

@@ -15,12 +15,15 @@ mod exchange;
 mod look;
 mod multipart;
 mod place;
+mod probe;
 mod put;
 mod read_back;
+mod sign;
 mod uploads;
 mod xml;
 
 pub(crate) use bucket::Bucket;
-pub(crate) use classify::is_throttling;
+pub(crate) use classify::{is_throttling, refusal};
+pub(crate) use multipart::{Trial, TrialEnd};
 pub(crate) use place::Place;
 pub(crate) use xml::{AssumedRole, code as error_code, parse, plain_code};

@@ -47,7 +47,8 @@ impl ShownOnce {
         self.shown.store(true, Ordering::Relaxed);
     }
 
-    fn is_shown(&self) -> bool {
+    /// Whether it was shown.
+    pub(crate) fn is_shown(&self) -> bool {
         self.shown.load(Ordering::Relaxed)
     }
 }

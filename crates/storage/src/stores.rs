@@ -3,32 +3,36 @@
 
 mod checked;
 mod key_set;
+mod players;
 mod powers;
 mod settings;
 mod shelf;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ipnet::IpNet;
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Clock, Cloud, Destination, Fault, Meter, ObjectKey,
-    S3Bucket, Store,
+    Purpose, S3Bucket, Store,
 };
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
+use crate::check::BucketChecker;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
 pub use key_set::{KeySetFault, KeySetSource};
+pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
-pub use settings::StoreSettings;
+pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
@@ -45,9 +49,9 @@ pub struct Stores {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     settings: StoreSettings,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
     clients: Clients,
     sts: Arc<Sts>,
@@ -58,7 +62,7 @@ struct Shared {
 
 /// A bucket of either cloud, as one account reaches it for one purpose.
 #[derive(Debug, Clone)]
-enum Reached {
+pub(crate) enum Reached {
     S3(Arc<Bucket>),
     Azure(Arc<Container>),
 }
@@ -92,7 +96,17 @@ impl Stores {
             Arc::clone(&clock),
         );
         let authority = settings.entra_authority.clone();
-        let entra = Entra::new(operator(Cloud::Entra), authority, Arc::clone(&clock));
+        let machine = Machine {
+            line: Line {
+                client: clients.machine.clone(),
+                ..operator(Cloud::Entra)
+            },
+            endpoint: settings.managed_identity.endpoint.clone(),
+            header: settings.managed_identity.header.clone(),
+            token_file: settings.federated_token_file.clone(),
+        };
+        let line = operator(Cloud::Entra);
+        let entra = Entra::new(line, machine, authority, Arc::clone(&clock));
         let shared = Shared {
             budget: Budget::new(settings.byte_budget),
             shelf: Shelf::new(settings.stores_max),
@@ -120,6 +134,12 @@ impl Stores {
         BucketLookers::new(Arc::clone(&self.shared))
     }
 
+    /// The power to sign URLs that read one object each.
+    #[must_use]
+    pub fn players(&self) -> BucketPlayers {
+        BucketPlayers::new(Arc::clone(&self.shared))
+    }
+
     /// How much of the originals may be in memory, and how much is, in bytes.
     #[must_use]
     pub fn byte_budget(&self) -> (u64, u64) {
@@ -131,6 +151,12 @@ impl Stores {
     #[must_use]
     pub fn leftovers(&self) -> BucketLeftovers {
         BucketLeftovers::new(Arc::clone(&self.shared))
+    }
+
+    /// Checks destinations as the fleet uses them, with the fleet's sessions for each purpose.
+    #[must_use]
+    pub fn checker(&self) -> BucketChecker {
+        BucketChecker::new(Arc::clone(&self.shared))
     }
 }
 
@@ -148,7 +174,7 @@ impl Shared {
     }
 
     /// The bucket of a destination, which is checked to be the account's to use.
-    fn reached(
+    pub(crate) fn reached(
         &self,
         destination: &Destination,
         account: &AccountId,
@@ -192,35 +218,58 @@ impl Shared {
         policy: impl FnOnce(&str) -> String,
         session_name: String,
     ) -> Arc<Session> {
-        let Some(arn) = &s3.role_arn else {
-            return self.sts.base();
-        };
-        let role = Role {
+        match self.role(destination, s3, policy, session_name) {
+            Some(role) => Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock))),
+            None => self.sts.base(),
+        }
+    }
+
+    /// The customer's role, as a session of it is asked for; `None` where our own identity writes.
+    pub(crate) fn role(
+        &self,
+        destination: &Destination,
+        s3: &S3Bucket,
+        policy: impl FnOnce(&str) -> String,
+        session_name: String,
+    ) -> Option<Role> {
+        let arn = s3.role_arn.as_ref()?;
+        Some(Role {
             sts: Arc::clone(&self.sts),
             region: s3.region.clone(),
             arn: arn.clone(),
             external_id: destination.external_id.clone(),
             policy: policy(arn),
             session_name,
-        };
-        Arc::new(Session::new(Box::new(role), Arc::clone(&self.clock)))
+            short: AtomicBool::new(false),
+        })
     }
 
     fn identity(&self, azure: &AzureContainer) -> azure::Identity {
-        match &azure.identity {
+        let application = match &azure.identity {
             AzureIdentity::AccessKey { access_key } => {
-                azure::Identity::AccessKey(access_key.clone())
+                return azure::Identity::AccessKey(access_key.clone());
             }
-            AzureIdentity::Sas { sas_token } => azure::Identity::Sas(sas_token.clone()),
+            AzureIdentity::Sas { sas_token } => return azure::Identity::Sas(sas_token.clone()),
             AzureIdentity::ServicePrincipal {
                 tenant_id,
                 client_id,
                 client_secret,
-            } => azure::Identity::Token(self.entra.session(Application {
+            } => Application::Secret {
                 tenant_id: tenant_id.clone(),
                 client_id: client_id.clone(),
                 client_secret: client_secret.clone(),
-            })),
-        }
+            },
+            AzureIdentity::Federated {
+                tenant_id,
+                client_id,
+            } => Application::Federated {
+                tenant_id: tenant_id.clone(),
+                client_id: client_id.clone(),
+            },
+            AzureIdentity::ManagedIdentity { client_id } => Application::Managed {
+                client_id: client_id.clone(),
+            },
+        };
+        azure::Identity::Token(self.entra.session(application))
     }
 }

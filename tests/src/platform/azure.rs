@@ -1,5 +1,5 @@
 //! Azure for a platform: Azurite over https, Entra's laboratory, and accounts that are reached by
-//! any of the three identities, set up by callferry's own command line.
+//! any of its identities, set up by callferry's own command line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +20,10 @@ use crate::servers::azurite::Wire;
 pub const STORAGE_ACCOUNT: &str = "callferrylab";
 /// The directory that every service principal is of.
 const TENANT: &str = "0f2b6d3c-5a1e-4c3f-9d43-6f8a2a1b7c55";
+/// What the platform's workload shows to applications that trust it.
+const WORKLOAD: &str = "laboratory-only.workload.token";
+/// The managed identity of the machine.
+const MACHINE: &str = "5b0f4e1d-52a0-4d63-8f8e-2f6f1f1d9a10";
 
 /// The servers.
 #[derive(Debug)]
@@ -39,11 +43,21 @@ pub enum AzureAccess {
     Sas,
     /// The storage account's key.
     AccessKey,
+    /// An application that trusts our workload.
+    Federated,
+    /// The machine's managed identity.
+    ManagedIdentity,
 }
 
 impl AzureAccess {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::ServicePrincipal, Self::Sas, Self::AccessKey];
+    pub const ALL: [Self; 5] = [
+        Self::ServicePrincipal,
+        Self::Sas,
+        Self::AccessKey,
+        Self::Federated,
+        Self::ManagedIdentity,
+    ];
 }
 
 impl Platform {
@@ -66,6 +80,14 @@ impl Platform {
             .set("CALLFERRY_EXTRA_CA_FILE", ca.display().to_string());
         self.fleet
             .set("CALLFERRY_ENTRA_AUTHORITY", entra.authority());
+        let workload_token = dir.join("workload-token");
+        keep(&workload_token, WORKLOAD)?;
+        let file = workload_token.display().to_string();
+        self.fleet.set("CALLFERRY_AZURE_FEDERATED_TOKEN_FILE", file);
+        let endpoint = entra.identity_endpoint();
+        self.fleet
+            .set("CALLFERRY_AZURE_IDENTITY_ENDPOINT", endpoint);
+        entra.assign(&[MACHINE]);
         self.azure = Some(AzureLab { azurite, entra });
         Ok(true)
     }
@@ -108,7 +130,7 @@ impl Platform {
                 flags.extend(["--access-key-file".to_owned(), file]);
             }
             AzureAccess::Sas => {
-                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcw", tomorrow());
+                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcwd", tomorrow());
                 keep(&secret, &sas)?;
                 flags.extend(["--sas-token-file".to_owned(), file]);
             }
@@ -120,6 +142,13 @@ impl Platform {
                 flags.extend(["--tenant-id", TENANT, "--client-id"].map(str::to_owned));
                 flags.extend([client, "--client-secret-file".to_owned(), file]);
             }
+            AzureAccess::Federated => {
+                let client = uuid::Uuid::new_v4().to_string();
+                lab.entra.trust(TENANT, &client, WORKLOAD);
+                flags.extend(["--federated", "--tenant-id", TENANT].map(str::to_owned));
+                flags.extend(["--client-id".to_owned(), client]);
+            }
+            AzureAccess::ManagedIdentity => flags.push("--managed-identity".to_owned()),
         }
         let endpoint = azurite.endpoint(STORAGE_ACCOUNT);
         let store = ["destination", "set", owner, "azure"];

@@ -71,7 +71,7 @@ impl S3Access for Gate {
                 context: &context,
             };
             if !self.lab.directory.allows(&scope.access_key_id, &asked) {
-                return Err(denied());
+                return Err(denied_to(action, asked.resource));
             }
         }
         Ok(())
@@ -209,6 +209,16 @@ pub(crate) fn arn(bucket: &str, key: Option<&str>) -> String {
         Some(key) => format!("arn:aws:s3:::{bucket}/{key}"),
         None => format!("arn:aws:s3:::{bucket}"),
     }
+}
+
+/// S3's refusal where it says of what.
+pub(crate) fn denied_to(action: &str, resource: &str) -> S3Error {
+    s3_error!(
+        AccessDenied,
+        "User: arn:aws:sts::111122223333:assumed-role/laboratory/session is not authorized to \
+         perform: {action} on resource: \"{resource}\" because no identity-based policy allows \
+         the {action} action"
+    )
 }
 
 /// S3's refusal, which names no reason.

@@ -126,6 +126,18 @@ impl Claims {
         claimed.or(self.trailer)
     }
 
+    /// A bucket whose objects are locked by default takes nothing that could not be verified.
+    pub(crate) fn fit_for(&self, locking: bool) -> S3Result<()> {
+        if locking && self.md5.is_none() && self.algorithm().is_none() {
+            return Err(s3_error!(
+                InvalidRequest,
+                "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests \
+                 with Object Lock parameters"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether the body is what the request says.
     pub(crate) fn verify(&self, digests: &Digests) -> S3Result<()> {
         if let Some(claimed) = &self.md5 {

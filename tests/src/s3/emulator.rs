@@ -4,6 +4,7 @@
 //! objects and lists of objects to delete.
 
 mod attributes;
+mod keys;
 mod listing;
 mod multipart;
 mod reading;
@@ -149,7 +150,7 @@ impl S3 for Emulator {
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.open_upload(req.input).await
+        self.open_upload(req).await
     }
 
     async fn upload_part(

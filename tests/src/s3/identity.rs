@@ -35,8 +35,12 @@ pub struct Role {
     pub permissions: Policy,
     /// The external id `AssumeRole` must bring, if any.
     pub external_id: Option<String>,
+    /// Whether any external id will do where one is required (`StringLike` with `*`).
+    pub any_external_id: bool,
     /// Names of the identities that may assume it.
     pub trusts: Vec<String>,
+    /// How long its sessions last at most.
+    pub session_max: Duration,
 }
 
 impl Identity {
@@ -75,7 +79,9 @@ impl Role {
             arn: arn.to_owned(),
             permissions,
             external_id: None,
+            any_external_id: false,
             trusts: Vec::new(),
+            session_max: Duration::from_secs(3600),
         }
     }
 
@@ -193,6 +199,12 @@ impl Directory {
         locked(&self.state).sessions.get(access_key_id).cloned()
     }
 
+    /// How long sessions of a role last at most, if there is such a role.
+    pub(crate) fn session_max(&self, arn: &str) -> Option<Duration> {
+        let state = locked(&self.state);
+        state.roles.get(arn).map(|role| role.session_max)
+    }
+
     /// What the history says about a request signed with this key.
     pub(crate) fn caller(&self, access_key_id: Option<String>) -> Caller {
         let state = locked(&self.state);
@@ -229,7 +241,9 @@ impl Directory {
         if !role.trusts.contains(&name) {
             return None;
         }
-        if role.external_id.is_some() && role.external_id != wish.external_id {
+        let equal = role.external_id == wish.external_id;
+        let like = role.any_external_id && wish.external_id.is_some();
+        if role.external_id.is_some() && !equal && !like {
             return None;
         }
         let lifetime = state.forced_lifetime.unwrap_or(wish.lifetime);

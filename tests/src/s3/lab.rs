@@ -37,6 +37,18 @@ pub struct Quirks {
     pub ignores_conditions: bool,
     /// HEAD and GET never report a checksum. (Claimed checksums are still verified.)
     pub reports_no_checksum: bool,
+    /// Completing an upload in parts happens whatever its conditions say; a PUT heeds them.
+    pub ignores_conditions_on_complete: bool,
+}
+
+/// What a bucket's owner arranged besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arranged {
+    /// Whoever writes or reads under a KMS key must be allowed to use it, by a role's `kms:`
+    /// actions on the key as the request names it.
+    pub guards_keys: bool,
+    /// Object Lock: no version may be deleted, markers excepted.
+    pub locks_versions: bool,
 }
 
 /// A laboratory server. Dropping it cuts every connection and ends it.
@@ -58,6 +70,7 @@ pub(crate) struct Lab {
     pub(crate) pace: Pace,
     store: Mutex<Arc<Store>>,
     quirks: Mutex<BTreeMap<String, Quirks>>,
+    arranged: Mutex<BTreeMap<String, Arranged>>,
     opaque_etags: bool,
 }
 
@@ -70,6 +83,11 @@ impl Lab {
     pub(crate) fn quirks(&self, bucket: &str) -> Quirks {
         let quirks = locked(&self.quirks);
         quirks.get(bucket).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn arranged(&self, bucket: &str) -> Arranged {
+        let arranged = locked(&self.arranged);
+        arranged.get(bucket).copied().unwrap_or_default()
     }
 
     pub(crate) fn opaque_etags(&self) -> bool {
@@ -107,6 +125,7 @@ impl S3Lab {
             pace: Pace::default(),
             store: Mutex::new(Arc::clone(&store)),
             quirks: Mutex::default(),
+            arranged: Mutex::default(),
             opaque_etags: options.opaque_etags,
         });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
@@ -169,7 +188,7 @@ impl S3Lab {
     /// # Errors
     /// When it exists already, or the journal cannot be written.
     pub fn create_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
-        self.make_bucket(name, owner, false)
+        self.make_bucket(name, owner, (false, false))
     }
 
     /// Makes a bucket that keeps versions.
@@ -177,7 +196,16 @@ impl S3Lab {
     /// # Errors
     /// When it exists already, or the journal cannot be written.
     pub fn create_versioned_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
-        self.make_bucket(name, owner, true)
+        self.make_bucket(name, owner, (true, false))
+    }
+
+    /// Makes a bucket that keeps versions and has a default retention of Object Lock: it takes no
+    /// object and no part without a checksum, and none of its versions can be deleted.
+    ///
+    /// # Errors
+    /// When it exists already, or the journal cannot be written.
+    pub fn create_locking_bucket(&self, name: &str, owner: &str) -> io::Result<()> {
+        self.make_bucket(name, owner, (true, true))
     }
 
     /// Removes a bucket with everything in it; false when there is none.
@@ -191,6 +219,11 @@ impl S3Lab {
     /// Makes a bucket differ from S3; [`Quirks::default`] makes it S3 again.
     pub fn set_quirks(&self, bucket: &str, quirks: Quirks) {
         locked(&self.lab.quirks).insert(bucket.to_owned(), quirks);
+    }
+
+    /// Arranges a bucket as its owner may.
+    pub fn arrange(&self, bucket: &str, arranged: Arranged) {
+        locked(&self.lab.arranged).insert(bucket.to_owned(), arranged);
     }
 
     /// Registers a base identity, or replaces the one with its access key.
@@ -293,12 +326,12 @@ impl S3Lab {
         self.lab.store()
     }
 
-    fn make_bucket(&self, name: &str, owner: &str, versioned: bool) -> io::Result<()> {
+    fn make_bucket(&self, name: &str, owner: &str, keeps: (bool, bool)) -> io::Result<()> {
         let digits = owner.len() == 12 && owner.bytes().all(|byte| byte.is_ascii_digit());
         if !digits {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        if self.lab.store().create_bucket(name, owner, versioned)? {
+        if self.lab.store().create_bucket(name, owner, keeps)? {
             Ok(())
         } else {
             Err(io::Error::from(io::ErrorKind::AlreadyExists))

@@ -40,6 +40,10 @@ pub struct StoredObject {
     pub storage_class: Option<String>,
     /// `AES256` or what the sender asked for.
     pub encryption: String,
+    /// The KMS key that the sender named.
+    pub kms_key_id: Option<String>,
+    /// Whether the sender asked for one key of the bucket's for many objects.
+    pub bucket_key: Option<bool>,
     /// The tags as they were sent, `k=v&…`.
     pub tagging: Option<String>,
     /// The canned ACL as it was sent.
@@ -73,6 +77,18 @@ impl S3Lab {
         let store = self.store();
         let listed = store.with_bucket(bucket, |bucket| {
             bucket.below("").map(|object| described(object)).collect()
+        });
+        listed.unwrap_or_default()
+    }
+
+    /// Every version of a bucket's objects, delete markers included, as `key version`.
+    #[must_use]
+    pub fn versions(&self, bucket: &str) -> Vec<String> {
+        let store = self.store();
+        let listed = store.with_bucket(bucket, |bucket| {
+            let each = bucket.versions_below("").flatten();
+            each.map(|it| format!("{} {}", it.key, it.version))
+                .collect()
         });
         listed.unwrap_or_default()
     }
@@ -152,6 +168,12 @@ impl S3Lab {
             sha256.update(&chunk);
         }
         Ok(Some(hex::encode(sha256.finalize())))
+    }
+
+    /// Makes everything in a bucket seem to have been stored so much earlier.
+    pub fn age_objects(&self, bucket: &str, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.store().age(bucket, by_ms);
     }
 
     /// Opens an upload that somebody began so long ago; its id.
@@ -237,6 +259,8 @@ fn described(object: &ObjectRecord) -> StoredObject {
         metadata: kept.metadata.clone(),
         storage_class: kept.storage_class.clone(),
         encryption: kept.encryption.clone(),
+        kms_key_id: kept.kms_key_id.clone(),
+        bucket_key: kept.bucket_key,
         tagging: kept.tagging.clone(),
         acl: kept.acl.clone(),
     }

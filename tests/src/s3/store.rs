@@ -104,7 +104,7 @@ impl Store {
         &self,
         name: &str,
         owner: &str,
-        versioned: bool,
+        (versioned, locking): (bool, bool),
     ) -> io::Result<bool> {
         let mut inner = locked(&self.inner);
         if inner.state.buckets.contains_key(name) {
@@ -116,6 +116,7 @@ impl Store {
                 name: name.to_owned(),
                 owner: owner.to_owned(),
                 versioned,
+                locking,
                 made_ms: now_ms(),
             },
         )?;
@@ -148,6 +149,17 @@ impl Store {
     ) -> S3Result<T> {
         let inner = locked(&self.inner);
         Ok(look(inner.state.bucket(name)?))
+    }
+
+    /// Makes everything in a bucket older, until the server is started again.
+    pub(crate) fn age(&self, bucket: &str, by_ms: u64) {
+        let mut inner = locked(&self.inner);
+        let bucket = inner.state.buckets.get_mut(bucket);
+        let versions = bucket.map(|bucket| bucket.objects.values_mut().flatten());
+        for version in versions.into_iter().flatten() {
+            let version = Arc::make_mut(version);
+            version.modified_ms = version.modified_ms.saturating_sub(by_ms);
+        }
     }
 
     fn blob_path(&self, number: u64) -> PathBuf {

@@ -70,6 +70,12 @@ impl S3Route for Sts {
         let answer = read(&form.to_bytes()).and_then(|wish| {
             let arn = wish.role_arn.clone();
             let name = wish.session_name.clone();
+            let longest = self.lab.directory.session_max(&arn);
+            if longest.is_some_and(|longest| wish.lifetime > longest) {
+                let message = "The requested DurationSeconds exceeds the MaxSessionDuration set \
+                               for this role.";
+                return Err(invalid(message.to_owned()));
+            }
             match self.lab.directory.assume(&credentials.access_key, wish) {
                 Some(issued) => Ok(success(&arn, &name, &issued)),
                 None => Err(Refusal {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recording::{
     AccountId, AzureContainer, AzureIdentity, Destination, DestinationOwner, RefusalReason,
-    S3Bucket, Secret, Store,
+    S3Bucket, S3Options, Secret, Store,
 };
 
 use super::bucket::Bucket;
@@ -59,6 +59,7 @@ fn store(other_cloud: bool, bucket: &str) -> Store {
         kms_key: None,
         storage_class: None,
         expected_owner: None,
+        options: S3Options::default(),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use recording::{AzureIdentity, Look, Method, ParkReason, Secret};
-use storage::StoreSettings;
+use storage::{ManagedIdentity, StoreSettings};
 
 use callferry_tests::entra::{Entra, Mood};
 use callferry_tests::scratch::Scratch;
@@ -18,18 +18,28 @@ use super::setting::{
 use super::staged::{Staging, Wish, noise, refused};
 use super::tap::{Tap, What};
 
-const TENANT: &str = "11111111-2222-3333-4444-555555555555";
-const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
+pub(crate) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
+
+/// The file of our workload's own token, beside the server.
+const WORKLOAD: &str = "workload-token";
 
 /// Azurite over https, which takes tokens, and Entra's laboratory. There is no tap.
-async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
+pub(crate) async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
     let azurite = Azurite::start(scratch.path(), Wire::Https, &[STORAGE_ACCOUNT]).await;
     let azurite = azurite.unwrap()?;
     let created = azurite.create_container(STORAGE_ACCOUNT, CONTAINER).await;
     created.unwrap();
     let entra = Entra::start().await.unwrap();
     entra.register(TENANT, CLIENT, "s3cret");
-    let settings = with_entra(&entra, azurite.ca_file().as_deref());
+    let settings = StoreSettings {
+        managed_identity: ManagedIdentity {
+            endpoint: entra.identity_endpoint(),
+            header: None,
+        },
+        federated_token_file: Some(scratch.path().join(WORKLOAD)),
+        ..with_entra(&entra, azurite.ca_file().as_deref())
+    };
     let endpoint = azurite.endpoint(STORAGE_ACCOUNT);
     let setting = Setting {
         staging: Staging::new(),
@@ -42,7 +52,7 @@ async fn over_https(scratch: Scratch) -> Option<(Setting, Entra)> {
     Some((setting, entra))
 }
 
-fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
+pub(crate) fn with_entra(entra: &Entra, ca_file: Option<&Path>) -> StoreSettings {
     StoreSettings {
         entra_authority: Some(entra.authority()),
         extra_ca_file: ca_file.map(Path::to_owned),
@@ -106,6 +116,56 @@ async fn an_applications_token_does_and_is_asked_for_once() {
     it.become_known_by(key);
     let (digests, checked) = sent(it.send("by-key", b"x").await);
     it.prove("by-key", digests, checked).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_application_that_trusts_our_workload_needs_no_secret() {
+    let scratch = Scratch::new("azure-federated").unwrap();
+    std::fs::write(scratch.path().join(WORKLOAD), "workload.token\n").unwrap();
+    let Some((mut it, entra)) = over_https(scratch).await else {
+        return;
+    };
+    entra.trust(TENANT, "trusting", "workload.token");
+    it.become_known_by(AzureIdentity::Federated {
+        tenant_id: TENANT.to_owned(),
+        client_id: "trusting".to_owned(),
+    });
+    conforms(&it).await;
+    assert_eq!(entra.asked(), 1, "one for writing and looking together");
+}
+
+#[tokio::test]
+async fn the_machines_own_identity_needs_no_secret() {
+    let scratch = Scratch::new("azure-managed").unwrap();
+    let Some((mut it, entra)) = over_https(scratch).await else {
+        return;
+    };
+    entra.assign(&["first", CLIENT]);
+    for client_id in [None, Some(CLIENT.to_owned())] {
+        it.become_known_by(AzureIdentity::ManagedIdentity { client_id });
+        sent(it.send("small", b"x").await);
+        it.azurite
+            .delete(STORAGE_ACCOUNT, CONTAINER, it.key("small").as_str())
+            .await
+            .unwrap();
+    }
+    conforms(&it).await;
+    assert_eq!(entra.asked(), 2, "one for each identity");
+    // The service of App Service and its like is asked in its own way.
+    entra.want_header("shown-to-its-own-only");
+    let settings = |header: &str| StoreSettings {
+        managed_identity: ManagedIdentity {
+            endpoint: entra.identity_endpoint(),
+            header: Some(header.to_owned().into()),
+        },
+        ..with_entra(&entra, it.azurite.ca_file().as_deref())
+    };
+    let (wrong, right) = (settings("another"), settings("shown-to-its-own-only"));
+    it.stores = stores(wrong);
+    let fault = refused(it.send("by-header", b"x").await);
+    assert_eq!(fault.reason, ParkReason::CredentialRefused, "{fault}");
+    it.stores = stores(right);
+    sent(it.send("by-header", b"x").await);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -66,6 +66,12 @@ struct Rule {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
+    /// After so many requests of a kind the token of the next one is no good any more.
+    revokes: Option<(What, usize)>,
+    revoked: Option<HeaderValue>,
+    refused: usize,
+    /// What tokens are exchanged for: Azurite takes none over plain http.
+    exchanged: Option<String>,
     seen: Vec<(What, String, HeaderMap)>,
 }
 
@@ -114,6 +120,24 @@ impl Tap {
             skip,
             times,
         });
+    }
+
+    /// Takes any token in the place of this signature, which is what Azurite gets to see.
+    pub(crate) fn take_tokens_for(&self, sas: &str) {
+        self.state.lock().unwrap().exchanged = Some(sas.to_owned());
+    }
+
+    /// After so many more requests of this kind the token that they came with is refused, whatever
+    /// it is shown for.
+    pub(crate) fn revoke_token(&self, what: What, after: usize) {
+        let mut state = self.state.lock().unwrap();
+        let seen = state.seen.iter().filter(|(seen, ..)| *seen == what).count();
+        state.revokes = Some((what, seen + after));
+    }
+
+    /// How many requests came with a token that is no good any more.
+    pub(crate) fn refused(&self) -> usize {
+        self.state.lock().unwrap().refused
     }
 
     pub(crate) fn disarm(&self) {
@@ -178,7 +202,13 @@ impl Line {
         if act == Some(Act::Strip) {
             head.headers.remove("x-ms-content-crc64");
         }
-        let url = format!("http://{}{}", self.server, head.uri);
+        let mut url = format!("http://{}{}", self.server, head.uri);
+        let exchanged = self.state.lock().unwrap().exchanged.clone();
+        if let Some(sas) = exchanged.filter(|_| head.headers.contains_key("authorization")) {
+            head.headers.remove("authorization");
+            let between = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{between}{sas}");
+        }
         let passed = self.client.request(head.method, url);
         let passed = passed.headers(head.headers).body(body).send().await;
         let answer = passed.map_err(|_| Cut)?;
@@ -203,6 +233,18 @@ impl Line {
     fn noted(&self, what: What, uri: &Uri, headers: &HeaderMap) -> Option<Act> {
         let mut state = self.state.lock().unwrap();
         state.seen.push((what, uri.to_string(), headers.clone()));
+        let token = headers.get("authorization");
+        if let Some((kind, after)) = state.revokes
+            && kind == what
+            && state.seen.iter().filter(|(seen, ..)| *seen == what).count() > after
+        {
+            state.revoked = token.cloned();
+            state.revokes = None;
+        }
+        if token.is_some() && state.revoked.as_ref() == token {
+            state.refused += 1;
+            return Some(Act::Answer(401, "InvalidAuthenticationInfo"));
+        }
         for rule in state.rules.iter_mut().filter(|rule| rule.what == what) {
             if rule.skip > 0 {
                 rule.skip -= 1;

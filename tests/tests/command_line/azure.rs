@@ -34,13 +34,16 @@ impl Setting {
         Ok(path.display().to_string())
     }
 
+    /// Sets a container that is not there, so that it must be insisted on.
     async fn set(&self, container: &str, identity: &[&str]) -> Result<Value> {
         let store = ["azure", "--storage-account", "acmecalls"];
+        let nowhere = ["--endpoint", "https://127.0.0.1:1/acmecalls", "--force"];
         let named = ["--container", container];
         let args = [
             &["destination", "set", "acme"],
             &store,
             &named[..],
+            &nowhere,
             identity,
         ];
         self.platform.json(&args.concat()).await
@@ -91,6 +94,15 @@ async fn each_identity_is_set_and_shown_without_its_secret() -> Result<()> {
     let table = fleet.must(&["destination", "list"]).await?;
     assert!(table.stdout.contains("az://acmecalls/two"), "{table:?}");
     assert!(table.stdout.contains("2099-12-31"), "{table:?}");
+    let federated = [&principal[..2].concat()[..], &["--federated"]].concat();
+    let federated = setting.set("four", &federated).await?;
+    assert_eq!(federated["identity"], "federated", "{federated}");
+    let managed = setting.set("five", &["--managed-identity"]).await?;
+    assert_eq!(managed["identity"], "managed_identity", "{managed}");
+    assert!(
+        managed["notes"].to_string().contains("is ours"),
+        "{managed}"
+    );
     let all = format!("{by_key}{by_sas}{by_principal}{shown}{listed:?}{table:?}");
     for secret in [KEY, "canary"] {
         assert!(!all.contains(secret), "{all}");
@@ -114,6 +126,9 @@ async fn a_secret_is_read_from_standard_input_and_what_is_set_is_said() -> Resul
         "calls",
         "--prefix",
         "eu",
+        "--endpoint",
+        "https://127.0.0.1:1/ourcalls",
+        "--force",
         "--sas-token-file",
         "-",
     ];
@@ -125,10 +140,13 @@ async fn a_secret_is_read_from_standard_input_and_what_is_set_is_said() -> Resul
     ] {
         assert!(told.stdout.contains(says), "{says}: {told:?}");
     }
+    assert!(!told.stdout.contains("canary"), "{told:?}");
+    // What a check of it found is said, and that it is set all the same.
     assert!(
-        !told.stdout.contains("canary") && told.stderr.is_empty(),
+        told.stderr.contains("FAILED") && told.stderr.contains("--force"),
         "{told:?}"
     );
+    assert!(!told.stderr.contains("canary"), "{told:?}");
     let empty = setting.file("empty", "")?;
     let refused = fleet.run_reading(&set, empty.as_ref()).await?;
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -174,13 +192,61 @@ async fn a_process_without_the_key_shows_the_destination_and_says_which_key_it_l
 const LONG: Duration = Duration::from_secs(180);
 
 #[tokio::test]
+async fn a_client_secret_that_ran_out_parks_and_the_fresh_one_drains_by_itself() -> Result<()> {
+    let scratch = Scratch::new("azure-ran-out")?;
+    let mut platform = Platform::start(scratch.path()).await?;
+    if !platform.start_azure().await? {
+        return Ok(());
+    }
+    let access = AzureAccess::ServicePrincipal;
+    platform.azure_account("acme", access).await?;
+    let shown = platform.json(&["destination", "show", "acme"]).await?;
+    let word = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
+    let (tenant, client) = (word("tenant_id"), word("client_id"));
+    let file = scratch.path().join("azure/acme-secret");
+    let secret = std::fs::read_to_string(&file)?;
+    let entra = &platform.azure()?.entra;
+    entra.expire(&tenant, &client, &secret);
+
+    let mut member = platform.fleet.start_ready("all", &["all"]).await?;
+    let folder = platform.staging.join("acme");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("rec.wav"), b"RIFF one")?;
+    let publish = ["publish", "--account", "acme", "acme"];
+    platform.json(&publish).await?;
+    let show = ["recording", "show", "--account", "acme", "rec", "--json"];
+    let becomes = async |state: &str| {
+        patience::until(&format!("it is {state}"), LONG, async || {
+            let shown = platform.fleet.run(&show).await?.json().unwrap_or_default();
+            Ok((shown["state"] == state).then_some(shown))
+        })
+        .await
+    };
+    let parked = becomes("parked").await?;
+    assert_eq!(parked["reason"], "credential_refused", "{parked}");
+    assert!(parked.to_string().contains("AADSTS7000222"), "{parked}");
+    assert!(parked["next_attempt_at"].is_string(), "{parked}");
+    assert_eq!(platform.staged_files()?.len(), 1);
+    // The customer prolongs the same secret: nothing is asked of us.
+    entra.register(&tenant, &client, &secret);
+    let released = becomes("released").await?;
+    let location = released["location"].as_str().unwrap_or_default();
+    let stored = platform.azure_bytes(location).await?;
+    assert_eq!(stored.as_deref(), Some(&b"RIFF one"[..]), "{released}");
+    member.stop(LONG).await?;
+    let log = member.log_text()?;
+    assert!(!log.contains(secret.trim()), "a secret is in the log");
+    Ok(())
+}
+
+#[tokio::test]
 async fn recordings_reach_azure_by_each_identity_and_their_originals_go() -> Result<()> {
     let scratch = Scratch::new("azure-reached")?;
     let mut platform = Platform::start(scratch.path()).await?;
     if !platform.start_azure().await? {
         return Ok(());
     }
-    let accounts = ["principal", "signed", "keyed"];
+    let accounts = ["principal", "signed", "keyed", "federated", "managed"];
     for (name, access) in accounts.iter().zip(AzureAccess::ALL) {
         platform.azure_account(name, access).await?;
     }

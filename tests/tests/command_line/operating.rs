@@ -70,6 +70,9 @@ async fn accounts_and_destinations_are_set_listed_and_shown() -> Result<()> {
         "acme-calls",
         "--region",
         REGION,
+        "--endpoint",
+        "http://127.0.0.1:1",
+        "--force",
     ];
     let role = [
         "--role-arn",

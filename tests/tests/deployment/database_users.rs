@@ -226,9 +226,12 @@ async fn the_command_line_does_all_of_its_work_as_the_operator() -> Result<()> {
         "--storage-account",
         "umbrellacalls",
     ];
+    // Nothing is there: it must be insisted on.
+    let nowhere = ["--endpoint", "https://127.0.0.1:1/umbrellacalls", "--force"];
     let azure = [
         &azure[..],
         &["--container", "calls", "--access-key-file", &key],
+        &nowhere,
     ]
     .concat();
     let commands: [&[&str]; 15] = [

@@ -97,6 +97,8 @@ async fn an_s3_destination_is_shown_as_before_and_says_its_cloud() {
     let fields = [
         "account_leads_key",
         "bucket",
+        "bucket_key",
+        "bucket_owner_full_control",
         "cloud",
         "endpoint",
         "expected_owner",
@@ -110,7 +112,9 @@ async fn an_s3_destination_is_shown_as_before_and_says_its_cloud() {
         "revision",
         "role_arn",
         "set_at",
+        "sse",
         "storage_class",
+        "tags",
     ];
     let named: Vec<&str> = shown
         .as_object()

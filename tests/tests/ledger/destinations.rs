@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use recording::{Claimed, DestinationOwner, Happened, Ledger, ParkReason, Queue, State, Store};
 
-use super::world::{World, announced, announced_of, at, bucket, granted, owner};
+use super::world::{UNCHECKED, World, announced, announced_of, at, bucket, granted, owner};
 
 async fn pinned(world: &World, recording: &str, completed_at: &str) -> i64 {
     let mut event = announced(recording);
@@ -20,6 +20,7 @@ async fn set_from(world: &World, owner: &str, name: &str, from: DateTime<Utc>) -
             &super::world::owner(owner),
             &Store::S3(bucket(name)),
             Some(from),
+            &UNCHECKED,
         )
         .await;
     view.unwrap().revision

@@ -8,7 +8,7 @@ use callferry_tests::servers::Postgres;
 use catalog::{AdminFault, Catalog, Settings};
 use recording::{Advance, Claimed, Ledger, LedgerFault, Store};
 
-use super::world::{Watch, World, announced, bucket, owner, proven};
+use super::world::{UNCHECKED, Watch, World, announced, bucket, owner, proven};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ async fn breakable(name: &str) -> (Scratch, Postgres, Catalog) {
     let acme = "acme".parse().unwrap();
     catalog.create_account(&acme, None).await.unwrap();
     let (own, bucket) = (owner("acme"), Store::S3(bucket("acme-bucket")));
-    let set = catalog.set_destination(&own, &bucket, None);
+    let set = catalog.set_destination(&own, &bucket, None, &UNCHECKED);
     set.await.unwrap();
     (scratch, postgres, catalog)
 }

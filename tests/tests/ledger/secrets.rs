@@ -5,7 +5,7 @@ use catalog::{AdminFault, KeyRing};
 use recording::{Claimed, Ledger, Secret, Store};
 
 use super::clouds::{SAS, access_key, container, principal, sas, world_with_keys};
-use super::world::{World, announced, bucket, granted, owner, proven};
+use super::world::{UNCHECKED, World, announced, bucket, granted, owner, proven};
 
 /// Text that occurs nowhere unless a secret leaks.
 const CANARY: &str = "canary-4f1d0b7a9c";
@@ -90,7 +90,7 @@ async fn without_its_key_a_secret_is_locked_and_everything_else_goes_on() {
         let Store::Azure(azure) = &destination.store else {
             panic!("not Azure");
         };
-        let locked = azure.identity.secret().reveal().unwrap_err();
+        let locked = azure.identity.secret().unwrap().reveal().unwrap_err();
         assert_eq!(locked.0, ring.current_id());
         let shown = blind.show_destination(&owner("acme")).await.unwrap();
         assert_eq!(shown.revision, revision);
@@ -110,7 +110,10 @@ async fn what_is_locked_is_never_equal_to_a_secret_and_is_set_anew() {
     let ring = KeyRing::generate().unwrap();
     let another = world.another(|settings| settings.keyring = Some(ring.clone()));
     let owner = owner("acme");
-    let second = another.set_destination(&owner, &store, None).await.unwrap();
+    let second = another
+        .set_destination(&owner, &store, None, &UNCHECKED)
+        .await
+        .unwrap();
     assert_ne!(second.revision, first.revision);
     assert_eq!(second.store, store);
     another.close().await;
@@ -131,7 +134,7 @@ async fn a_row_that_was_tampered_with_gives_its_secret_to_nobody() {
             .await
             .unwrap();
         match &shown[0].store {
-            Store::Azure(azure) => azure.identity.secret().clone(),
+            Store::Azure(azure) => azure.identity.secret().unwrap().clone(),
             Store::S3(_) => panic!("not Azure"),
         }
     };
@@ -172,7 +175,7 @@ async fn a_row_that_was_tampered_with_gives_its_secret_to_nobody() {
     let Store::Azure(azure) = &theirs[0].store else {
         panic!("not Azure");
     };
-    assert!(azure.identity.secret().reveal().is_err());
+    assert!(azure.identity.secret().unwrap().reveal().is_err());
 }
 
 #[tokio::test]
@@ -206,11 +209,14 @@ async fn secrets_that_were_set_under_an_older_key_open_as_long_as_the_ring_has_i
     };
     assert_eq!(grant.staged.destination().store, store);
     let owner = owner("acme");
-    let again = rotated.set_destination(&owner, &store, None).await.unwrap();
+    let again = rotated
+        .set_destination(&owner, &store, None, &UNCHECKED)
+        .await
+        .unwrap();
     assert_eq!(again.revision, 1);
     let renewed = container("acmestore", "calls", principal("x~y"));
     rotated
-        .set_destination(&owner, &renewed, None)
+        .set_destination(&owner, &renewed, None, &UNCHECKED)
         .await
         .unwrap();
     let ids = "select string_agg(secret_key_id, ' ' order by revision) from destinations";

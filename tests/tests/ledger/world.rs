@@ -9,12 +9,16 @@ use callferry_tests::servers::Postgres;
 use catalog::{AdminFault, Catalog, DestinationView, Settings};
 use chrono::{DateTime, Utc};
 use recording::{
-    Advance, Announced, AnnouncedOriginal, Claimed, Clock, Crc64Nvme, DestinationOwner, Digests,
-    Expected, Granted, Identity, Kind, Ledger, Observed, ParkReason, Parking, RecordingKey,
-    ReleaseClaim, ReleaseGranted, S3Bucket, Sha256, StagingPath, Store, Stored, object_metadata,
+    Advance, Announced, AnnouncedOriginal, Approval, Claimed, Clock, Crc64Nvme, DestinationOwner,
+    Digests, Expected, Granted, Identity, Kind, Ledger, Observed, ParkReason, Parking,
+    RecordingKey, ReleaseClaim, ReleaseGranted, S3Bucket, S3Options, Sha256, StagingPath, Store,
+    Stored, object_metadata,
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
+
+/// Nothing of these destinations is there to be checked.
+pub(crate) const UNCHECKED: Approval = Approval::Forced(None);
 
 /// A clock that starts with the test; a wall clock that stands still.
 #[derive(Debug)]
@@ -137,7 +141,9 @@ impl World {
         store: &Store,
     ) -> Result<DestinationView, AdminFault> {
         let owner = self::owner(owner);
-        self.catalog.set_destination(&owner, store, None).await
+        self.catalog
+            .set_destination(&owner, store, None, &UNCHECKED)
+            .await
     }
 
     /// A second catalog over the same database.
@@ -263,6 +269,7 @@ pub(crate) fn bucket(name: &str) -> S3Bucket {
         kms_key: None,
         storage_class: None,
         expected_owner: Some("123456789012".to_owned()),
+        options: S3Options::default(),
     }
 }
 

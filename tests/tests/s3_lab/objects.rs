@@ -183,6 +183,7 @@ async fn writes_happen_only_under_their_condition() {
     let careless = Quirks {
         ignores_conditions: true,
         reports_no_checksum: true,
+        ..Quirks::default()
     };
     it.lab.set_quirks(BUCKET, careless);
     assert_eq!(create(b"fifth").await.status, 200);

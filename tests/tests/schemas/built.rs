@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use recording::{
     Announced, AzureContainer, AzureIdentity, Block, CheckedWrite, Crc64Nvme, Destination,
     DestinationOwner, Digests, Expected, Identity, Incoming, Method, Observed, Outgoing,
-    ParkReason, Queue, Record, Recording, RecordingKey, Route, S3Bucket, Secret, Sha256, Store,
-    Stored, due, parked, parse, released, stored,
+    ParkReason, Queue, Record, Recording, RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256,
+    Store, Stored, due, parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -42,6 +42,7 @@ fn bucket() -> Store {
         kms_key: None,
         storage_class: None,
         expected_owner: Some("123456789012".into()),
+        options: S3Options::default(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use recording::{
     Announced, AnnouncedOriginal, Clock, Destination, DestinationOwner, Digests, Expected, Fence,
     Kind, LEASE, Look, Lookers, NoMeter, ObjectKey, Original, Originals, Outbound, Part, Progress,
-    RecordingKey, S3Bucket, SendFault, SendOutcome, Sha256, StagingPath, Store, Upload, UploadLog,
-    Verified, Writers, object_key, object_metadata,
+    RecordingKey, S3Bucket, S3Options, SendFault, SendOutcome, Sha256, StagingPath, Store, Upload,
+    UploadLog, Verified, Writers, object_key, object_metadata,
 };
 use rustix::time::{ClockId, clock_gettime};
 use storage::{BaseIdentity, BucketWriters, LocalStaging, StoreSettings, Stores, write_marker};
@@ -50,6 +51,25 @@ impl Clock for Clocks {
         let boot = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(boot.tv_sec).unwrap();
         Duration::new(seconds, u32::try_from(boot.tv_nsec).unwrap())
+    }
+}
+
+/// The machine's clocks, that boot time can be moved on by hand.
+#[derive(Debug, Default)]
+pub(crate) struct Movable(AtomicU64);
+
+impl Movable {
+    pub(crate) fn move_on(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Movable {
+    fn now(&self) -> DateTime<Utc> {
+        Clocks.now()
+    }
+    fn boot(&self) -> Duration {
+        Clocks.boot() + Duration::from_secs(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -213,6 +233,7 @@ pub(crate) fn destination(endpoint: &str) -> Destination {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: S3Options::default(),
         }),
         external_id: Some(EXTERNAL_ID.to_owned()),
         account_leads_key: false,

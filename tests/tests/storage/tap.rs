@@ -48,6 +48,75 @@ impl Tap {
     }
 }
 
+/// A server that refuses everything and sends back in every place what it was sent.
+pub(crate) struct Echo {
+    address: SocketAddr,
+    tokens: Arc<Mutex<Vec<String>>>,
+    _listening: JoinSet<()>,
+}
+
+impl Echo {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tokens = Arc::<Mutex<Vec<String>>>::default();
+        let mut listening = JoinSet::new();
+        let kept = Arc::clone(&tokens);
+        listening.spawn(async move {
+            let mut lines = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                lines.spawn(echo(client, Arc::clone(&kept)));
+            }
+        });
+        Self {
+            address,
+            tokens,
+            _listening: listening,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The tokens of sessions that it was sent.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        self.tokens.lock().unwrap().clone()
+    }
+}
+
+/// Answers one request and closes.
+async fn echo(mut client: TcpStream, tokens: Arc<Mutex<Vec<String>>>) {
+    let mut request = Vec::new();
+    let mut piece = vec![0; 16 * 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match client.read(&mut piece).await {
+            Ok(len @ 1..) => request.extend_from_slice(&piece[..len]),
+            Ok(0) | Err(_) => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&request).into_owned();
+    let token = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_token = name.eq_ignore_ascii_case("x-amz-security-token");
+        is_token.then(|| value.trim().to_owned())
+    });
+    let token = token.unwrap_or_else(|| "NONE".to_owned());
+    if token != "NONE" {
+        tokens.lock().unwrap().push(token.clone());
+    }
+    let body = format!(
+        "<Error><Code>{token}</Code><Message>not authorized to perform: s3:ListBucket {token} \
+         {text}</Message><Region>{token}</Region><RequestId>{token}</RequestId></Error>"
+    );
+    let answer = format!(
+        "HTTP/1.1 403 {token}\r\nx-amz-bucket-region: {token}\r\nserver: {token}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    drop(client.write_all(answer.as_bytes()).await);
+}
+
 async fn carry(client: TcpStream, server: SocketAddr, ear: Arc<Mutex<Vec<u8>>>) {
     let Ok(server) = TcpStream::connect(server).await else {
         return;

@@ -51,15 +51,17 @@ pub enum Operation {
     Look,
     /// Lists a key, or the blocks of one.
     List,
-    /// Reads a copy back.
+    /// Reads a copy back, or a part of one by a signed URL.
     ReadBack,
+    /// Deletes a copy, or a version of one.
+    Delete,
     /// Asks for a session or a token.
     Token,
 }
 
 impl Operation {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Put,
         Self::CreateUpload,
         Self::PutPart,
@@ -69,6 +71,7 @@ impl Operation {
         Self::Look,
         Self::List,
         Self::ReadBack,
+        Self::Delete,
         Self::Token,
     ];
 
@@ -85,6 +88,7 @@ impl Operation {
             Self::Look => "look",
             Self::List => "list",
             Self::ReadBack => "read_back",
+            Self::Delete => "delete",
             Self::Token => "token",
         }
     }

@@ -3,7 +3,8 @@
 
 /// Flags whose field has another name: a body carries the secret itself and never names a file of
 /// ours.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
+    ("tag", "tags"),
     ("client_secret_file", "client_secret"),
     ("sas_token_file", "sas_token"),
     ("access_key_file", "access_key"),

@@ -1,6 +1,7 @@
 //! `callferry destination`.
 
 pub(crate) mod azure;
+mod check;
 mod prefix;
 pub(crate) mod s3;
 pub(crate) mod shown;
@@ -14,6 +15,7 @@ use recording::{AccountId, DestinationOwner, MalformedId, Store};
 
 use super::Context;
 use crate::config::Config;
+use crate::output::listed;
 use crate::wiring::{self, admin_failure};
 
 /// What can be done with destinations.
@@ -23,10 +25,12 @@ Examples:
   callferry destination set acme s3 --bucket acme-calls \\
       --region eu-central-1 \\
       --role-arn arn:aws:iam::123456789012:role/callferry
+  callferry destination check acme
   callferry destination show acme
   callferry destination list --json")]
 pub(crate) enum DestinationCommand {
-    /// Set the destination of an account, or the platform's own for accounts without one
+    /// Set the destination of an account, or the platform's own for accounts without one: checked
+    /// first, as `destination check` does, and refused where nothing could be stored
     #[command(after_help = "\
 Examples:
   callferry destination set acme s3 --bucket acme-calls \\
@@ -35,7 +39,9 @@ Examples:
   callferry destination set beta azure --storage-account betacalls \\
       --container calls --sas-token-file /run/secrets/beta-sas
   callferry destination set default s3 --bucket our-calls \\
-      --region eu-central-1 --expected-owner 123456789012")]
+      --region eu-central-1 --expected-owner 123456789012
+
+The check runs as this machine's own AWS identity: run it where the fleet runs, or as the fleet.")]
     Set(Box<SetArgs>),
     /// List every revision, oldest first
     #[command(after_help = "\
@@ -49,6 +55,19 @@ Examples:
   callferry destination show acme
   callferry destination show default --json")]
     Show(ShowArgs),
+    /// Try out all that the fleet does at a destination, and say what is missing and what to do
+    #[command(after_help = "\
+Examples:
+  callferry destination check acme
+  callferry destination check default --json
+  callferry destination check acme --revision 7
+
+Puts, reads and deletes small objects below callferry-check/ in the destination's own prefix, with
+the very sessions that the fleet uses: as this machine's own AWS identity, so run it where the
+fleet runs. What was found is kept in the ledger and shown by `destination show`.
+
+Exit code 0 only if recordings can be stored there; what else somebody should look at is said.")]
+    Check(check::CheckArgs),
 }
 
 /// Whose destination: an account's id, or `default`.
@@ -72,6 +91,9 @@ pub(crate) struct SetArgs {
     /// The account's id, or `default` for the platform's own
     #[arg(value_name = "ACCOUNT|default")]
     owner: Owner,
+    /// Set it whatever the check finds. That is kept in the ledger with what was found
+    #[arg(long, global = true)]
+    force: bool,
     #[command(subcommand)]
     kind: Kind,
 }
@@ -85,7 +107,7 @@ Examples:
   callferry destination set acme s3 --bucket acme-calls \\
       --region eu-central-1 \\
       --role-arn arn:aws:iam::123456789012:role/callferry --prefix calls \\
-      --kms-key alias/recordings
+      --kms-key alias/recordings --bucket-key --tag team=sales --tag kind=calls
   callferry destination set beta s3 --bucket beta --region us-east-1 \\
       --role-arn arn:aws:iam::210987654321:role/x \\
       --endpoint https://s3.beta.example:9000")]
@@ -100,11 +122,15 @@ Examples:
       --client-secret-file /run/secrets/acme-client-secret
   callferry destination set beta azure --storage-account betacalls \\
       --container calls --sas-token-file /run/secrets/beta-sas
+  callferry destination set gamma azure --storage-account gammacalls \\
+      --container calls --federated --tenant-id gamma.example \\
+      --client-id 00001111-aaaa-2222-bbbb-3333cccc4444
   callferry destination set default azure --storage-account ourcalls \\
-      --container calls --access-key-file -
+      --container calls --managed-identity
 
 Secrets are read from files, or from standard input where the file is `-`, and kept encrypted:
-set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE).")]
+set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE). With --federated and with
+--managed-identity there is no secret.")]
     Azure(azure::AzureArgs),
 }
 
@@ -151,15 +177,25 @@ pub(super) async fn execute(command: DestinationCommand, context: &Context) -> R
     match command {
         DestinationCommand::Set(args) => set(*args, context).await,
         DestinationCommand::List(args) => list(args, context).await,
-        DestinationCommand::Show(args) => {
-            let ledger = context.ledger().await?;
-            let view = ledger.show_destination(&args.owner.0).await;
-            let view = view.map_err(admin_failure)?;
-            context
-                .output
-                .one(&shown::shown(&view, wiring::clock().now())?)
-        }
+        DestinationCommand::Show(args) => show(args, context).await,
+        DestinationCommand::Check(args) => check::execute(args, context).await,
     }
+}
+
+async fn show(args: ShowArgs, context: &Context) -> Result<()> {
+    let ledger = context.ledger().await?;
+    let view = ledger.show_destination(&args.owner.0).await;
+    let view = view.map_err(admin_failure)?;
+    let shown = shown::shown(&view, wiring::clock().now())?;
+    context.output.answer(&shown, |shown| {
+        let mut fields = shown.clone();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove("last_check");
+        }
+        let mut text = listed(&fields);
+        text.push_str(&check::remembered(view.last_check.as_ref()));
+        text
+    })
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<()> {
@@ -167,7 +203,10 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
     // The words first: nothing is asked of anybody for a destination that cannot be.
     let store = args.kind.check(&owner, &context.config, now)?;
     let ledger = context.ledger().await?;
-    let set = ledger.set_destination(&owner, &store, args.kind.in_force_from());
+    let planned = ledger.plan_destination(&owner, &store).await;
+    let planned = planned.map_err(admin_failure)?;
+    let approval = check::approval(&planned, args.force, &ledger, context).await?;
+    let set = ledger.set_destination(&owner, &store, args.kind.in_force_from(), &approval);
     let set = set.await.map_err(admin_failure)?;
     let answer = shown::shown(&set, now)?;
     context

@@ -32,6 +32,9 @@ const TEXTS: [&str; 16] = [
     "staging_url",
     "sts_endpoint",
     "entra_authority",
+    "azure_federated_token_file",
+    "azure_identity_endpoint",
+    "azure_identity_header",
     "allowed_private_ranges",
     "extra_ca_file",
     "ops_addr",
@@ -42,6 +45,12 @@ const TEXTS: [&str; 16] = [
     "keyring_file",
     "log_format",
     "log_filter",
+];
+/// What Azure's platforms say to every process, by the name of the variable, and our key for it.
+const AZURES: [(&str, &str); 3] = [
+    ("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
+    ("IDENTITY_ENDPOINT", "azure_identity_endpoint"),
+    ("IDENTITY_HEADER", "azure_identity_header"),
 ];
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
@@ -83,7 +92,9 @@ pub(crate) fn environment() -> Environment {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         let value = value.into_string().ok()?;
-        (name.starts_with(PREFIX) && !value.is_empty()).then_some((name, value))
+        let is_azures = AZURES.iter().any(|(variable, _)| *variable == name);
+        let concerns_us = is_azures || name.starts_with(PREFIX);
+        (concerns_us && !value.is_empty()).then_some((name, value))
     });
     ours.collect()
 }
@@ -103,11 +114,15 @@ fn variable(key: &str) -> String {
 pub(super) fn merge(file: Option<&Path>, environment: &Environment) -> Result<Config> {
     let told = environment.get("CALLFERRY_CONFIG").map(PathBuf::from);
     let file = file.map(Path::to_owned).or(told);
-    let mut layers = Figment::new();
+    let mut told = Vec::new();
     if let Some(file) = &file {
-        layers = layers.merge(Layer::of_file(file)?);
+        told.push(Layer::of_file(file)?);
     }
-    layers = layers.merge(Layer::of_environment(environment)?);
+    told.push(Layer::of_environment(environment)?);
+    let mut layers = Figment::new().merge(Layer::of_azure(environment, &told));
+    for layer in told {
+        layers = layers.merge(layer);
+    }
     let config = layers.extract::<Config>();
     config.map_err(|error| {
         let hint = examples::hint(&error.path.join("."));
@@ -165,6 +180,30 @@ impl Layer {
                 .hint("TOML: one `key = value` a line, text in quotes, `[drive]` before its keys")
         })?;
         Ok(Self { name, keys })
+    }
+
+    /// What Azure's platforms say, below everything that the operator says.
+    fn of_azure(environment: &Environment, told: &[Self]) -> Self {
+        let says = |key: &str| told.iter().any(|layer| layer.keys.contains_key(key));
+        // Endpoint and header belong together: one platform's header is not another's to see. An
+        // endpoint without a header speaks in a way of its own, and is not for us.
+        let pair = AZURES
+            .iter()
+            .filter(|(_, key)| key.starts_with("azure_identity_"));
+        let is_whole = pair
+            .clone()
+            .all(|(variable, key)| environment.contains_key(*variable) && !says(key));
+        let mut keys = Dict::new();
+        for (variable, key) in AZURES {
+            let is_paired = pair.clone().any(|(_, other)| *other == key);
+            if let Some(value) = environment.get(variable)
+                && (is_whole || !is_paired)
+            {
+                keys.insert(key.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        let name = "the environment".to_owned();
+        Self { name, keys }
     }
 
     fn of_environment(environment: &Environment) -> Result<Self> {

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::Config;
+use super::{Config, Drive};
 
 impl Config {
     /// The effective configuration without its secrets.
@@ -19,6 +19,9 @@ impl Config {
             "staging_url": self.staging_url,
             "sts_endpoint": self.sts_endpoint,
             "entra_authority": self.entra_authority,
+            "azure_federated_token_file": self.azure_federated_token_file,
+            "azure_identity_endpoint": self.azure_identity_endpoint,
+            "azure_identity_header": secret(&self.azure_identity_header),
             "allow_http": self.allow_http,
             "allowed_private_ranges": ranges,
             "extra_ca_file": self.extra_ca_file,
@@ -37,21 +40,7 @@ impl Config {
             "log_filter": self.log_filter,
             "drain_s": self.drain_s,
             "worker_threads": self.worker_threads,
-            "drive": {
-                "unacknowledged_s": self.drive.unacknowledged_s,
-                "unreleased_s": self.drive.unreleased_s,
-                "redrive_s": self.drive.redrive_s,
-                "redrive_cap_s": self.drive.redrive_cap_s,
-                "unannounced_s": self.drive.unannounced_s,
-                "growing_s": self.drive.growing_s,
-                "outage_s": self.drive.outage_s,
-                "trash_every_s": self.drive.trash_every_s,
-                "trash_age_s": self.drive.trash_age_s,
-                "hand_off_s": self.drive.hand_off_s,
-                "reading_every_s": self.drive.reading_every_s,
-                "sweep_every_s": self.drive.sweep_every_s,
-                "leftover_age_s": self.drive.leftover_age_s,
-            },
+            "drive": self.drive.shown(),
         });
         // By itself: the macro cannot take in all keys at once.
         if let (Some(shown), Value::Object(of_http)) = (shown.as_object_mut(), self.shown_of_http())
@@ -69,6 +58,26 @@ impl Config {
             "jwt_keys": self.jwt_keys,
             "http_subject_rate": self.http_subject_rate,
             "http_account_rate": self.http_account_rate,
+        })
+    }
+}
+
+impl Drive {
+    fn shown(&self) -> Value {
+        json!({
+            "unacknowledged_s": self.unacknowledged_s,
+            "unreleased_s": self.unreleased_s,
+            "redrive_s": self.redrive_s,
+            "redrive_cap_s": self.redrive_cap_s,
+            "unannounced_s": self.unannounced_s,
+            "growing_s": self.growing_s,
+            "outage_s": self.outage_s,
+            "trash_every_s": self.trash_every_s,
+            "trash_age_s": self.trash_age_s,
+            "hand_off_s": self.hand_off_s,
+            "reading_every_s": self.reading_every_s,
+            "sweep_every_s": self.sweep_every_s,
+            "leftover_age_s": self.leftover_age_s,
         })
     }
 }

@@ -47,6 +47,41 @@ fn the_environment_overrides_the_file_key_by_key() {
 }
 
 #[test]
+fn what_azures_platforms_say_is_a_default_and_the_identitys_two_halves_stay_together() {
+    let token = ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/token");
+    let endpoint = ("IDENTITY_ENDPOINT", "http://127.0.0.1:41/msi/token");
+    let header = ("IDENTITY_HEADER", "canary");
+    let config = load("", &[token, endpoint, header]).unwrap();
+    let file = config.azure_federated_token_file.unwrap();
+    assert_eq!(file.to_str(), Some("/var/run/token"));
+    assert!(config.azure_identity_endpoint.is_some() && config.azure_identity_header.is_some());
+    let shown = load("", &[endpoint, header]).unwrap().shown().to_string();
+    assert!(!shown.contains("canary"), "{shown}");
+    // A header without its endpoint, or with one of the operator's, is shown to nobody.
+    for variables in [
+        &[header][..],
+        &[endpoint],
+        &[
+            header,
+            endpoint,
+            ("CALLFERRY_AZURE_IDENTITY_ENDPOINT", "http://10.0.0.1/token"),
+        ],
+    ] {
+        let config = load("", variables).unwrap();
+        assert!(config.azure_identity_header.is_none(), "{variables:?}");
+    }
+    let own = "azure_federated_token_file = '/own'\nazure_identity_header = 'mine'\n";
+    let config = load(own, &[token, endpoint, header]).unwrap();
+    let file = config.azure_federated_token_file.unwrap();
+    assert_eq!(file.to_str(), Some("/own"));
+    assert!(config.azure_identity_endpoint.is_none());
+    for bad in ["file:///x", "http://u:p@x/token", "http://x/token?y"] {
+        let error = load(&format!("azure_identity_endpoint = '{bad}'"), &[]).unwrap_err();
+        assert!(error.contains("azure_identity_endpoint"), "{error}");
+    }
+}
+
+#[test]
 fn a_key_that_is_unknown_or_has_an_impossible_value_is_refused_by_name() {
     for (file, names) in [
         ("prefetsch = 1", "`prefetsch`"),

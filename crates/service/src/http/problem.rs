@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use catalog::AdminFault;
 use recording::LedgerFault;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::token::Scope;
 use crate::administration::words;
@@ -42,6 +43,9 @@ struct Told {
     hint: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldFault>,
+    /// What a check found, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<Value>,
     #[serde(skip)]
     retry_after_s: Option<u64>,
 }
@@ -62,6 +66,7 @@ macro_rules! kinds {
                     detail: detail.into(),
                     hint: None,
                     fields: Vec::new(),
+                    check: None,
                     retry_after_s: None,
                 }))
             })+
@@ -115,6 +120,12 @@ impl Problem {
             field: field.into(),
             message: message.into(),
         });
+        self
+    }
+
+    /// Says what a check found.
+    pub(crate) fn found(mut self, check: Value) -> Self {
+        self.0.check = Some(check);
         self
     }
 

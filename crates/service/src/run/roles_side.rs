@@ -114,7 +114,7 @@ fn playback(process: &Process<'_>, outside: &Outside, http: Http, tasks: &mut Ta
         ledger: Arc::clone(&outside.ledger),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
-        checker: outside.buckets.checker.clone(),
+        checker: Arc::clone(&outside.buckets.checker),
     };
     let Http {
         listener,

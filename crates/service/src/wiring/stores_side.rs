@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use recording::{Checker, Clock, Leftovers, Lookers, Meter, Writers};
-use storage::{StoreSettings, Stores};
+use storage::{ManagedIdentity, StoreSettings, Stores};
 
 use crate::config::Config;
 use crate::failure::Failure;
 
-/// The customers' buckets as three powers, and what they are made of.
+/// The customers' buckets as three powers, who checks them, and what they are made of.
 #[derive(Clone)]
 pub(crate) struct Buckets {
     /// For writing.
@@ -18,8 +18,8 @@ pub(crate) struct Buckets {
     pub(crate) lookers: Arc<dyn Lookers>,
     /// For uploads that were never completed.
     pub(crate) leftovers: Arc<dyn Leftovers>,
-    /// For checking destinations, where this build can.
-    pub(crate) checker: Option<Arc<dyn Checker>>,
+    /// For trying out all that the fleet does.
+    pub(crate) checker: Arc<dyn Checker>,
     /// For the memory that all transfers share.
     pub(crate) stores: Stores,
 }
@@ -30,6 +30,7 @@ pub(crate) fn buckets(
     clock: &Arc<dyn Clock>,
     meter: &Arc<dyn Meter>,
 ) -> Result<Buckets> {
+    let usual = ManagedIdentity::default();
     let settings = StoreSettings {
         part_size_bytes: config.part_size_bytes,
         byte_budget: config.byte_budget_bytes,
@@ -37,6 +38,11 @@ pub(crate) fn buckets(
         allowed_private_ranges: config.allowed_private_ranges.as_slice().to_vec(),
         sts_endpoint: config.sts_origin()?,
         entra_authority: config.entra_origin()?,
+        managed_identity: ManagedIdentity {
+            endpoint: config.identity_endpoint()?.unwrap_or(usual.endpoint),
+            header: config.azure_identity_header.clone(),
+        },
+        federated_token_file: config.azure_federated_token_file.clone(),
         extra_ca_file: config.extra_ca_file.clone(),
         ..StoreSettings::default()
     };
@@ -51,7 +57,7 @@ pub(crate) fn buckets(
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
         leftovers: Arc::new(stores.leftovers()),
-        checker: None,
+        checker: Arc::new(stores.checker()),
         stores,
     })
 }

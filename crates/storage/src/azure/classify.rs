@@ -5,7 +5,7 @@ use recording::ParkReason;
 use crate::exchange::{Answered, Meaning, Refusal};
 
 /// What a refusal means.
-pub(super) fn refusal(answered: Answered) -> Refusal {
+pub(crate) fn refusal(answered: Answered) -> Refusal {
     let Answered {
         status,
         code,

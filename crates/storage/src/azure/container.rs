@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU8;
 use http::{HeaderMap, HeaderValue, Method};
 use recording::{Clock, Fault, Operation, Outbound, Secret};
 
+use super::delegation::{Delegation, DelegationKey};
 use super::place::Place;
 use super::sas::{Grant, VERSION};
 use crate::credentials::Session;
@@ -13,7 +14,7 @@ use crate::exchange::{Answer, Ask, Line, Trouble, put_header};
 use crate::shown::ShownOnce;
 
 /// Who we are to the container.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Identity {
     /// The storage account's key, which a signature is made from for each request.
     AccessKey(Secret),
@@ -30,6 +31,8 @@ pub(crate) struct Container {
     pub(super) identity: Identity,
     pub(super) line: Line,
     pub(super) clock: Arc<dyn Clock>,
+    /// What signs URLs for an identity of tokens.
+    pub(super) delegation: Option<Session<DelegationKey>>,
     /// Whether it is known that the store refuses a conditional Put Blob to a name that is taken.
     pub(super) creates_only: ShownOnce,
     /// Whether the store refuses bytes that do not fit their checksum: see `put`.
@@ -46,7 +49,12 @@ pub(super) struct Blob<'a> {
 
 impl Container {
     pub(crate) fn new(place: Place, identity: Identity, line: Line, clock: Arc<dyn Clock>) -> Self {
+        let delegation = match &identity {
+            Identity::Token(tokens) => Some(Delegation::session(&place, tokens, &line, &clock)),
+            Identity::AccessKey(_) | Identity::Sas(_) => None,
+        };
         Self {
+            delegation,
             creates_only: ShownOnce::new(place.is_azure),
             checks: AtomicU8::default(),
             place,

@@ -15,8 +15,10 @@ const AZURE: [&str; 3] = [
 ];
 
 /// A container's place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
+    /// URL of the blob service, without a slash at its end.
+    service_url: String,
     /// URL of the container, without a slash at its end.
     container_url: String,
     /// The storage account.
@@ -46,13 +48,21 @@ impl Place {
             None => service_url(&format!("https://{account}.blob.core.windows.net"), false)?,
         };
         let host = service.host_str().unwrap_or_default();
+        let service_url = service.as_str().trim_end_matches('/');
         Ok(Self {
             is_azure: AZURE.iter().any(|domain| host.ends_with(domain)),
             plain_http: service.scheme() == "http",
-            container_url: format!("{}/{container}", service.as_str().trim_end_matches('/')),
+            container_url: format!("{service_url}/{container}"),
+            service_url: service_url.to_owned(),
             storage_account: account.clone(),
             container: container.clone(),
         })
+    }
+
+    /// The URL of the blob service itself, with a query that is escaped already.
+    pub(super) fn service(&self, query: &str) -> Result<Uri, Fault> {
+        let url = format!("{}/?{query}", self.service_url);
+        Uri::try_from(url).map_err(|_| unusable("no URL can be made of the endpoint"))
     }
 
     /// The URL of a blob, with a query that is escaped already.

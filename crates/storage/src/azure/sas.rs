@@ -27,6 +27,8 @@ pub(super) enum Grant {
     Blocks,
     /// Looking at it and reading it.
     Read,
+    /// Deleting it.
+    Delete,
 }
 
 impl Grant {
@@ -36,6 +38,7 @@ impl Grant {
             Self::Create => "c",
             Self::Blocks => "cw",
             Self::Read => "r",
+            Self::Delete => "d",
         }
     }
 }
@@ -114,7 +117,7 @@ pub(super) fn given(token: &str) -> Result<&str, Fault> {
 }
 
 /// When a SAS ends, if it says so.
-pub(super) fn expiry(token: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn expiry(token: &str) -> Option<DateTime<Utc>> {
     let mut pairs = token.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == "se")?;
     let text = percent_decode_str(value).decode_utf8().ok()?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Uri, header};
 use object_store::client::HttpRequest;
 use recording::{Fault, Locked, Operation, ParkReason, Secret};
@@ -23,6 +24,33 @@ pub(super) enum Credential {
 
 pub(super) fn locked(locked: &Locked) -> Fault {
     Fault::new(ParkReason::SecretLocked, locked.to_string())
+}
+
+/// Authorizes a request with a token.
+pub(super) fn bearer(
+    request: &mut HttpRequest,
+    issued: &Issued<Secret>,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let cannot = || unusable("the request cannot be signed");
+    let token = issued.credential.reveal().map_err(|it| locked(&it))?;
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value = value.map_err(|_| cannot())?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+    let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = HeaderValue::from_str(&date).map_err(|_| cannot())?;
+    request.headers_mut().insert("x-ms-date", date);
+    Ok(())
+}
+
+/// Azure names its codes in a header, so that a HEAD has one too.
+pub(super) fn code(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let named = headers.get("x-ms-error-code");
+    match named.and_then(|code| code.to_str().ok()) {
+        Some(code) => plain_code(code.to_owned()),
+        None => error_code(body),
+    }
 }
 
 impl Signer for Blob<'_> {
@@ -58,17 +86,7 @@ impl Signer for Blob<'_> {
                 let signed = format!("{}{between}{query}", request.uri());
                 *request.uri_mut() = Uri::try_from(signed).map_err(|_| cannot())?;
             }
-            Credential::Bearer(issued) => {
-                let token = issued.credential.reveal().map_err(|it| locked(&it))?;
-                let value = HeaderValue::from_str(&format!("Bearer {token}"));
-                let mut value = value.map_err(|_| cannot())?;
-                value.set_sensitive(true);
-                request.headers_mut().insert(header::AUTHORIZATION, value);
-                let now = self.container.clock.now();
-                let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-                let date = HeaderValue::from_str(&date).map_err(|_| cannot())?;
-                request.headers_mut().insert("x-ms-date", date);
-            }
+            Credential::Bearer(issued) => bearer(request, issued, self.container.clock.now())?,
         }
         Ok(())
     }
@@ -108,13 +126,8 @@ impl Signer for Blob<'_> {
         refusal
     }
 
-    /// Azure names its codes in a header, so that a HEAD has one too.
     fn code(&self, headers: &HeaderMap, body: &[u8]) -> Option<String> {
-        let named = headers.get("x-ms-error-code");
-        match named.and_then(|code| code.to_str().ok()) {
-            Some(code) => plain_code(code.to_owned()),
-            None => error_code(body),
-        }
+        code(headers, body)
     }
 
     fn is_stale(&self, _: &Ask<'_>, refusal: &Refusal) -> bool {

@@ -1,6 +1,7 @@
 //! AssumeRole: a request of our own, signed with the base identity.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use crate::s3::{AssumedRole, error_code, is_throttling, parse};
 const OPERATION: &str = "assume role";
 /// What is asked for; more is refused to an identity that is a role itself.
 const LIFE: Duration = Duration::from_secs(3600);
+/// What is asked for of a role whose sessions must be shorter: the least that STS gives.
+const LIFE_SHORT: Duration = Duration::from_secs(900);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// How STS is reached.
@@ -48,19 +51,23 @@ pub(crate) struct Role {
     pub(crate) policy: String,
     /// The session's name.
     pub(crate) session_name: String,
+    /// Whether the role is known to give short sessions only.
+    pub(crate) short: AtomicBool,
 }
 
 /// STS's refusal, or no answer.
 enum Refused {
     /// Our own token has run out: worth one renewal.
     Stale,
+    /// The role's sessions must be shorter than was asked for.
+    TooLong(Fault),
     Fault(Fault),
 }
 
 impl Refused {
     fn result(&self) -> RequestResult {
         match self {
-            Self::Stale => RequestResult::Denied,
+            Self::Stale | Self::TooLong(_) => RequestResult::Denied,
             Self::Fault(fault) if fault.reason == ParkReason::Throttled => RequestResult::Throttled,
             Self::Fault(fault) if fault.class() == Class::Destination => RequestResult::Denied,
             Self::Fault(_) => RequestResult::Unreachable,
@@ -101,19 +108,23 @@ impl Sts {
 #[async_trait]
 impl Source for Role {
     async fn issue(&self) -> Result<Issued, Fault> {
-        let base = self.sts.base.issued().await?;
-        match self.ask(&base.credential).await {
-            Ok(issued) => Ok(issued),
-            Err(Refused::Fault(fault)) => Err(fault),
-            Err(Refused::Stale) => {
-                self.sts.base.invalidate(&base);
-                let base = self.sts.base.issued().await?;
-                self.ask(&base.credential)
-                    .await
-                    .map_err(|refused| match refused {
-                        Refused::Stale => passing("assume role: our own identity is refused"),
-                        Refused::Fault(fault) => fault,
-                    })
+        let (mut renewed, mut shortened) = (false, false);
+        loop {
+            let base = self.sts.base.issued().await?;
+            match self.ask(&base.credential).await {
+                Ok(issued) => return Ok(issued),
+                Err(Refused::Stale) if !renewed => {
+                    renewed = true;
+                    self.sts.base.invalidate(&base);
+                }
+                Err(Refused::TooLong(_)) if !shortened => {
+                    shortened = true;
+                    self.short.store(true, Ordering::Relaxed);
+                }
+                Err(Refused::Stale) => {
+                    return Err(passing("assume role: our own identity is refused"));
+                }
+                Err(Refused::TooLong(fault) | Refused::Fault(fault)) => return Err(fault),
             }
         }
     }
@@ -172,7 +183,11 @@ impl Role {
     }
 
     fn request(&self, base: &AwsCredential) -> Result<HttpRequest, Fault> {
-        let seconds = LIFE.as_secs().to_string();
+        let life = match self.short.load(Ordering::Relaxed) {
+            true => LIFE_SHORT,
+            false => LIFE,
+        };
+        let seconds = life.as_secs().to_string();
         let mut form = String::from("Action=AssumeRole&Version=2011-06-15");
         let mut field = |name: &str, value: &str| {
             form.push('&');
@@ -232,7 +247,16 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refused {
         // in its place: nothing the customer could repair.
         _ => ParkReason::DestinationUnreachable,
     };
-    Refused::Fault(Fault::new(reason, detail))
+    let fault = Fault::new(reason, detail);
+    // The role's own limit, which is told apart by STS's prose only.
+    if code == "ValidationError" && contains(body, b"DurationSeconds") {
+        return Refused::TooLong(fault);
+    }
+    Refused::Fault(fault)
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window == word)
 }
 
 #[cfg(test)]
@@ -243,8 +267,23 @@ mod tests {
         let body = format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
         match refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()) {
             Refused::Stale => None,
-            Refused::Fault(fault) => Some(fault.reason),
+            Refused::TooLong(fault) | Refused::Fault(fault) => Some(fault.reason),
         }
+    }
+
+    #[test]
+    fn a_role_of_short_sessions_is_told_from_one_that_cannot_be_assumed() {
+        let refused = |message: &str| {
+            let body = format!(
+                "<ErrorResponse><Error><Code>ValidationError</Code>\
+                 <Message>{message}</Message></Error></ErrorResponse>"
+            );
+            refusal(StatusCode::BAD_REQUEST, body.as_bytes())
+        };
+        let long =
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        assert!(matches!(refused(long), Refused::TooLong(_)));
+        assert!(matches!(refused("RoleArn is invalid"), Refused::Fault(_)));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Base {
             Ok(Err(error)) => return Err(nowhere(&error.to_string())),
             Err(_) => return Err(nowhere("no answer in time")),
         };
-        let life = found.expiry().map_or(REREAD, |end| {
+        let life = found.expiry().map(|end| {
             let end: DateTime<Utc> = end.into();
             let left = end.signed_duration_since(self.clock.now());
             left.to_std().unwrap_or_default()
@@ -83,7 +83,10 @@ impl Base {
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(ToOwned::to_owned),
         };
-        Ok(Issued::new(credential, asked_at, life))
+        Ok(match life {
+            Some(life) => Issued::new(credential, asked_at, life),
+            None => Issued::without_end(credential, asked_at, REREAD),
+        })
     }
 }
 
@@ -117,7 +120,8 @@ impl Source for Base {
                     secret_key: secret_access_key.expose_secret().to_owned(),
                     token: None,
                 };
-                Ok(Issued::new(credential, self.clock.boot(), REREAD))
+                let asked_at = self.clock.boot();
+                Ok(Issued::without_end(credential, asked_at, REREAD))
             }
         }
     }

@@ -1,46 +1,78 @@
-//! Entra's tokens: an application in the customer's directory shows its secret and gets a token
-//! for Azure Storage, by the client credentials flow of OAuth 2.0.
+//! Entra's tokens: who we are to Azure Storage, where that is an application in the customer's
+//! directory, by its secret or by a token of our own workload, or the machine that we run on.
+
+mod ask;
+mod refusal;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Limited};
-use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::client::HttpRequest;
 use recording::{Class, Clock, Fault, Operation, ParkReason, RequestResult, Secret};
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use self::refusal::refusal;
 use super::session::{Issued, Session, Source};
 use crate::deadline;
-use crate::exchange::{Line, encode, transport_fault};
+use crate::exchange::{Line, transport_fault};
 
-const OPERATION: &str = "token";
 /// Microsoft's public cloud.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
-const SCOPE: &str = "https://storage.azure.com/.default";
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is believed of a token's life at most.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// An application and its secret.
+/// Whose tokens they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Application {
-    /// The directory.
-    pub(crate) tenant_id: String,
-    /// The application.
-    pub(crate) client_id: String,
-    /// Its secret.
-    pub(crate) client_secret: Secret,
+pub(crate) enum Application {
+    /// An application that knows a secret.
+    Secret {
+        /// The directory.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+    },
+    /// An application that trusts our workload's own identity.
+    Federated {
+        /// The directory.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+    },
+    /// The machine that we run on.
+    Managed {
+        /// Which of its identities, where it has several.
+        client_id: Option<String>,
+    },
+}
+
+/// What the machine that we run on knows of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    /// The way to its own token service, which speaks plain http.
+    pub(crate) line: Line,
+    /// URL of that service.
+    pub(crate) endpoint: String,
+    /// What App Service and its like want to be shown; `None` on a virtual machine.
+    pub(crate) header: Option<SecretString>,
+    /// Where our workload's own token is. It is replaced there long before it ends.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How Entra is reached, and the sessions that are in use.
 #[derive(Debug)]
 pub(crate) struct Entra {
     line: Line,
+    machine: Machine,
     /// An origin.
     authority: String,
     clock: Arc<dyn Clock>,
@@ -60,22 +92,22 @@ struct Tokens {
 struct Granted {
     access_token: String,
     /// Seconds; a text in older answers.
-    expires_in: serde_json::Value,
-}
-
-/// A refusal. Its prose names tenants and applications and stays unread.
-#[derive(Deserialize)]
-struct Denied {
-    error: String,
-    #[serde(default)]
-    error_codes: Vec<u32>,
+    expires_in: Option<serde_json::Value>,
+    /// Seconds since 1970, where that is all that is said.
+    expires_on: Option<serde_json::Value>,
 }
 
 impl Entra {
-    pub(crate) fn new(line: Line, authority: Option<String>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        line: Line,
+        machine: Machine,
+        authority: Option<String>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let authority = authority.unwrap_or_else(|| AUTHORITY.to_owned());
         Self {
             line,
+            machine,
             authority: authority.trim_end_matches('/').to_owned(),
             clock,
             sessions: Mutex::default(),
@@ -102,8 +134,8 @@ impl Entra {
 #[async_trait]
 impl Source<Secret> for Tokens {
     async fn issue(&self) -> Result<Issued<Secret>, Fault> {
-        let request = self.request()?;
-        let counted = self.entra.line.counted(Operation::Token);
+        let request = self.request().await?;
+        let counted = self.line().counted(Operation::Token);
         let asked = self.exchange(request).await;
         counted.ended(match &asked {
             Ok(_) => RequestResult::Ok,
@@ -116,64 +148,62 @@ impl Source<Secret> for Tokens {
 }
 
 impl Tokens {
+    fn line(&self) -> &Line {
+        match self.application {
+            Application::Secret { .. } | Application::Federated { .. } => &self.entra.line,
+            Application::Managed { .. } => &self.entra.machine.line,
+        }
+    }
+
     async fn exchange(&self, request: HttpRequest) -> Result<Issued<Secret>, Fault> {
+        let what = self.application.what();
         let asked_at = self.entra.clock.boot();
         let exchange = async {
-            let answer = self.entra.line.client.execute(request).await;
-            let answer =
-                answer.map_err(|error| passing(&transport_fault(OPERATION, &error).detail))?;
+            let answer = self.line().client.execute(request).await;
+            let answer = answer.map_err(|error| passing(transport_fault(what, &error).detail))?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|_| passing("token: no whole answer"))?;
+            let body = body.map_err(|_| passing(format!("{what}: no whole answer")))?;
             Ok((parts.status, body.to_bytes()))
         };
         let Ok(answered) = timeout(deadline::STS, exchange).await else {
-            return Err(passing("token: no answer in time"));
+            return Err(passing(format!("{what}: no answer in time")));
         };
         let (status, body) = answered?;
         if !status.is_success() {
-            return Err(refusal(status, &body));
+            return Err(refusal(&self.application, status, &body));
         }
         let granted: Option<Granted> = serde_json::from_slice(&body).ok();
         let granted = granted.and_then(|granted| {
-            let life = seconds(&granted.expires_in)?;
+            let life = granted.life(self.entra.clock.now())?;
             Some((Secret::new(granted.access_token), life.min(LIFE_MAX)))
         });
         match granted {
             Some((token, life)) => Ok(Issued::new(token, asked_at, life)),
-            None => Err(passing("token: the answer cannot be understood")),
+            None => Err(passing(format!("{what}: the answer cannot be understood"))),
         }
     }
+}
 
-    fn request(&self) -> Result<HttpRequest, Fault> {
-        let Application {
-            tenant_id,
-            client_id,
-            client_secret,
-        } = &self.application;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-        let is_dots = tenant_id.bytes().all(|b| b == b'.');
-        if is_dots || !tenant_id.bytes().all(plain) {
-            let detail = "the tenant's id is none";
-            return Err(Fault::new(ParkReason::CredentialRefused, detail));
+impl Application {
+    /// What is asked for, in details.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Secret { .. } => "token",
+            Self::Federated { .. } => "token by federation",
+            Self::Managed { .. } => "token of the managed identity",
         }
-        let secret = client_secret
-            .reveal()
-            .map_err(|locked| Fault::new(ParkReason::SecretLocked, locked.to_string()))?;
-        let form = format!(
-            "grant_type=client_credentials&client_id={}&scope={}&client_secret={}",
-            encode(client_id),
-            encode(SCOPE),
-            encode(secret),
-        );
-        let url = format!("{}/{tenant_id}/oauth2/v2.0/token", self.entra.authority);
-        let mut request = HttpRequest::new(HttpRequestBody::from(Bytes::from(form)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() =
-            Uri::try_from(url).map_err(|_| passing("the authority's endpoint is no URL"))?;
-        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(header::CONTENT_TYPE, kind);
-        Ok(request)
+    }
+}
+
+impl Granted {
+    fn life(&self, now: DateTime<Utc>) -> Option<Duration> {
+        if let Some(life) = self.expires_in.as_ref().and_then(seconds) {
+            return Some(life);
+        }
+        let end = self.expires_on.as_ref().and_then(seconds)?;
+        let now = u64::try_from(now.timestamp()).ok()?;
+        Some(end.saturating_sub(Duration::from_secs(now)))
     }
 }
 
@@ -189,44 +219,9 @@ fn seconds(value: &serde_json::Value) -> Option<Duration> {
     seconds.map(Duration::from_secs)
 }
 
-/// Not the customer's fault: Entra, or the way to it.
-fn passing(detail: &str) -> Fault {
+/// Not the customer's fault: the token service, the way to it, or our own machine.
+fn passing(detail: impl Into<String>) -> Fault {
     Fault::new(ParkReason::DestinationUnreachable, detail)
-}
-
-/// What Entra's refusal means: about the application, or about the moment.
-fn refusal(status: StatusCode, body: &[u8]) -> Fault {
-    let denied: Option<Denied> = serde_json::from_slice(body).ok();
-    let word = |text: &str| {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        text.len() <= 64 && text.bytes().all(plain)
-    };
-    let denied = denied.filter(|denied| word(&denied.error));
-    let mut detail = format!("{OPERATION}: {}", status.as_u16());
-    if let Some(denied) = &denied {
-        detail = format!("{detail} {}", denied.error);
-        if let Some(code) = denied.error_codes.first() {
-            detail = format!("{detail} AADSTS{code}");
-        }
-    }
-    let error = denied.map(|denied| denied.error).unwrap_or_default();
-    let reason = match (status.as_u16(), error.as_str()) {
-        (429, _) => ParkReason::Throttled,
-        (
-            400 | 401 | 403,
-            "invalid_client"
-            | "unauthorized_client"
-            | "invalid_request"
-            | "invalid_grant"
-            | "invalid_scope"
-            | "invalid_resource"
-            | "access_denied"
-            | "interaction_required",
-        ) => ParkReason::CredentialRefused,
-        // Entra is broken, or somebody else answered in its place.
-        _ => ParkReason::DestinationUnreachable,
-    };
-    Fault::new(reason, detail)
 }
 
 #[cfg(test)]
@@ -234,41 +229,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_tell_the_application_from_the_moment_and_repeat_no_prose() {
-        use ParkReason::{CredentialRefused, DestinationUnreachable, Throttled};
-        let table = [
-            (401, "invalid_client", CredentialRefused),
-            (400, "unauthorized_client", CredentialRefused),
-            (400, "invalid_request", CredentialRefused),
-            (400, "temporarily_unavailable", DestinationUnreachable),
-            (503, "temporarily_unavailable", DestinationUnreachable),
-            (429, "", Throttled),
-            (404, "", DestinationUnreachable),
-        ];
-        for (status, error, reason) in table {
-            let body = format!(
-                "{{\"error\":\"{error}\",\"error_description\":\"prose\",\
-                 \"error_codes\":[7000215]}}"
-            );
-            let status = StatusCode::from_u16(status).unwrap();
-            let fault = refusal(status, body.as_bytes());
-            assert_eq!(fault.reason, reason, "{status} {error}");
-            assert!(!fault.detail.contains("prose"));
-        }
-        let fault = refusal(
-            StatusCode::UNAUTHORIZED,
-            br#"{"error":"invalid_client","error_codes":[7000222]}"#,
-        );
-        assert_eq!(fault.detail, "token: 401 invalid_client AADSTS7000222");
-        let html = refusal(StatusCode::BAD_GATEWAY, b"<html>");
-        assert_eq!(html.reason, DestinationUnreachable);
-    }
-
-    #[test]
-    fn a_tokens_life_is_a_number_or_a_text() {
-        let life = |json: &str| seconds(&serde_json::from_str(json).unwrap());
-        assert_eq!(life("3599"), Some(Duration::from_secs(3599)));
-        assert_eq!(life("\"3599\""), Some(Duration::from_secs(3599)));
-        assert_eq!(life("null"), None);
+    fn a_tokens_life_is_a_number_or_a_text_or_the_time_of_its_end() {
+        let life = |json: &str| {
+            let json = format!("{{\"access_token\":\"t\"{json}}}");
+            let granted: Granted = serde_json::from_str(&json).unwrap();
+            granted.life("2026-11-22T10:00:00Z".parse().unwrap())
+        };
+        let hour = Some(Duration::from_secs(3599));
+        assert_eq!(life(",\"expires_in\":3599"), hour);
+        assert_eq!(life(",\"expires_in\":\"3599\""), hour);
+        let end = DateTime::parse_from_rfc3339("2026-11-22T10:59:59Z").unwrap();
+        let end = end.timestamp();
+        assert_eq!(life(&format!(",\"expires_on\":\"{end}\"")), hour);
+        assert_eq!(life(",\"expires_on\":\"1\""), Some(Duration::ZERO));
+        assert_eq!(life(",\"expires_in\":null"), None);
+        assert_eq!(life(""), None);
     }
 }

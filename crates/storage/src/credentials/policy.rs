@@ -1,29 +1,8 @@
 //! What a session may do: the session policy and name that narrow a customer's role to one
-//! purpose below one prefix.
+//! purpose below one prefix. Its actions are those of the one table, [`Permission`].
 
-use recording::{AccountId, S3Bucket};
+use recording::{AccountId, Permission, Purpose, S3Bucket, Scope, When};
 use sha2::{Digest, Sha256};
-
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Purpose {
-    /// Creating objects. It cannot read or delete.
-    Write,
-    /// Looking at objects and reading them. It cannot write or delete.
-    Look,
-    /// Listing and aborting uploads that nobody goes on with. It can do nothing to an object.
-    Sweep,
-}
-
-impl Purpose {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Write => "write",
-            Self::Look => "look",
-            Self::Sweep => "sweep",
-        }
-    }
-}
 
 /// The session's name in the customer's audit trail. An id may be longer than a name; twelve
 /// digits of its hash tell accounts apart well enough for reading a trail.
@@ -33,6 +12,19 @@ pub(crate) fn session_name(purpose: Purpose, account: &AccountId) -> String {
     format!("callferry-{}-{short}", purpose.as_str())
 }
 
+/// When the permissions of a destination's sessions are needed. Encryption always is: a bucket
+/// without a key in the destination may still encrypt under one by default.
+fn conditions(s3: &S3Bucket) -> Vec<When> {
+    let mut conditions = vec![When::Always, When::Encrypted];
+    if !s3.options.tags.is_empty() {
+        conditions.push(When::Tagged);
+    }
+    if s3.options.bucket_owner_full_control {
+        conditions.push(When::OwnerControl);
+    }
+    conditions
+}
+
 /// The session policy: it only ever takes away from what the role allows.
 pub(crate) fn session_policy(
     s3: &S3Bucket,
@@ -40,62 +32,67 @@ pub(crate) fn session_policy(
     purpose: Purpose,
     prefix: &str,
 ) -> String {
-    let partition = role_arn.split(':').nth(1).unwrap_or("aws");
-    let bucket = format!("arn:{partition}:s3:::{}", s3.bucket);
-    let below = literal(prefix);
-    let objects = format!("{bucket}/{below}*");
-    let mut statements = Vec::new();
-    match purpose {
-        Purpose::Write => {
-            let actions = "\"s3:PutObject\",\"s3:AbortMultipartUpload\",\
-                           \"s3:ListMultipartUploadParts\"";
-            statements.push(allow(actions, &objects, ""));
-        }
-        Purpose::Look => {
-            statements.push(allow(
-                "\"s3:GetObject\",\"s3:GetObjectVersion\"",
-                &objects,
-                "",
-            ));
-            let condition = match prefix {
-                "" => String::new(),
-                _ => format!(
-                    "\"StringLike\":{{\"s3:prefix\":{}}}",
-                    quoted(&format!("{below}*"))
-                ),
-            };
-            statements.push(allow("\"s3:ListBucket\"", &bucket, &condition));
-        }
-        Purpose::Sweep => {
-            // S3 knows no condition on the prefix of this listing; aborting is narrowed.
-            statements.push(allow("\"s3:ListBucketMultipartUploads\"", &bucket, ""));
-            statements.push(allow("\"s3:AbortMultipartUpload\"", &objects, ""));
-        }
-    }
-    statements.extend(encryption(s3.kms_key.as_deref(), purpose));
+    let conditions = conditions(s3);
+    let needed = Permission::ALL.iter().copied().filter(|permission| {
+        permission.purposes().contains(&purpose) && conditions.contains(&permission.when())
+    });
+    let needed: Vec<_> = needed.collect();
+    let statements = statements(s3, role_arn, &needed, prefix);
     format!(
         "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
         statements.join(",")
     )
 }
 
-/// Using the encryption key. A bucket without a key in the destination may still encrypt under
-/// one by default; then any key will do, but only by way of S3.
-fn encryption(kms_key: Option<&str>, purpose: Purpose) -> Option<String> {
-    let actions = match purpose {
-        Purpose::Write => "\"kms:GenerateDataKey\",\"kms:Decrypt\"",
-        Purpose::Look => "\"kms:Decrypt\"",
-        Purpose::Sweep => return None,
-    };
+/// The statements that allow these permissions below a prefix, as a role's policy would say it.
+pub(crate) fn statements(
+    s3: &S3Bucket,
+    role_arn: &str,
+    permissions: &[Permission],
+    prefix: &str,
+) -> Vec<String> {
+    let partition = role_arn.split(':').nth(1).unwrap_or("aws");
+    let bucket = format!("arn:{partition}:s3:::{}", s3.bucket);
+    let below = literal(prefix);
+    let mut statements = Vec::new();
+    for scope in [
+        Scope::Objects,
+        Scope::BucketBelowPrefix,
+        Scope::Bucket,
+        Scope::Key,
+    ] {
+        let actions = permissions.iter().filter(|it| it.scope() == scope);
+        let actions: Vec<_> = actions.map(|it| quoted(it.action())).collect();
+        if actions.is_empty() {
+            continue;
+        }
+        let actions = actions.join(",");
+        statements.push(match scope {
+            Scope::Objects => allow(&actions, &format!("{bucket}/{below}*"), ""),
+            Scope::BucketBelowPrefix if !prefix.is_empty() => {
+                let below = quoted(&format!("{below}*"));
+                let condition = format!("\"StringLike\":{{\"s3:prefix\":{below}}}");
+                allow(&actions, &bucket, &condition)
+            }
+            Scope::BucketBelowPrefix | Scope::Bucket => allow(&actions, &bucket, ""),
+            Scope::Key => of_key(&actions, s3.kms_key.as_deref()),
+        });
+    }
+    statements
+}
+
+/// Using the encryption key.
+fn of_key(actions: &str, kms_key: Option<&str>) -> String {
     let is_key = |key: &&str| key.starts_with("arn:") && key.contains(":key/");
-    Some(match kms_key.filter(is_key) {
+    match kms_key.filter(is_key) {
         Some(arn) => allow(actions, &literal(arn), ""),
-        // An alias or a bare id is no resource that a policy can name.
+        // An alias or a bare id is no resource that a policy can name, and a bucket's own default
+        // is not known here. Then any key will do, but only by way of S3.
         None => {
             let by_s3 = "\"StringLike\":{\"kms:ViaService\":\"s3.*.amazonaws.com*\"}";
             allow(actions, "*", by_s3)
         }
-    })
+    }
 }
 
 fn allow(actions: &str, resource: &str, condition: &str) -> String {
@@ -157,6 +154,35 @@ mod tests {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: recording::S3Options::default(),
+        }
+    }
+
+    #[test]
+    fn a_purpose_gets_every_permission_that_the_table_gives_it() {
+        for purpose in Purpose::ALL {
+            let policy = session_policy(&s3(), ROLE, purpose, "acme/");
+            for permission in Permission::ALL {
+                let action = format!("\"{}\"", permission.action());
+                let needed = permission.purposes().contains(&purpose)
+                    && matches!(permission.when(), When::Always | When::Encrypted);
+                assert_eq!(policy.contains(&action), needed, "{purpose:?} {action}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_destination_gives_its_objects_is_allowed_to_whoever_writes_and_nobody_else() {
+        let mut s3 = s3();
+        let tags = [("team".to_owned(), "calls".to_owned())];
+        s3.options.tags = recording::ObjectTags::new(tags).unwrap();
+        s3.options.bucket_owner_full_control = true;
+        for purpose in Purpose::ALL {
+            let policy = session_policy(&s3, ROLE, purpose, "acme/");
+            for action in ["\"s3:PutObjectTagging\"", "\"s3:PutObjectAcl\""] {
+                let writes = purpose == Purpose::Write;
+                assert_eq!(policy.contains(action), writes, "{purpose:?} {action}");
+            }
         }
     }
 
@@ -172,6 +198,17 @@ mod tests {
         for forbidden in ["s3:Put", "s3:Delete", "s3:Abort", "s3:*", "GenerateDataKey"] {
             assert!(!look.contains(forbidden), "{look}");
         }
+        for gone in ["ListBucketVersions", "Uploads\""] {
+            assert!(!look.contains(gone), "{look}");
+        }
+        let play = session_policy(&s3(), ROLE, Purpose::Play, "acme/");
+        for forbidden in ["s3:Put", "s3:Delete", "s3:List", "s3:*"] {
+            assert!(!play.contains(forbidden), "{play}");
+        }
+        let expire = session_policy(&s3(), ROLE, Purpose::Expire, "acme/");
+        for forbidden in ["s3:Put", "s3:Abort", "s3:*", "GenerateDataKey"] {
+            assert!(!expire.contains(forbidden), "{expire}");
+        }
         let sweep = session_policy(&s3(), ROLE, Purpose::Sweep, "acme/");
         let abort = "\"s3:AbortMultipartUpload\"],\"Resource\":\"arn:aws:s3:::rec/acme/*\"";
         assert!(sweep.contains(abort), "{sweep}");
@@ -184,9 +221,15 @@ mod tests {
     fn policies_are_short_and_patterns_in_a_prefix_stand_for_themselves() {
         let mut s3 = s3();
         s3.bucket = "b".repeat(63);
-        let long = "p".repeat(256);
-        for purpose in [Purpose::Write, Purpose::Look, Purpose::Sweep] {
-            assert!(session_policy(&s3, ROLE, purpose, &long).len() <= 2048);
+        s3.kms_key = Some(format!(
+            "arn:aws:kms:ap-southeast-2:111122223333:key/mrk-{}",
+            "a".repeat(32)
+        ));
+        // The longest account, the longest prefix that the command line takes, two slashes.
+        let long = "p".repeat(128 + 512 + 2);
+        for purpose in Purpose::ALL {
+            let policy = session_policy(&s3, ROLE, purpose, &long);
+            assert!(policy.len() <= 2048, "{} {policy}", policy.len());
         }
         let odd = session_policy(&s3, ROLE, Purpose::Write, "a*b?\"/");
         assert!(odd.contains("/a${*}b${?}\\\"/*\""), "{odd}");

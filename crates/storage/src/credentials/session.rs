@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use object_store::aws::AwsCredential;
 use recording::{Class, Clock, Fault};
 use tokio::sync::{Mutex, MutexGuard};
@@ -14,6 +15,9 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// How long a refusal is remembered, and how long a failed early renewal is not repeated.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// The first asker renews a session at three quarters of its life, less up to a tenth of it.
+const EARLIER_MAX: u32 = 10;
+
 /// A credential and how long it is good, by the boot clock.
 #[derive(Debug)]
 pub(crate) struct Issued<C = AwsCredential> {
@@ -23,6 +27,10 @@ pub(crate) struct Issued<C = AwsCredential> {
     soft: Duration,
     /// From here on it is not used.
     hard: Duration,
+    /// When it ends; `None` for one that is only asked for again because it may change.
+    end: Option<Duration>,
+    /// How long it was good when it was new.
+    life: Duration,
 }
 
 impl<C> Issued<C> {
@@ -33,11 +41,30 @@ impl<C> Issued<C> {
     pub(crate) fn new(credential: C, asked_at: Duration, life: Duration) -> Self {
         // Of a short session (a laboratory's) the margin would leave nothing.
         let margin = MARGIN.min(life / 4);
+        // Sessions of many accounts that began together must not all be renewed together.
+        let earlier = (life / EARLIER_MAX).mul_f64(rand::random_range(0.0..1.0));
+        let soft = life.saturating_sub(life / 4).saturating_sub(earlier);
         Self {
             credential,
-            soft: asked_at.saturating_add(life.saturating_sub(life / 4)),
+            soft: asked_at.saturating_add(soft),
             hard: asked_at.saturating_add(life.saturating_sub(margin)),
+            end: Some(asked_at.saturating_add(life)),
+            life,
         }
+    }
+
+    /// A credential without an end, that is asked for again after `reread`.
+    pub(crate) fn without_end(credential: C, asked_at: Duration, reread: Duration) -> Self {
+        Self {
+            end: None,
+            ..Self::new(credential, asked_at, reread)
+        }
+    }
+
+    /// How long it is still good at `now`.
+    fn left(&self, now: Duration) -> Duration {
+        self.end
+            .map_or(Duration::MAX, |end| end.saturating_sub(now))
     }
 }
 
@@ -112,6 +139,30 @@ impl<C> Session<C> {
         Ok(self.keep(issued?))
     }
 
+    /// A credential for what must be good for `wish` from now on, and how long it is. One that ends
+    /// sooner is renewed first, unless it has more than half of its life left: a new one would
+    /// hardly be better. Where it cannot be renewed, it serves for as long as it is good.
+    pub(crate) async fn lasting(
+        &self,
+        wish: Duration,
+    ) -> Result<(Arc<Issued<C>>, Duration), Fault> {
+        let issued = self.issued().await?;
+        let now = self.clock.boot();
+        let left = issued.left(now);
+        if left >= wish.min(issued.life / 2) {
+            return Ok((issued, left));
+        }
+        let renewing = self.renewing.lock().await;
+        let issued = self.renew_early(renewing, now, issued).await;
+        let left = issued.left(self.clock.boot());
+        Ok((issued, left))
+    }
+
+    /// The time of day, for what is signed by this session.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
     /// Notes that a store does not take this credential any more. Whoever noticed it of an older
     /// one changes nothing.
     pub(crate) fn invalidate(&self, stale: &Arc<Issued<C>>) {
@@ -119,6 +170,12 @@ impl<C> Session<C> {
         if current.as_ref().is_some_and(|it| Arc::ptr_eq(it, stale)) {
             *current = None;
         }
+    }
+
+    /// Gives up whatever there is, because what was signed with it is refused.
+    pub(crate) fn forget(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = None;
     }
 
     async fn renew_early(

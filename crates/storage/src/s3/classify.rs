@@ -7,7 +7,7 @@ use crate::exchange::{Answered, Refusal};
 pub(super) use crate::exchange::Meaning;
 
 /// What a refusal means.
-pub(super) fn refusal(answered: Answered) -> Refusal {
+pub(crate) fn refusal(answered: Answered) -> Refusal {
     let Answered {
         status,
         code,

@@ -41,7 +41,7 @@ impl Bucket {
     /// consistent. It is believed only whole: an error, a cut page or another key's line is no
     /// absence. Were it ever wrong, nothing could be lost by it: what follows an absence is a
     /// create-only write or a second copy, never a deletion.
-    async fn lists(&self, key: &str) -> Result<bool, Fault> {
+    pub(crate) async fn lists(&self, key: &str) -> Result<bool, Fault> {
         let query = format!("list-type=2&max-keys=1&prefix={}", encode(key));
         let ask = self.ask(Operation::List, Method::GET, None, &query)?;
         let answer = self.exchange(&ask).await;

@@ -20,6 +20,7 @@ mod complete;
 mod parts;
 mod plan;
 mod resume;
+mod trial;
 
 use http::Method;
 use recording::{
@@ -30,6 +31,7 @@ use self::complete::Completed;
 use self::parts::Filling;
 use self::plan::LIMITS;
 use self::resume::Open;
+pub(crate) use self::trial::{Trial, TrialEnd};
 use super::bucket::Bucket;
 use super::exchange::Trouble;
 use super::place::{encode, put as put_header};

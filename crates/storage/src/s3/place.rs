@@ -1,7 +1,7 @@
 //! Where a destination's bucket is and which headers every request to it carries.
 
 use http::{HeaderMap, Uri};
-use recording::{Fault, S3Bucket};
+use recording::{Encryption, Fault, S3Bucket, S3Options};
 use url::Url;
 
 use crate::exchange::{encode_key, unusable};
@@ -9,7 +9,7 @@ use crate::exchange::{encode_key, unusable};
 pub(super) use crate::exchange::{encode, put_header as put};
 
 /// A bucket's place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// URL of the bucket, without a slash at its end.
     bucket_url: String,
@@ -30,21 +30,12 @@ impl Place {
         if let Some(owner) = &s3.expected_owner {
             put(&mut standing, "x-amz-expected-bucket-owner", owner)?;
         }
-        let mut creating = HeaderMap::new();
-        if let Some(key) = &s3.kms_key {
-            put(&mut creating, "x-amz-server-side-encryption", "aws:kms")?;
-            let name = "x-amz-server-side-encryption-aws-kms-key-id";
-            put(&mut creating, name, key)?;
-        }
-        if let Some(class) = &s3.storage_class {
-            put(&mut creating, "x-amz-storage-class", class)?;
-        }
         Ok(Self {
             bucket_url: bucket_url(s3, allow_http)?,
             is_aws: s3.endpoint.is_none(),
             region: s3.region.clone(),
             standing,
-            creating,
+            creating: creating(s3)?,
         })
     }
 
@@ -62,6 +53,45 @@ impl Place {
         }
         Uri::try_from(url).map_err(|_| unusable("no URL can be made for the key"))
     }
+}
+
+/// What a destination wants every new object to be given.
+fn creating(s3: &S3Bucket) -> Result<HeaderMap, Fault> {
+    const ENCRYPTION: &str = "x-amz-server-side-encryption";
+    let mut creating = HeaderMap::new();
+    match s3.encryption() {
+        Some(Encryption::S3) => put(&mut creating, ENCRYPTION, "AES256")?,
+        Some(Encryption::Kms) => put(&mut creating, ENCRYPTION, "aws:kms")?,
+        None => {}
+    }
+    if let Some(key) = &s3.kms_key {
+        put(&mut creating, &format!("{ENCRYPTION}-aws-kms-key-id"), key)?;
+    }
+    let S3Options {
+        sse: _,
+        bucket_key,
+        tags,
+        bucket_owner_full_control,
+    } = &s3.options;
+    if *bucket_key {
+        let name = format!("{ENCRYPTION}-bucket-key-enabled");
+        put(&mut creating, &name, "true")?;
+    }
+    if !tags.is_empty() {
+        let pairs = tags.iter().map(|(key, value)| {
+            let (key, value) = (encode(key), encode(value));
+            format!("{key}={value}")
+        });
+        let pairs: Vec<String> = pairs.collect();
+        put(&mut creating, "x-amz-tagging", &pairs.join("&"))?;
+    }
+    if *bucket_owner_full_control {
+        put(&mut creating, "x-amz-acl", "bucket-owner-full-control")?;
+    }
+    if let Some(class) = &s3.storage_class {
+        put(&mut creating, "x-amz-storage-class", class)?;
+    }
+    Ok(creating)
 }
 
 /// Virtual-hosted style on AWS, where the certificate covers it; path style otherwise.
@@ -123,6 +153,7 @@ mod tests {
             kms_key: None,
             storage_class: None,
             expected_owner: None,
+            options: S3Options::default(),
         }
     }
 
@@ -145,6 +176,42 @@ mod tests {
         assert_eq!(
             url(Some("https://s3.example"), "rec", None),
             "https://s3.example/rec/"
+        );
+    }
+
+    #[test]
+    fn new_objects_are_given_what_the_destination_says() {
+        let mut bucket = s3(None, "rec");
+        let given = |bucket: &S3Bucket| {
+            let place = Place::new(bucket, false).unwrap();
+            let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+                format!("{name}: {}", value.to_str().unwrap())
+            };
+            let mut given: Vec<String> = place.creating.iter().map(text).collect();
+            given.sort();
+            given
+        };
+        assert_eq!(given(&bucket), Vec::<String>::new());
+        bucket.options.sse = Some(Encryption::S3);
+        assert_eq!(given(&bucket), ["x-amz-server-side-encryption: AES256"]);
+        let tags = [("team a", "x/y"), ("Büro", "")];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        bucket.options = S3Options {
+            sse: None,
+            bucket_key: true,
+            tags: recording::ObjectTags::new(tags).unwrap(),
+            bucket_owner_full_control: true,
+        };
+        bucket.kms_key = Some("alias/k".to_owned());
+        assert_eq!(
+            given(&bucket),
+            [
+                "x-amz-acl: bucket-owner-full-control",
+                "x-amz-server-side-encryption-aws-kms-key-id: alias/k",
+                "x-amz-server-side-encryption-bucket-key-enabled: true",
+                "x-amz-server-side-encryption: aws:kms",
+                "x-amz-tagging: B%C3%BCro=&team%20a=x%2Fy",
+            ]
         );
     }
 

@@ -52,7 +52,7 @@ pub(super) fn size(outbound: &Outbound<'_>) -> Result<(), SendFault> {
 
 #[cfg(test)]
 mod tests {
-    use recording::{S3Bucket, Store};
+    use recording::{S3Bucket, S3Options, Store};
 
     use super::*;
 
@@ -69,6 +69,7 @@ mod tests {
                 kms_key: None,
                 storage_class: None,
                 expected_owner: None,
+                options: S3Options::default(),
             }),
             external_id: None,
             account_leads_key: leads,

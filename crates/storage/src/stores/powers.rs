@@ -5,12 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use recording::{
     AccountId, Destination, Fault, Leftovers, Look, Lookers, ObjectKey, Observed, OpenUpload,
-    Outbound, SendFault, SendOutcome, Writers,
+    Outbound, Purpose, SendFault, SendOutcome, Writers,
 };
 
 use super::settings::PART_BYTES_MIN;
 use super::{Reached, Shared, checked};
-use crate::credentials::Purpose;
 
 /// Creates copies.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 use crate::credentials::BaseIdentity;
 
@@ -25,6 +26,10 @@ pub struct StoreSettings {
     pub sts_endpoint: Option<String>,
     /// Origin of Entra's token service; `None` means Microsoft's public one.
     pub entra_authority: Option<String>,
+    /// Where the machine's managed identity gets its tokens.
+    pub managed_identity: ManagedIdentity,
+    /// The file with our workload's own token, which applications in customers' directories trust.
+    pub federated_token_file: Option<PathBuf>,
     /// A PEM file of CAs that are trusted besides the system's.
     pub extra_ca_file: Option<PathBuf>,
     /// Repetitions of one request at most, where repeating is safe.
@@ -33,6 +38,26 @@ pub struct StoreSettings {
     pub stores_max: usize,
     /// Where our own identity comes from.
     pub base_identity: BaseIdentity,
+}
+
+/// The token service of the machine that we run on.
+#[derive(Debug, Clone)]
+pub struct ManagedIdentity {
+    /// Its URL, without a query.
+    pub endpoint: String,
+    /// What App Service and its like want to be shown; without it the service is asked as that of
+    /// a virtual machine.
+    pub header: Option<SecretString>,
+}
+
+impl Default for ManagedIdentity {
+    /// The metadata service of a virtual machine in Azure.
+    fn default() -> Self {
+        Self {
+            endpoint: "http://169.254.169.254/metadata/identity/oauth2/token".to_owned(),
+            header: None,
+        }
+    }
 }
 
 impl Default for StoreSettings {
@@ -44,6 +69,8 @@ impl Default for StoreSettings {
             allowed_private_ranges: Vec::new(),
             sts_endpoint: None,
             entra_authority: None,
+            managed_identity: ManagedIdentity::default(),
+            federated_token_file: None,
             extra_ca_file: None,
             max_retries: 2,
             stores_max: 512,

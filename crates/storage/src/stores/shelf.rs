@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use recording::{AccountId, Destination, Fault};
+use recording::{AccountId, Destination, Fault, Purpose};
 
 use super::Reached;
-use crate::credentials::Purpose;
 
 /// What tells one built bucket from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

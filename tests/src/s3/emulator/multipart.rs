@@ -11,9 +11,9 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::writing::{Reported, encryption, version};
-use super::{Emulator, Incoming, attributes, damage};
+use super::{Emulator, Incoming, attributes, damage, key_id};
 use crate::s3::checksum::{Algorithm, Claims, crc64_text};
-use crate::s3::store::{CompletedPart, Completion, NewPart, UploadRecord};
+use crate::s3::store::{CompletedPart, Completion, Condition, NewPart, UploadRecord};
 
 /// S3's limit.
 const PART_NUMBER_MAX: i32 = 10_000;
@@ -21,8 +21,10 @@ const PART_NUMBER_MAX: i32 = 10_000;
 impl Emulator {
     pub(super) async fn open_upload(
         &self,
-        input: CreateMultipartUploadInput,
+        req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let caller = key_id(&req);
+        let input = req.input;
         let asked = match &input.checksum_algorithm {
             None => None,
             Some(name) => Some(
@@ -41,6 +43,8 @@ impl Emulator {
             ));
         }
         let attributes = attributes::of_upload(&input)?;
+        let action = "kms:GenerateDataKey";
+        self.may_use_key(caller.as_deref(), action, &input.bucket, &attributes)?;
         let upload = UploadRecord {
             id: String::new(),
             bucket: input.bucket.clone(),
@@ -71,6 +75,7 @@ impl Emulator {
         &self,
         req: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
+        let caller = key_id(&req);
         let mut input = req.input;
         if !(1..=PART_NUMBER_MAX).contains(&input.part_number) {
             let message = "Part number must be an integer between 1 and 10000";
@@ -79,6 +84,8 @@ impl Emulator {
         let upload = self
             .store
             .upload_head(&input.bucket, &input.key, &input.upload_id)?;
+        let kept = &upload.attributes;
+        self.may_use_key(caller.as_deref(), "kms:Decrypt", &input.bucket, kept)?;
         let incoming = Incoming {
             body: input.body.take(),
             headers: req.headers,
@@ -116,10 +123,13 @@ impl Emulator {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let caller = key_id(&req);
         let input = req.input;
         let upload = self
             .store
             .upload_head(&input.bucket, &input.key, &input.upload_id)?;
+        let kept = &upload.attributes;
+        self.may_use_key(caller.as_deref(), "kms:Decrypt", &input.bucket, kept)?;
         let wrong = |it: &ChecksumType| *it != kind(upload.algorithm());
         if input.checksum_type.as_ref().is_some_and(wrong) {
             return Err(s3_error!(
@@ -141,7 +151,14 @@ impl Emulator {
         let named = input.multipart_upload.and_then(|upload| upload.parts);
         let if_none_match = input.if_none_match.as_ref();
         let completion = Completion {
-            condition: self.condition(&input.bucket, input.if_match.as_ref(), if_none_match),
+            condition: match self
+                .lab
+                .quirks(&input.bucket)
+                .ignores_conditions_on_complete
+            {
+                true => Condition::None,
+                false => self.condition(&input.bucket, input.if_match.as_ref(), if_none_match),
+            },
             bucket: input.bucket.clone(),
             key: input.key.clone(),
             upload: input.upload_id,

@@ -41,6 +41,8 @@ impl Emulator {
         let Some((object, mut reader)) = opened else {
             return Err(s3_error!(NoSuchKey));
         };
+        let kept = &object.attributes;
+        self.may_use_key(caller.as_deref(), "kms:Decrypt", &input.bucket, kept)?;
         check(
             &object,
             input.if_match.as_ref(),
@@ -55,6 +57,10 @@ impl Emulator {
             head.content_range = Some(content_range(range, object.size));
         }
         head.content_length = i64::try_from(range.end - range.start).ok();
+        // What a signed URL wants the answer to say of itself.
+        head.content_type = input.response_content_type.or(head.content_type);
+        let disposition = input.response_content_disposition;
+        head.content_disposition = disposition.or(head.content_disposition);
         let mut output = with_body(head);
         output.body = Some(streamed(&self.store, reader));
         Ok(S3Response::new(output))
@@ -71,7 +77,12 @@ impl Emulator {
         let version = input.version_id.as_deref();
         let found = self.store.find(&input.bucket, &input.key, version)?;
         let missing = Missing(&input.bucket, &input.key, version.is_some());
-        let object = self.present(found, key_id(req).as_deref(), &missing)?;
+        let caller = key_id(req);
+        let object = self.present(found, caller.as_deref(), &missing)?;
+        if input.checksum_mode.is_some() {
+            let kept = &object.attributes;
+            self.may_use_key(caller.as_deref(), "kms:Decrypt", &input.bucket, kept)?;
+        }
         check(
             &object,
             input.if_match.as_ref(),
@@ -80,6 +91,9 @@ impl Emulator {
         let range = extent(input.range, object.size)?;
         let shows = self.shows_checksum(&input.bucket, input.checksum_mode.as_ref());
         let mut output = head(&object, shows && input.range.is_none());
+        if self.lab.arranged(&input.bucket).locks_versions {
+            output.object_lock_mode = Some("GOVERNANCE".to_owned().into());
+        }
         if input.range.is_some() {
             output.content_range = Some(content_range(&range, object.size));
             output.content_length = i64::try_from(range.end - range.start).ok();

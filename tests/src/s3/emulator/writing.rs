@@ -24,8 +24,11 @@ impl Emulator {
         &self,
         req: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
+        let caller = key_id(&req);
         let mut input = req.input;
         let attributes = attributes::of_put(&input)?;
+        let action = "kms:GenerateDataKey";
+        self.may_use_key(caller.as_deref(), action, &input.bucket, &attributes)?;
         let incoming = Incoming {
             body: input.body.take(),
             headers: req.headers,
@@ -100,6 +103,9 @@ impl Emulator {
             if found.is_some_and(|object| object.etag != etag.value()) {
                 return Err(s3_error!(PreconditionFailed));
             }
+        }
+        if let Some(version) = &input.version_id {
+            self.may_delete(&input.bucket, &input.key, version)?;
         }
         let deleted = self
             .store

@@ -84,6 +84,7 @@ impl Store {
         }
         let mut inner = locked(&self.inner);
         let bucket = inner.state.bucket(&put.bucket)?;
+        put.claims.fit_for(bucket.locking)?;
         put.condition.check(bucket, &kept.key)?;
         kept.version = next_version(bucket);
         let version = kept.version.clone();
@@ -142,6 +143,10 @@ impl Store {
         let marks = version.is_none() && found.versioned;
         let version = version.unwrap_or(NULL_VERSION);
         let removed = found.version(key, version).map(Arc::clone);
+        if found.locking && removed.as_ref().is_some_and(|it| !it.marker) {
+            let message = "Access Denied because object protected by object lock.";
+            return Err(s3_error!(AccessDenied, "{message}"));
+        }
         if !marks && removed.is_none() {
             return Ok(None);
         }

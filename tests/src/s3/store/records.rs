@@ -114,6 +114,9 @@ pub(crate) enum Entry {
         name: String,
         owner: String,
         versioned: bool,
+        /// Whether what is stored there is locked by default.
+        #[serde(default)]
+        locking: bool,
         made_ms: u64,
     },
     BucketGone {

@@ -19,6 +19,8 @@ pub(crate) struct State {
 pub(crate) struct Bucket {
     pub(crate) owner: String,
     pub(crate) versioned: bool,
+    /// Whether every version is locked, without an end: a default retention.
+    pub(crate) locking: bool,
     /// Versions of each key, oldest first; never empty.
     pub(crate) objects: BTreeMap<String, Vec<Arc<ObjectRecord>>>,
 }
@@ -82,11 +84,13 @@ impl State {
                 name,
                 owner,
                 versioned,
+                locking,
                 made_ms: _,
             } => {
                 let bucket = Bucket {
                     owner,
                     versioned,
+                    locking,
                     objects: BTreeMap::new(),
                 };
                 self.buckets.insert(name, bucket);

@@ -117,6 +117,8 @@ impl Store {
         }
         let mut inner = locked(&self.inner);
         inner.state.upload(&part.bucket, &part.key, &part.upload)?;
+        let locking = inner.state.bucket(&part.bucket)?.locking;
+        part.claims.fit_for(locking)?;
         let entry = Entry::PartMade {
             upload: part.upload,
             part: kept,

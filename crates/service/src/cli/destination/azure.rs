@@ -2,6 +2,7 @@
 //! from files or standard input, never from arguments, which every process can read; and they are
 //! read last, so that a misspelt word costs nobody a secret typed twice.
 
+mod identity;
 pub(super) mod sas;
 mod secret_file;
 #[cfg(test)]
@@ -11,9 +12,10 @@ mod words;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
-use recording::{AzureContainer, AzureIdentity};
+use recording::AzureContainer;
 use serde::Deserialize;
 
+use self::identity::Wish;
 use self::secret_file::SecretSource;
 use super::prefix;
 use crate::config::Config;
@@ -41,39 +43,35 @@ pub(crate) struct AzureArgs {
     /// What leads every key
     #[arg(long)]
     prefix: Option<String>,
-    /// Service principal: the customer's directory, its id or one of its domains
-    #[arg(long, value_name = "TENANT", help_heading = "Identity (one of three)")]
+    /// The customer's directory, its id or one of its domains
+    #[arg(long, value_name = "TENANT", help_heading = "Identity (one of five)")]
     tenant_id: Option<String>,
-    /// Service principal: the application's (client) id
-    #[arg(long, value_name = "ID", help_heading = "Identity (one of three)")]
+    /// The application's (client) id, or that of one of several managed identities
+    #[arg(long, value_name = "ID", help_heading = "Identity (one of five)")]
     client_id: Option<String>,
     /// Service principal: the file with its client secret; `-` reads standard input
-    #[arg(long, value_name = "FILE", help_heading = "Identity (one of three)")]
+    #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
     #[serde(rename = "client_secret")]
     client_secret_file: Option<SecretSource>,
+    /// The application trusts our workload's own identity: its token is read from the file that
+    /// `azure_federated_token_file` names, and there is no secret
+    #[arg(long, help_heading = "Identity (one of five)")]
+    federated: bool,
+    /// The managed identity of the machines that callferry runs on; there is no secret
+    #[arg(long, help_heading = "Identity (one of five)")]
+    managed_identity: bool,
     /// The file with a SAS of the container; `-` reads standard input. It is never given out, so
     /// that recordings can be stored but not played
-    #[arg(long, value_name = "FILE", help_heading = "Identity (one of three)")]
+    #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
     #[serde(rename = "sas_token")]
     sas_token_file: Option<SecretSource>,
     /// The file with the storage account's key; `-` reads standard input
-    #[arg(long, value_name = "FILE", help_heading = "Identity (one of three)")]
+    #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
     #[serde(rename = "access_key")]
     access_key_file: Option<SecretSource>,
     /// From when on recordings go there, as in 2026-11-22T10:00:00Z; by default from now
     #[arg(long, value_name = "TIME")]
     pub(crate) in_force_from: Option<DateTime<Utc>>,
-}
-
-/// What was said about who we are, before any secret is read.
-enum Wish<'a> {
-    Principal {
-        tenant_id: &'a str,
-        client_id: &'a str,
-        secret: &'a SecretSource,
-    },
-    Sas(&'a SecretSource),
-    AccessKey(&'a SecretSource),
 }
 
 impl AzureArgs {
@@ -85,8 +83,8 @@ impl AzureArgs {
         let leading = self.prefix.clone().unwrap_or_default();
         prefix::check(&leading)?;
         words::prefix(&leading)?;
-        let wish = self.wish()?;
-        if config.keyring_file.is_none() {
+        let wish = Wish::of(self)?;
+        if wish.has_secret() && config.keyring_file.is_none() {
             return Err(Failure::usage("`keyring_file` is not configured")
                 .hint(
                     "the secret of an Azure destination is kept encrypted: make a key ring with \
@@ -109,84 +107,5 @@ impl AzureArgs {
         };
         let allowed = (config.allow_http, &config.allowed_private_ranges);
         endpoint::customers_blob_service(text, &self.storage_account, allowed)
-    }
-
-    /// Which of the three identities is meant; each flag belongs to one.
-    fn wish(&self) -> Result<Wish<'_>> {
-        let principal = [
-            ("--tenant-id", self.tenant_id.is_some()),
-            ("--client-id", self.client_id.is_some()),
-            ("--client-secret-file", self.client_secret_file.is_some()),
-        ];
-        let flags = principal.into_iter().chain([
-            ("--sas-token-file", self.sas_token_file.is_some()),
-            ("--access-key-file", self.access_key_file.is_some()),
-        ]);
-        let said: Vec<_> = flags.filter(|(_, said)| *said).map(|(f, _)| f).collect();
-        let is_principals = |flag: &&str| principal.iter().any(|(name, _)| name == flag);
-        let alone = said.len() == 1 || said.iter().all(is_principals);
-        if said.is_empty() || !alone {
-            let why = if said.is_empty() {
-                "who we are to the storage account is not said".to_owned()
-            } else {
-                format!("{} belong to different identities", said.join(" and "))
-            };
-            return Err(Failure::usage(why).hint(IDENTITIES).into());
-        }
-        match (
-            &self.sas_token_file,
-            &self.access_key_file,
-            &self.tenant_id,
-            &self.client_id,
-            &self.client_secret_file,
-        ) {
-            (Some(file), ..) => Ok(Wish::Sas(file)),
-            (None, Some(file), ..) => Ok(Wish::AccessKey(file)),
-            (None, None, Some(tenant), Some(client), Some(secret)) => {
-                words::tenant(tenant)?;
-                words::client(client)?;
-                Ok(Wish::Principal {
-                    tenant_id: tenant,
-                    client_id: client,
-                    secret,
-                })
-            }
-            (None, None, ..) => {
-                let missing = principal.iter().filter(|(_, said)| !said);
-                let missing: Vec<_> = missing.map(|(flag, _)| *flag).collect();
-                let why = format!("{} missing", missing.join(" and "));
-                Err(Failure::usage(why).hint(IDENTITIES).into())
-            }
-        }
-    }
-}
-
-impl Wish<'_> {
-    fn read(&self, now: DateTime<Utc>) -> Result<AzureIdentity> {
-        match self {
-            Self::Principal {
-                tenant_id,
-                client_id,
-                secret,
-            } => Ok(AzureIdentity::ServicePrincipal {
-                tenant_id: (*tenant_id).to_owned(),
-                client_id: (*client_id).to_owned(),
-                client_secret: secret_file::read("--client-secret-file", secret)?.into(),
-            }),
-            Self::Sas(file) => {
-                let text = secret_file::read("--sas-token-file", file)?;
-                let token = sas::check(text.as_str(), now)?;
-                Ok(AzureIdentity::Sas {
-                    sas_token: recording::Secret::new(token.to_owned()),
-                })
-            }
-            Self::AccessKey(file) => {
-                let text = secret_file::read("--access-key-file", file)?;
-                words::access_key(text.as_str())?;
-                Ok(AzureIdentity::AccessKey {
-                    access_key: text.into(),
-                })
-            }
-        }
     }
 }

@@ -8,7 +8,7 @@ mod words;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
-use recording::{DestinationOwner, S3Bucket};
+use recording::{DestinationOwner, Encryption, S3Bucket, S3Options};
 use serde::Deserialize;
 
 use super::prefix;
@@ -35,9 +35,23 @@ pub(crate) struct S3Args {
     /// What leads every key
     #[arg(long)]
     prefix: Option<String>,
-    /// The KMS key that objects are encrypted under: id, alias or ARN
+    /// The KMS key that objects are encrypted under: id, alias or ARN; means --sse kms
     #[arg(long, value_name = "KEY")]
     kms_key: Option<String>,
+    /// How new objects are encrypted: `s3` (SSE-S3) or `kms` (SSE-KMS, under AWS's own key for S3
+    /// unless --kms-key names one); by default as the bucket says
+    #[arg(long, value_name = "s3|kms")]
+    sse: Option<Encryption>,
+    /// Have one key of the bucket's serve many objects under KMS, which saves calls of KMS
+    #[arg(long)]
+    bucket_key: bool,
+    /// A tag of every new object, at most ten; the role must allow s3:PutObjectTagging
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    tags: Vec<String>,
+    /// Give every new object to the bucket's owner, where the bucket leaves objects to whoever
+    /// writes them; the role must allow s3:PutObjectAcl
+    #[arg(long)]
+    bucket_owner_full_control: bool,
     /// The storage class of new objects
     #[arg(long, value_name = "CLASS")]
     storage_class: Option<String>,
@@ -80,6 +94,31 @@ impl S3Args {
             prefix: leading,
             kms_key: self.kms_key.clone(),
             storage_class: self.storage_class.clone(),
+            options: self.options()?,
+        })
+    }
+
+    /// What else new objects are given.
+    fn options(&self) -> Result<S3Options> {
+        if self.kms_key.is_some() && self.sse == Some(Encryption::S3) {
+            return Err(
+                Failure::usage("--sse s3 and --kms-key contradict each other")
+                    .hint("a key means KMS: leave out --sse, or leave out --kms-key")
+                    .into(),
+            );
+        }
+        let by_kms = self.kms_key.is_some() || self.sse == Some(Encryption::Kms);
+        if self.bucket_key && !by_kms {
+            return Err(Failure::usage("--bucket-key is of KMS")
+                .hint("add --sse kms or --kms-key KEY, or leave out --bucket-key")
+                .into());
+        }
+        Ok(S3Options {
+            // A key says it already.
+            sse: self.sse.filter(|_| self.kms_key.is_none()),
+            bucket_key: self.bucket_key,
+            tags: words::tags(&self.tags)?,
+            bucket_owner_full_control: self.bucket_owner_full_control,
         })
     }
 

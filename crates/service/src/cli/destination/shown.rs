@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use catalog::DestinationView;
 use chrono::{DateTime, TimeDelta, Utc};
-use recording::{AzureIdentity, Store};
+use recording::{AzureIdentity, Secret, Store};
 use serde_json::{Value, json};
 
 use super::azure::sas;
@@ -34,7 +34,10 @@ pub(crate) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value>
 fn sas_ends(identity: &AzureIdentity) -> Option<DateTime<Utc>> {
     match identity {
         AzureIdentity::Sas { sas_token } => sas::expiry(sas_token.reveal().ok()?),
-        AzureIdentity::AccessKey { .. } | AzureIdentity::ServicePrincipal { .. } => None,
+        AzureIdentity::AccessKey { .. }
+        | AzureIdentity::ServicePrincipal { .. }
+        | AzureIdentity::Federated { .. }
+        | AzureIdentity::ManagedIdentity { .. } => None,
     }
 }
 
@@ -44,9 +47,16 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
     let Store::Azure(azure) = store else {
         return notes;
     };
-    if let Err(locked) = azure.identity.secret().reveal() {
+    if let Some(Err(locked)) = azure.identity.secret().map(Secret::reveal) {
         notes.push(locked.to_string());
         return notes;
+    }
+    if let AzureIdentity::ManagedIdentity { .. } = &azure.identity {
+        notes.push(
+            "a managed identity is ours and not the customer's: every container that it may write \
+             to can be set as anybody's destination"
+                .to_owned(),
+        );
     }
     if let AzureIdentity::Sas { sas_token } = &azure.identity {
         notes.push(
@@ -54,8 +64,10 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
              out; a service principal or an access key can do both"
                 .to_owned(),
         );
-        if sas_token.reveal().is_ok_and(sas::may_delete) {
-            notes.push("this SAS may delete; callferry never does: sp=rcw is enough".to_owned());
+        if !sas_token.reveal().is_ok_and(sas::may_delete) {
+            let note = "this SAS may not delete: copies stay when their retention has ended \
+                        (sp=rcwd)";
+            notes.push(note.to_owned());
         }
     }
     match sas_ends(&azure.identity) {
@@ -102,6 +114,13 @@ fn by(store: &Store) -> String {
         AzureIdentity::ServicePrincipal { client_id, .. } => {
             format!(" as service principal {client_id}")
         }
+        AzureIdentity::Federated { client_id, .. } => {
+            format!(" as service principal {client_id}, which trusts our workload")
+        }
+        AzureIdentity::ManagedIdentity { client_id: None } => " by managed identity".to_owned(),
+        AzureIdentity::ManagedIdentity {
+            client_id: Some(client_id),
+        } => format!(" by managed identity {client_id}"),
         AzureIdentity::Sas { .. } => match sas_ends(&azure.identity) {
             Some(end) => format!(" by SAS until {}", end.to_rfc3339()),
             None => " by SAS".to_owned(),
@@ -112,9 +131,9 @@ fn by(store: &Store) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recording::{AzureContainer, DestinationOwner, Secret};
+    use recording::{AzureContainer, DestinationOwner};
 
-    const SAS: &str = "sv=2023-11-03&sr=c&sp=rcwd&se=2026-12-01T00:00:00Z&sig=canary";
+    const SAS: &str = "sv=2023-11-03&sr=c&sp=rcw&se=2026-12-01T00:00:00Z&sig=canary";
 
     fn view(identity: AzureIdentity) -> DestinationView {
         let at = "2026-11-22T10:00:00Z".parse().unwrap();
@@ -133,6 +152,7 @@ mod tests {
             account_leads_key: false,
             external_id: "x".to_owned(),
             recordings_pinned: Some(2),
+            last_check: None,
         }
     }
 
@@ -155,7 +175,7 @@ mod tests {
             "Revision 7 of acme: az://acmecalls/calls/eu by SAS until 2026-12-01",
             "2 recordings that waited",
             "cannot be played",
-            "may delete",
+            "may not delete",
             "the SAS ends at",
         ] {
             assert!(text.contains(says), "{says}: {text}");

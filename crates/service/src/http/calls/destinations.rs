@@ -1,6 +1,6 @@
 //! Destinations of an account, and the platform's own.
 
-use recording::DestinationOwner;
+use recording::{Approval, AzureIdentity, Destination, DestinationOwner, Store};
 use serde::Deserialize;
 
 use super::super::Api;
@@ -8,6 +8,7 @@ use super::super::call::{Answer, Call};
 use super::super::input;
 use super::super::page::Page;
 use super::super::problem::Problem;
+use crate::administration::destinations;
 use crate::cli::destination::azure::AzureArgs;
 use crate::cli::destination::s3::S3Args;
 use crate::cli::destination::{Kind, shown};
@@ -51,6 +52,9 @@ struct Wanted {
     s3: Option<S3Args>,
     #[serde(default)]
     azure: Option<AzureArgs>,
+    /// Set it whatever the check finds.
+    #[serde(default)]
+    force: bool,
 }
 
 impl Wanted {
@@ -68,18 +72,54 @@ impl Wanted {
     }
 }
 
-/// `PUT …/destination`: a new revision, unless it is what the latest one says already.
+/// Whoever may only act for their own account must not send our own identity to places of theirs.
+fn refuse_ours(call: &Call, store: &Store) -> Result<(), Problem> {
+    let ours = match store {
+        Store::S3(_) => false,
+        Store::Azure(azure) => matches!(azure.identity, AzureIdentity::ManagedIdentity { .. }),
+    };
+    if ours && call.caller.account.is_some() {
+        return Err(
+            Problem::refused("a managed identity is the platform's, not the account's")
+                .hint("use an application of your own directory, a SAS or an access key"),
+        );
+    }
+    Ok(())
+}
+
+/// `PUT …/destination`: a new revision, unless it is what the latest one says already. Checked
+/// first, and refused where nothing could be stored.
 pub(super) async fn set(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let (owner, now) = (owner(call), api.clock.now());
-    let wanted = input::json::<Wanted>(&call.body)?.kind()?;
+    let wanted: Wanted = input::json(&call.body)?;
+    let force = wanted.force;
+    let wanted = wanted.kind()?;
     let store = wanted.check(&owner, &api.config, now)?;
+    refuse_ours(call, &store)?;
     let target = (call.account.as_ref(), Some(store.location()));
     call.audited(api, target, async {
+        let planned = api.ledger.plan_destination(&owner, &store).await?;
+        let approval = approval(api, &planned, force).await?;
         let from = wanted.in_force_from();
-        let view = api.ledger.set_destination(&owner, &store, from).await?;
-        Answer::ok(&shown::shown(&view, now)?)
+        let set = api.ledger.set_destination(&owner, &store, from, &approval);
+        Answer::ok(&shown::shown(&set.await?, now)?)
     })
     .await
+}
+
+async fn approval(api: &Api, planned: &Destination, force: bool) -> Result<Approval, Problem> {
+    let account = planned.owner.checked_as();
+    let report = destinations::checked(&*api.checker, &api.ledger, planned, &account).await?;
+    if report.is_usable() {
+        return Ok(Approval::Checked(report));
+    }
+    if force {
+        return Ok(Approval::Forced(Some(report)));
+    }
+    let why = format!("nothing could be stored in {}", planned.store.location());
+    Err(Problem::refused(why)
+        .hint("do what the findings say and set it again; `force`: true sets it all the same")
+        .found(destinations::told(planned, &report)?))
 }
 
 /// `POST …/destination/check`: tries the one in force as the fleet would.
@@ -89,14 +129,13 @@ pub(super) async fn check(api: &Api, call: &Call) -> Result<Answer, Problem> {
     if call.caller.account.is_some() && view.owner != owner {
         return Err(Problem::not_found());
     }
-    let Some(checker) = &api.checker else {
-        return Err(Problem::unavailable("this process cannot check destinations"));
-    };
-    let account = call.account.clone();
-    let account = account.map_or_else(|| "default".parse().map_err(anyhow::Error::from), Ok)?;
-    let revision = Some(format!("revision {}", view.revision));
-    call.audited(api, (call.account.as_ref(), revision), async {
-        Answer::ok(&checker.check(&view.destination(), &account).await)
+    let target = Some(format!("revision {}", view.revision));
+    call.audited(api, (call.account.as_ref(), target), async {
+        let (destination, account) = (view.destination(), owner.checked_as());
+        let ledger = &api.ledger;
+        let report = destinations::checked(&*api.checker, ledger, &destination, &account).await?;
+        ledger.record_check(view.revision, &report, false).await?;
+        Answer::ok(&destinations::told(&destination, &report)?)
     })
     .await
 }

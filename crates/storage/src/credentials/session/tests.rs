@@ -77,11 +77,51 @@ async fn key(session: &Session) -> String {
 async fn one_call_serves_until_three_quarters_of_its_life() {
     let (session, office, clock) = desk(Office::default());
     assert_eq!(key(&session).await, "key-0");
-    clock.set(2699);
+    // Three quarters of an hour, less a tenth of it at most.
+    clock.set(2339);
     assert_eq!(key(&session).await, "key-0");
     clock.set(2700);
     assert_eq!(key(&session).await, "key-1");
     assert_eq!(office.issued.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn sessions_that_began_together_are_not_renewed_together() {
+    let life = Duration::from_secs(3600);
+    let soft = (0..100).map(|_| Issued::new((), Duration::ZERO, life).soft);
+    let soft: Vec<Duration> = soft.collect();
+    let (first, last) = (soft.iter().min().unwrap(), soft.iter().max().unwrap());
+    assert!(*first >= Duration::from_secs(2340) && *last <= Duration::from_secs(2700));
+    assert!(
+        *last - *first > Duration::from_secs(60),
+        "{first:?} {last:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_must_last_is_signed_with_a_session_that_does_or_with_a_new_one() {
+    let (session, office, clock) = desk(Office::default());
+    let lasting = async |seconds| {
+        let (issued, left) = session.lasting(Duration::from_secs(seconds)).await.unwrap();
+        (issued.credential.key_id.clone(), left.as_secs())
+    };
+    assert_eq!(lasting(300).await, ("key-0".to_owned(), 3600));
+    // More than it can have is not a reason to renew it for every asker.
+    assert_eq!(lasting(7 * 24 * 3600).await, ("key-0".to_owned(), 3600));
+    clock.set(1801);
+    assert_eq!(lasting(1700).await, ("key-0".to_owned(), 1799));
+    assert_eq!(lasting(1800).await, ("key-1".to_owned(), 3600));
+    // Where it cannot be renewed, it serves for what it has.
+    clock.set(1801 + 2000);
+    *office.failing.lock().unwrap() = Some(ParkReason::RoleNotAssumable);
+    assert_eq!(lasting(1700).await, ("key-1".to_owned(), 1600));
+    let asked = office.issued.load(Ordering::SeqCst);
+    assert_eq!(lasting(1700).await, ("key-1".to_owned(), 1600));
+    assert_eq!(
+        office.issued.load(Ordering::SeqCst),
+        asked,
+        "asked again too soon"
+    );
 }
 
 #[tokio::test]

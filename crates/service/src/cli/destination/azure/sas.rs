@@ -93,7 +93,7 @@ pub(crate) fn expiry(token: &str) -> Option<DateTime<Utc>> {
     Some(date.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
-/// Whether it may delete, which callferry never does with it.
+/// Whether it may delete, which ends copies whose retention has ended.
 pub(crate) fn may_delete(token: &str) -> bool {
     let fields = fields(token);
     fields

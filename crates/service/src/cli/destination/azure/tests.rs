@@ -62,7 +62,8 @@ fn each_identity_takes_its_own_flags_and_no_others() {
     ] {
         let container = args.check(&with_ring(), now()).unwrap();
         assert_eq!(container.identity.as_str(), identity);
-        assert_eq!(container.identity.secret().reveal().unwrap(), kept);
+        let secret = container.identity.secret().unwrap();
+        assert_eq!(secret.reveal().unwrap(), kept);
         let debugged = format!("{container:?}");
         assert!(!debugged.contains("canary"), "{debugged}");
     }
@@ -79,9 +80,42 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         client_id: None,
         ..principal
     };
+    let managed_by_tenant = AzureArgs {
+        managed_identity: true,
+        tenant_id: half.tenant_id.clone(),
+        ..sound()
+    };
+    let federated_alone = AzureArgs {
+        federated: true,
+        tenant_id: half.tenant_id.clone(),
+        ..sound()
+    };
+    let keyed_by_client = AzureArgs {
+        client_id: mixed.client_id.clone(),
+        access_key_file: both.access_key_file.clone(),
+        ..sound()
+    };
+    let federated_with_secret = AzureArgs {
+        federated: true,
+        sas_token_file: None,
+        ..mixed.clone()
+    };
     for (args, says) in [
+        (
+            managed_by_tenant,
+            "--tenant-id and --managed-identity belong to",
+        ),
+        (federated_alone, "--client-id missing"),
+        (
+            keyed_by_client,
+            "--client-id and --access-key-file belong to",
+        ),
+        (
+            federated_with_secret,
+            "--client-secret-file and --federated belong",
+        ),
         (both, "--sas-token-file and --access-key-file belong to"),
-        (mixed, "--tenant-id"),
+        (mixed, "--client-secret-file and --sas-token-file belong"),
         (half, "--client-id and --client-secret-file missing"),
         (sound(), "who we are"),
     ] {
@@ -91,6 +125,40 @@ fn each_identity_takes_its_own_flags_and_no_others() {
         assert!(hint.contains("service principal"), "{hint}");
         assert_eq!(crate::failure::exit_code(&error), 2);
     }
+}
+
+#[test]
+fn identities_without_a_secret_need_no_key_ring() {
+    let client_id = Some("00001111-aaaa-2222-bbbb-3333cccc4444".to_owned());
+    let federated = AzureArgs {
+        federated: true,
+        tenant_id: Some("acme.example".to_owned()),
+        client_id: client_id.clone(),
+        ..sound()
+    };
+    let managed = AzureArgs {
+        managed_identity: true,
+        ..sound()
+    };
+    let one_of_several = AzureArgs {
+        client_id,
+        ..managed.clone()
+    };
+    for (args, word) in [
+        (&federated, "federated"),
+        (&managed, "managed_identity"),
+        (&one_of_several, "managed_identity"),
+    ] {
+        let container = args.check(&Config::default(), now()).unwrap();
+        assert_eq!(container.identity.as_str(), word);
+        assert!(container.identity.secret().is_none());
+    }
+    let misspelt = AzureArgs {
+        client_id: Some("my-identity".to_owned()),
+        ..managed
+    };
+    let error = misspelt.check(&Config::default(), now()).unwrap_err();
+    assert!(error.to_string().contains("--client-id"), "{error}");
 }
 
 #[test]

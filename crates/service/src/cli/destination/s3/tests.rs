@@ -137,3 +137,54 @@ fn keys_classes_and_endpoints_are_checked_too() {
         assert_eq!(accepted(&args), passes, "{args:?}");
     }
 }
+
+#[test]
+fn what_new_objects_are_given_is_said_once_and_checked() {
+    let options = |args: &S3Args| {
+        let owner = DestinationOwner::Account("acme".parse().unwrap());
+        args.check(&owner, &Config::default())
+            .map(|bucket| bucket.options)
+    };
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let all = S3Args {
+        sse: Some(Encryption::Kms),
+        kms_key: Some("alias/recordings".to_owned()),
+        bucket_key: true,
+        tags: owned(&["team=sales", "formula=a=b", "empty="]),
+        bucket_owner_full_control: true,
+        ..sound()
+    };
+    let said = options(&all).unwrap();
+    assert_eq!(said.tags.to_string(), "empty=, formula=a=b, team=sales");
+    assert!(said.bucket_key && said.bucket_owner_full_control);
+    // One way to say it: a key is KMS.
+    assert_eq!(said.sse, None);
+    let plain = options(&sound()).unwrap();
+    assert_eq!(plain, S3Options::default());
+    let many: Vec<String> = (0..11).map(|number| format!("k{number}=v")).collect();
+    let with = |tags: Vec<String>| S3Args { tags, ..sound() };
+    let contradicting = S3Args {
+        sse: Some(Encryption::S3),
+        ..all.clone()
+    };
+    let keyless = S3Args {
+        kms_key: None,
+        sse: None,
+        ..all
+    };
+    for (args, says) in [
+        (contradicting, "--kms-key"),
+        (keyless, "--bucket-key"),
+        (with(owned(&["team"])), "equals"),
+        (with(owned(&["=x"])), "a tag's key"),
+        (with(owned(&["aws:x=y"])), "aws:"),
+        (with(owned(&["k=v\n"])), "a tag's value"),
+        (with(owned(&["k=1", "k=2"])), "twice"),
+        (with(many), "at most 10"),
+    ] {
+        let error = options(&args).unwrap_err();
+        assert!(error.to_string().contains(says), "{says}: {error}");
+        assert!(crate::failure::hint(&error).is_some());
+        assert_eq!(crate::failure::exit_code(&error), 2);
+    }
+}

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
+use recording::ObjectTags;
 
 use crate::failure::Failure;
 
@@ -116,4 +117,17 @@ pub(super) fn storage_class(text: &str) -> Result<()> {
         "--storage-class is not a class of S3",
         format!("one of {}", STORAGE_CLASSES.join(", ")),
     ))
+}
+
+/// Tags, each as `KEY=VALUE`. A key may not hold an equals sign here, though S3 would take it.
+pub(super) fn tags(texts: &[String]) -> Result<ObjectTags> {
+    const HINT: &str = "as in --tag team=sales --tag retention=7y";
+    let mut tags = Vec::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(refuse("--tag has no equals sign", HINT));
+        };
+        tags.push((key.to_owned(), value.to_owned()));
+    }
+    ObjectTags::new(tags).map_err(|why| refuse(&format!("--tag: {why}"), HINT))
 }
