@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::Uri;
-use recording::{Capability, Fault, Look, Observed, ParkReason, Permission, Purpose, SendOutcome};
+use recording::{
+    Capability, Encryption, Fault, Look, Observed, ParkReason, Permission, Purpose, SendOutcome,
+};
 
 use super::{Trial, of_store};
 use crate::check::parcel::{Parcel, SMALL};

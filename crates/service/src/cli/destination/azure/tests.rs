@@ -1,6 +1,6 @@
 //! Tables of what an Azure destination may say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::words::{access_key, client, container, prefix, storage_account, tenant};
 use super::*;
