@@ -15,8 +15,8 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use jsonwebtoken::EncodingKey;
 pub use jsonwebtoken::Algorithm;
+use jsonwebtoken::EncodingKey;
 use rcgen::{
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
 };
@@ -136,7 +136,12 @@ impl IssuerKey {
 /// The algorithm is another kind's.
 pub fn sign_with_secret(secret: &[u8], header: &Value, claims: &Value) -> Result<String> {
     let key = EncodingKey::from_secret(secret);
-    signed(&key, Algorithm::HS256, &header.to_string(), &claims.to_string())
+    signed(
+        &key,
+        Algorithm::HS256,
+        &header.to_string(),
+        &claims.to_string(),
+    )
 }
 
 fn signed(key: &EncodingKey, algorithm: Algorithm, header: &str, claims: &str) -> Result<String> {

@@ -6,8 +6,8 @@ mod http {
     pub(crate) mod contract;
     pub(crate) mod fuzzed;
     pub(crate) mod keys;
-    pub(crate) mod limits;
     pub(crate) mod life;
+    pub(crate) mod limits;
     pub(crate) mod served;
     pub(crate) mod tokens;
 }

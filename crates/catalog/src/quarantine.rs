@@ -212,10 +212,7 @@ impl Catalog {
         after: i64,
         limit: u32,
     ) -> Result<Vec<QuarantineView>, AdminFault> {
-        let rows = self
-            .pool
-            .rows(LIST, &[&i64::from(limit), &after])
-            .await?;
+        let rows = self.pool.rows(LIST, &[&i64::from(limit), &after]).await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }
 

@@ -120,11 +120,10 @@ impl Api {
 pub(crate) fn router(api: &Arc<Api>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let handler = move |State(api): State<Arc<Api>>,
-                            params: Result<RawPathParams, RawPathParamsRejection>,
-                            request: Request| {
-            call::answer(api, route, params.ok(), request)
-        };
+        let handler =
+            move |State(api): State<Arc<Api>>,
+                  params: Result<RawPathParams, RawPathParamsRejection>,
+                  request: Request| { call::answer(api, route, params.ok(), request) };
         let method = MethodRouter::new().on(route.verb.filter(), handler);
         router = router.route(route.template, method);
     }
@@ -148,7 +147,12 @@ async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -
     drop(in_flight);
     let story = response.extensions_mut().remove::<Story>();
     guard(&mut response, id);
-    tell(&api.metrics, &method, &response, (story, id, begun.elapsed()));
+    tell(
+        &api.metrics,
+        &method,
+        &response,
+        (story, id, begun.elapsed()),
+    );
     response
 }
 

@@ -35,7 +35,11 @@ async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()>
     let azure = json!({"azure": {"storage_account": "umbrellacalls", "container": "calls",
         "access_key": "bGFib3JhdG9yeS1vbmx5LW5vdC1hLXNlY3JldA=="}});
     let requests = [
-        ("POST /v1/accounts", Some(json!({"account_id": "umbrella"})), 201),
+        (
+            "POST /v1/accounts",
+            Some(json!({"account_id": "umbrella"})),
+            201,
+        ),
         ("GET /v1/accounts", None, 200),
         ("GET /v1/accounts/umbrella", None, 200),
         ("PUT /v1/accounts/umbrella/destination", Some(azure), 200),

@@ -20,7 +20,8 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/callferry";
 const KEY: &str = "bGFib3JhdG9yeS1vbmx5LW5vdC1hLXNlY3JldA==";
 
 #[tokio::test]
-async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_line() -> Result<()> {
+async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_line() -> Result<()>
+{
     let served = Served::new("http-accounts", &[]).await?;
     let empty = served.ask("GET /v1/accounts", None).await?.must(200);
     assert_eq!(empty, json!({"items": [], "next": null}));
@@ -30,10 +31,16 @@ async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_l
     let made = made.must(201);
     let shown = served.platform.json(&["account", "show", "acme"]).await?;
     assert_eq!(made, shown);
-    assert_eq!(served.ask("GET /v1/accounts/acme", None).await?.must(200), shown);
+    assert_eq!(
+        served.ask("GET /v1/accounts/acme", None).await?.must(200),
+        shown
+    );
     let again = served.ask("POST /v1/accounts", Some(json!({"account_id": "acme"})));
     let again = again.await?.must(409);
-    assert!(again["detail"].to_string().contains("acme exists already"), "{again}");
+    assert!(
+        again["detail"].to_string().contains("acme exists already"),
+        "{again}"
+    );
     for (body, field) in [
         (json!({"account_id": "../x"}), "account_id"),
         (json!({"account_id": "default"}), ""),
@@ -43,7 +50,10 @@ async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_l
         (json!({"account_id": 7}), "account_id"),
         (json!([]), ""),
     ] {
-        let refused = served.ask("POST /v1/accounts", Some(body.clone())).await?.must(422);
+        let refused = served
+            .ask("POST /v1/accounts", Some(body.clone()))
+            .await?
+            .must(422);
         assert!(refused.to_string().contains(field), "{body}: {refused}");
     }
     for account in ["b", "c", "d", "e"] {
@@ -60,7 +70,10 @@ async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_l
         };
         what = format!("GET /v1/accounts?limit=2&after={next}");
     }
-    assert_eq!(Value::Array(paged), served.platform.json(&["account", "list"]).await?);
+    assert_eq!(
+        Value::Array(paged),
+        served.platform.json(&["account", "list"]).await?
+    );
     let head = served.ask("HEAD /v1/accounts/acme", None).await?;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
     served.ask("PATCH /v1/accounts/acme", None).await?.must(405);
@@ -84,7 +97,10 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
     assert_eq!(set["expected_owner"], "123456789012");
     let again = served.ask(&put, Some(s3)).await?.must(200);
     assert_eq!(again["revision"], set["revision"], "nothing changed");
-    let shown = served.platform.json(&["destination", "show", "acme"]).await?;
+    let shown = served
+        .platform
+        .json(&["destination", "show", "acme"])
+        .await?;
     assert_eq!(served.ask(&get, None).await?.must(200), shown);
 
     let azure = json!({"azure": {"storage_account": "acmecalls", "container": "calls",
@@ -92,30 +108,66 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
     let azure = served.ask(&put, Some(azure)).await?;
     assert!(!azure.text.contains(KEY), "{azure:?}");
     let azure = azure.must(200);
-    assert_eq!((&azure["cloud"], &azure["identity"]), (&json!("azure"), &json!("access_key")));
-    let all = served.ask("GET /v1/accounts/acme/destinations", None).await?.must(200);
-    let listed = served.platform.json(&["destination", "list", "acme"]).await?;
+    assert_eq!(
+        (&azure["cloud"], &azure["identity"]),
+        (&json!("azure"), &json!("access_key"))
+    );
+    let all = served
+        .ask("GET /v1/accounts/acme/destinations", None)
+        .await?
+        .must(200);
+    let listed = served
+        .platform
+        .json(&["destination", "list", "acme"])
+        .await?;
     assert_eq!(all["items"], listed);
 
     for (body, field) in [
         (json!({}), "s3"),
-        (json!({"s3": {"bucket": "b!", "region": REGION, "role_arn": ROLE}}), "bucket"),
-        (json!({"s3": {"bucket": "acme-calls", "region": REGION}}), "role_arn"),
-        (json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
-                       "endpoint": "http://169.254.169.254"}}), ""),
-        (json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
-                       "no_owner_check": true}}), "no_owner_check"),
-        (json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
-                       "prefix": "../x"}}), "prefix"),
+        (
+            json!({"s3": {"bucket": "b!", "region": REGION, "role_arn": ROLE}}),
+            "bucket",
+        ),
+        (
+            json!({"s3": {"bucket": "acme-calls", "region": REGION}}),
+            "role_arn",
+        ),
+        (
+            json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
+                       "endpoint": "http://169.254.169.254"}}),
+            "",
+        ),
+        (
+            json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
+                       "no_owner_check": true}}),
+            "no_owner_check",
+        ),
+        (
+            json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
+                       "prefix": "../x"}}),
+            "prefix",
+        ),
         (json!({"s3": {"bucket": 7, "region": REGION}}), "bucket"),
-        (json!({"azure": {"storage_account": "acmecalls", "container": "calls"}}), "tenant_id"),
+        (
+            json!({"azure": {"storage_account": "acmecalls", "container": "calls"}}),
+            "tenant_id",
+        ),
         // A file that is named would be one of ours.
-        (json!({"azure": {"storage_account": "acmecalls", "container": "calls",
-                          "access_key_file": "/etc/passwd"}}), "access_key_file"),
-        (json!({"azure": {"storage_account": "acmecalls", "container": "calls",
-                          "access_key": "canary canary"}}), "access_key"),
-        (json!({"azure": {"storage_account": "acmecalls", "container": "calls",
-                          "sas_token": "canary"}}), ""),
+        (
+            json!({"azure": {"storage_account": "acmecalls", "container": "calls",
+                          "access_key_file": "/etc/passwd"}}),
+            "access_key_file",
+        ),
+        (
+            json!({"azure": {"storage_account": "acmecalls", "container": "calls",
+                          "access_key": "canary canary"}}),
+            "access_key",
+        ),
+        (
+            json!({"azure": {"storage_account": "acmecalls", "container": "calls",
+                          "sas_token": "canary"}}),
+            "",
+        ),
     ] {
         let refused = served.ask(&put, Some(body.clone())).await?;
         assert!(!refused.text.contains("canary"), "{refused:?}");
@@ -131,15 +183,33 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
 async fn own_is_the_platforms(served: &Served) -> Result<()> {
     let s3 = json!({"s3": {"bucket": "our-calls", "region": REGION,
                            "expected_owner": "444455556666"}});
-    served.ask("GET /v1/default-destination", None).await?.must(404);
-    served.ask("PUT /v1/default-destination", Some(s3)).await?.must(200);
-    let shown = served.platform.json(&["destination", "show", "default"]).await?;
-    let asked = served.ask("GET /v1/default-destination", None).await?.must(200);
+    served
+        .ask("GET /v1/default-destination", None)
+        .await?
+        .must(404);
+    served
+        .ask("PUT /v1/default-destination", Some(s3))
+        .await?
+        .must(200);
+    let shown = served
+        .platform
+        .json(&["destination", "show", "default"])
+        .await?;
+    let asked = served
+        .ask("GET /v1/default-destination", None)
+        .await?
+        .must(200);
     assert_eq!(asked, shown);
-    let all = served.ask("GET /v1/default-destinations", None).await?.must(200);
+    let all = served
+        .ask("GET /v1/default-destinations", None)
+        .await?
+        .must(200);
     assert_eq!(all["items"], json!([shown]));
     // An account without its own uses it; a token that is bound to the account does not see it.
-    served.platform.json(&["account", "create", "globex"]).await?;
+    served
+        .platform
+        .json(&["account", "create", "globex"])
+        .await?;
     let what = "GET /v1/accounts/globex/destination";
     served.ask(what, None).await?.must(200);
     let bound = served.token(Some("globex"), EVERYTHING)?;
@@ -154,9 +224,13 @@ async fn parked(platform: &Platform, account: &str) -> Result<()> {
     for name in ["rec-1.wav", "rec-2.wav"] {
         std::fs::write(folder.join(name), name)?;
     }
-    platform.json(&["publish", "--account", account, account]).await?;
+    platform
+        .json(&["publish", "--account", account, account])
+        .await?;
     patience::until("both are parked", LONG, async || {
-        let listed = platform.json(&["parked", "list", "--account", account]).await?;
+        let listed = platform
+            .json(&["parked", "list", "--account", account])
+            .await?;
         Ok((listed.as_array().map(Vec::len) == Some(2)).then_some(()))
     })
     .await
@@ -166,14 +240,19 @@ async fn parked(platform: &Platform, account: &str) -> Result<()> {
 async fn recordings_parked_ones_and_quarantine_are_seen_and_driven_on() -> Result<()> {
     let served = Served::new("http-recordings", &[]).await?;
     let platform = &served.platform;
-    let _workers = platform.fleet.start_ready("workers", &["transfer", "housekeeping"]).await?;
+    let _workers = platform
+        .fleet
+        .start_ready("workers", &["transfer", "housekeeping"])
+        .await?;
     for account in ["acme", "globex"] {
         platform.json(&["account", "create", account]).await?;
         parked(platform, account).await?;
     }
     let what = "GET /v1/accounts/acme/recordings";
     let listed = served.ask(what, None).await?.must(200);
-    let listed_there = platform.json(&["recording", "list", "--account", "acme"]).await?;
+    let listed_there = platform
+        .json(&["recording", "list", "--account", "acme"])
+        .await?;
     assert_eq!(listed["items"], listed_there);
     for (query, count) in [
         ("state=parked", 2),
@@ -183,19 +262,50 @@ async fn recordings_parked_ones_and_quarantine_are_seen_and_driven_on() -> Resul
         ("interaction=rec-1", 1),
         ("interaction=nothing", 0),
     ] {
-        let found = served.ask(&format!("{what}?{query}"), None).await?.must(200);
-        assert_eq!(found["items"].as_array().map(Vec::len), Some(count), "{query}");
+        let found = served
+            .ask(&format!("{what}?{query}"), None)
+            .await?
+            .must(200);
+        assert_eq!(
+            found["items"].as_array().map(Vec::len),
+            Some(count),
+            "{query}"
+        );
     }
-    for query in ["state=gone", "kind=fax", "interaction=.", "after=x", "limit=0", "x=1"] {
-        served.ask(&format!("{what}?{query}"), None).await?.must(400);
+    for query in [
+        "state=gone",
+        "kind=fax",
+        "interaction=.",
+        "after=x",
+        "limit=0",
+        "x=1",
+    ] {
+        served
+            .ask(&format!("{what}?{query}"), None)
+            .await?
+            .must(400);
     }
-    let first = served.ask(&format!("{what}?limit=1"), None).await?.must(200);
+    let first = served
+        .ask(&format!("{what}?limit=1"), None)
+        .await?
+        .must(200);
     let next = first["next"].as_str().context("no next")?;
-    let second = served.ask(&format!("{what}?limit=1&after={next}"), None).await?.must(200);
+    let second = served
+        .ask(&format!("{what}?limit=1&after={next}"), None)
+        .await?
+        .must(200);
     assert_eq!(second["items"][0]["recording_id"], "rec-2");
     let one = served.ask(&format!("{what}/rec-1"), None).await?.must(200);
-    assert_eq!((&one["state"], &one["reason"]), (&json!("parked"), &json!("no_destination")));
-    assert!(one["history"].as_array().is_some_and(|history| !history.is_empty()), "{one}");
+    assert_eq!(
+        (&one["state"], &one["reason"]),
+        (&json!("parked"), &json!("no_destination"))
+    );
+    assert!(
+        one["history"]
+            .as_array()
+            .is_some_and(|history| !history.is_empty()),
+        "{one}"
+    );
     served.ask(&format!("{what}/rec-9"), None).await?.must(404);
     parked_are_retried(&served).await?;
     quarantine_is_emptied(&served).await?;
@@ -209,12 +319,21 @@ async fn parked_are_retried(served: &Served) -> Result<()> {
     assert_eq!(all["items"].as_array().map(Vec::len), Some(4), "{all}");
     let page = served.ask("GET /v1/parked?limit=3", None).await?.must(200);
     let next = page["next"].as_str().context("no next")?;
-    let rest = served.ask(&format!("GET /v1/parked?limit=3&after={next}"), None).await?.must(200);
+    let rest = served
+        .ask(&format!("GET /v1/parked?limit=3&after={next}"), None)
+        .await?
+        .must(200);
     assert_eq!(rest["items"].as_array().map(Vec::len), Some(1), "{rest}");
-    let of_reason = served.ask("GET /v1/parked?reason=access_denied", None).await?.must(200);
+    let of_reason = served
+        .ask("GET /v1/parked?reason=access_denied", None)
+        .await?
+        .must(200);
     assert_eq!(of_reason["items"], json!([]));
     let bound = served.token(Some("acme"), EVERYTHING)?;
-    let own = served.ask_as(&bound, "GET /v1/parked", None).await?.must(200);
+    let own = served
+        .ask_as(&bound, "GET /v1/parked", None)
+        .await?
+        .must(200);
     assert_eq!(own["items"].as_array().map(Vec::len), Some(2), "{own}");
 
     let retry = "POST /v1/parked/retry";
@@ -224,16 +343,28 @@ async fn parked_are_retried(served: &Served) -> Result<()> {
         (json!({"reason": "access_denied"}), 0),
         (json!({"account_id": "acme"}), 2),
         (json!({"account_id": "acme", "reason": "no_destination"}), 2),
-        (json!({"account_id": "acme", "recording_ids": ["rec-1", "rec-9"]}), 1),
+        (
+            json!({"account_id": "acme", "recording_ids": ["rec-1", "rec-9"]}),
+            1,
+        ),
     ] {
         let retried = served.ask(retry, Some(body.clone())).await?.must(200);
         // A recording that is being tried is not parked at that moment.
-        assert!(retried["due"].as_u64().is_some_and(|n| n <= due), "{body}: {retried}");
+        assert!(
+            retried["due"].as_u64().is_some_and(|n| n <= due),
+            "{body}: {retried}"
+        );
         if body["recording_ids"].is_array() {
-            assert!(retried["not_parked"].to_string().contains("rec-9"), "{retried}");
+            assert!(
+                retried["not_parked"].to_string().contains("rec-9"),
+                "{retried}"
+            );
         }
     }
-    let own = served.ask_as(&bound, retry, Some(json!({"all": true}))).await?.must(200);
+    let own = served
+        .ask_as(&bound, retry, Some(json!({"all": true})))
+        .await?
+        .must(200);
     assert!(own["due"].as_u64().is_some_and(|due| due <= 2), "{own}");
     for body in [
         json!({}),
@@ -255,21 +386,40 @@ async fn quarantine_is_emptied(served: &Served) -> Result<()> {
         Ok(listed["items"][0]["id"].is_i64().then_some(listed))
     })
     .await?;
-    assert_eq!(listed["items"], platform.json(&["quarantine", "list"]).await?);
+    assert_eq!(
+        listed["items"],
+        platform.json(&["quarantine", "list"]).await?
+    );
     let id = &listed["items"][0]["id"];
-    let one = served.ask(&format!("GET /v1/quarantine/{id}"), None).await?.must(200);
-    assert_eq!(one, platform.json(&["quarantine", "show", &id.to_string()]).await?);
+    let one = served
+        .ask(&format!("GET /v1/quarantine/{id}"), None)
+        .await?
+        .must(200);
+    assert_eq!(
+        one,
+        platform
+            .json(&["quarantine", "show", &id.to_string()])
+            .await?
+    );
     assert_eq!(one["body"], body);
-    let asked = served.ask(&format!("POST /v1/quarantine/{id}/requeue"), None).await?.must(200);
+    let asked = served
+        .ask(&format!("POST /v1/quarantine/{id}/requeue"), None)
+        .await?
+        .must(200);
     assert_eq!(asked, json!({"requeue_asked": [id], "refused": []}));
     patience::until("it is dropped", LONG, async || {
         let listed = served.ask("GET /v1/quarantine", None).await?.must(200);
         let id = &listed["items"][0]["id"];
-        let dropped = served.ask(&format!("DELETE /v1/quarantine/{id}"), None).await?;
+        let dropped = served
+            .ask(&format!("DELETE /v1/quarantine/{id}"), None)
+            .await?;
         Ok((dropped.status == 200).then_some(()))
     })
     .await?;
-    served.ask("DELETE /v1/quarantine/4711", None).await?.must(404);
+    served
+        .ask("DELETE /v1/quarantine/4711", None)
+        .await?
+        .must(404);
     Ok(())
 }
 
@@ -308,20 +458,34 @@ async fn everything_that_changes_something_is_written_down_for_good() -> Result<
         .rev()
         .map(|row| {
             let id = row["request_id"].as_str().unwrap_or_default().to_owned();
-            let status = row["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+            let status = row["status"]
+                .as_u64()
+                .and_then(|status| u16::try_from(status).ok());
             (id, status.unwrap_or_default())
         })
         .collect();
     assert_eq!(found, ids);
     let outcomes: BTreeSet<_> = rows.iter().map(|row| row["outcome"].to_string()).collect();
-    assert_eq!(outcomes, ["\"done\"".to_owned(), "\"refused\"".to_owned()].into());
+    assert_eq!(
+        outcomes,
+        ["\"done\"".to_owned(), "\"refused\"".to_owned()].into()
+    );
     let bound = served.token(Some("acme"), EVERYTHING)?;
-    let own = served.ask_as(&bound, "GET /v1/audit", None).await?.must(200);
+    let own = served
+        .ask_as(&bound, "GET /v1/audit", None)
+        .await?
+        .must(200);
     let own = own["items"].as_array().context("no items")?;
-    assert!(!own.is_empty() && own.iter().all(|row| row["account_id"] == "acme"), "{own:?}");
+    assert!(
+        !own.is_empty() && own.iter().all(|row| row["account_id"] == "acme"),
+        "{own:?}"
+    );
     let page = served.ask("GET /v1/audit?limit=1", None).await?.must(200);
     let next = page["next"].as_str().context("no next")?;
-    let page = served.ask(&format!("GET /v1/audit?limit=1&after={next}"), None).await?.must(200);
+    let page = served
+        .ask(&format!("GET /v1/audit?limit=1&after={next}"), None)
+        .await?
+        .must(200);
     assert_eq!(page["items"][0], rows[1]);
     for sql in [
         "update admin_actions set subject = 'nobody'",
@@ -353,8 +517,14 @@ fn every_writing_operation_was_asked(asked: &[&str]) {
             let (own, template): (Vec<_>, Vec<_>) =
                 (asked.split('/').collect(), what.split('/').collect());
             own.len() == template.len()
-                && own.iter().zip(template).all(|(own, t)| t.starts_with('{') || *own == t)
+                && own
+                    .iter()
+                    .zip(template)
+                    .all(|(own, t)| t.starts_with('{') || *own == t)
         };
-        assert!(asked.iter().any(|asked| fits(&asked)), "{what} was not asked");
+        assert!(
+            asked.iter().any(|asked| fits(&asked)),
+            "{what} was not asked"
+        );
     }
 }

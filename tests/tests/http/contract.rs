@@ -42,7 +42,10 @@ fn operation(what: &str) -> Option<&'static Value> {
         .filter(|(template, _)| {
             let own: Vec<_> = template.split('/').collect();
             own.len() == segments.len()
-                && own.iter().zip(&segments).all(|(own, given)| own.starts_with('{') || own == given)
+                && own
+                    .iter()
+                    .zip(&segments)
+                    .all(|(own, given)| own.starts_with('{') || own == given)
         })
         .collect();
     // What is written out goes before what stands for anything.
@@ -79,7 +82,12 @@ fn validates(schema: &Value, value: &Value) -> Result<(), String> {
 #[track_caller]
 pub(crate) fn assert_fits(what: &str, answered: &Answered) {
     let shown = format!("{what}: {} {}", answered.status, answered.text);
-    let header = |name: &str| answered.headers.get(name).map(|value| value.to_str().unwrap());
+    let header = |name: &str| {
+        answered
+            .headers
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    };
     for (name, value) in [
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
@@ -87,7 +95,10 @@ pub(crate) fn assert_fits(what: &str, answered: &Answered) {
     ] {
         assert_eq!(header(name), Some(value), "{name}: {shown}");
     }
-    assert!(header("x-request-id").is_some_and(|id| id.len() == 36), "{shown}");
+    assert!(
+        header("x-request-id").is_some_and(|id| id.len() == 36),
+        "{shown}"
+    );
     assert!(header("access-control-allow-origin").is_none(), "{shown}");
     let Some(operation) = operation(what) else {
         assert!(matches!(answered.status, 404 | 405), "{shown}");

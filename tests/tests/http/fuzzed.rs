@@ -49,7 +49,12 @@ async fn no_request_is_answered_by_what_the_document_does_not_promise() -> Resul
         .args(["--exclude-operation-id", "check_destination"])
         .args(["--exclude-operation-id", "check_default_destination"])
         .args(["--suppress-health-check", "all", "--warnings", "off"])
-        .args(["--request-timeout", "60", "--continue-on-failure", "--no-shrink"])
+        .args([
+            "--request-timeout",
+            "60",
+            "--continue-on-failure",
+            "--no-shrink",
+        ])
         .current_dir(served.scratch.path())
         .env("NO_COLOR", "1")
         .env("no_proxy", "127.0.0.1")
@@ -66,7 +71,9 @@ async fn no_request_is_answered_by_what_the_document_does_not_promise() -> Resul
     assert!(served.member.runs()?, "{}", served.member.log_text()?);
     let answered = served.member.metric("callferry_http_requests_total", "");
     assert!(answered.await? > 500.0, "{said}");
-    let broken = served.member.metric("callferry_http_requests_total", "class=\"5xx\"");
+    let broken = served
+        .member
+        .metric("callferry_http_requests_total", "class=\"5xx\"");
     assert!(broken.await?.abs() < 0.5, "{said}");
     Ok(())
 }

@@ -14,7 +14,13 @@ async fn status(root: &str, key: &IssuerKey, header: Value) -> Result<u16> {
     let algorithm: Algorithm = header["alg"].as_str().unwrap_or_default().parse()?;
     let token = key.sign(algorithm, &header, &claims("tester", None, "accounts:read"))?;
     let bearer = format!("Bearer {token}");
-    let answered = ask(root, "GET /v1/accounts", &[("authorization", &bearer)], None).await?;
+    let answered = ask(
+        root,
+        "GET /v1/accounts",
+        &[("authorization", &bearer)],
+        None,
+    )
+    .await?;
     Ok(answered.status)
 }
 
@@ -22,20 +28,38 @@ async fn status(root: &str, key: &IssuerKey, header: Value) -> Result<u16> {
 async fn published_keys_are_found_by_their_id_and_a_flood_of_others_costs_one_look() -> Result<()> {
     let scratch = Scratch::new("http-keys")?;
     let platform = Platform::start(scratch.path()).await?;
-    let (old, new) = (IssuerKey::new(Algorithm::EdDSA)?, IssuerKey::new(Algorithm::ES256)?);
+    let (old, new) = (
+        IssuerKey::new(Algorithm::EdDSA)?,
+        IssuerKey::new(Algorithm::ES256)?,
+    );
     let shared = json!({"kty": "oct", "kid": "shared", "k": "c2VjcmV0"});
     let encryption = {
         let mut key = new.jwk("encryption")?;
         key["use"] = json!("enc");
         key
     };
-    let of_old = || KeyAnswer::Keys(vec![old.jwk("old").unwrap(), shared.clone(), encryption.clone()]);
+    let of_old = || {
+        KeyAnswer::Keys(vec![
+            old.jwk("old").unwrap(),
+            shared.clone(),
+            encryption.clone(),
+        ])
+    };
     let place = KeyPlace::start(of_old()).await?;
     let (member, root) = start(&platform, &place.url(), &[]).await?;
-    assert_eq!(status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?, 200);
+    assert_eq!(
+        status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?,
+        200
+    );
     assert_eq!(status(&root, &old, json!({"alg": "EdDSA"})).await?, 200);
-    assert_eq!(status(&root, &new, json!({"alg": "ES256", "kid": "encryption"})).await?, 401);
-    assert_eq!(status(&root, &old, json!({"alg": "EdDSA", "kid": "encryption"})).await?, 401);
+    assert_eq!(
+        status(&root, &new, json!({"alg": "ES256", "kid": "encryption"})).await?,
+        401
+    );
+    assert_eq!(
+        status(&root, &old, json!({"alg": "EdDSA", "kid": "encryption"})).await?,
+        401
+    );
 
     let before = place.asked();
     let new = std::sync::Arc::new(new);
@@ -60,7 +84,10 @@ async fn published_keys_are_found_by_their_id_and_a_flood_of_others_costs_one_lo
         KeyAnswer::Elsewhere("http://127.0.0.1:1/keys".to_owned()),
     ] {
         place.answers(answer);
-        assert_eq!(status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?, 200);
+        assert_eq!(
+            status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?,
+            200
+        );
     }
     // Rotated: the new key is found within the half minute in which nothing is asked again.
     place.answers(KeyAnswer::Keys(vec![new.jwk("new")?]));
@@ -69,8 +96,13 @@ async fn published_keys_are_found_by_their_id_and_a_flood_of_others_costs_one_lo
         Ok((seen == 200).then_some(()))
     })
     .await?;
-    assert_eq!(status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?, 401);
-    let read = member.metric("callferry_http_key_readings_total", "result=\"ok\"").await?;
+    assert_eq!(
+        status(&root, &old, json!({"alg": "EdDSA", "kid": "old"})).await?,
+        401
+    );
+    let read = member
+        .metric("callferry_http_key_readings_total", "result=\"ok\"")
+        .await?;
     assert!((2.0..6.0).contains(&read), "{read}");
     Ok(())
 }
@@ -96,7 +128,10 @@ async fn without_keys_nobody_is_judged_and_a_process_says_that_it_waits() -> Res
     assert!(ready == 503 && text.contains("token keys"), "{text}");
     place.answers(KeyAnswer::Keys(vec![key.jwk("x")?]));
     member.ready(LONG).await?;
-    assert_eq!(status(&root, &key, json!({"alg": "EdDSA", "kid": "x"})).await?, 200);
+    assert_eq!(
+        status(&root, &key, json!({"alg": "EdDSA", "kid": "x"})).await?,
+        200
+    );
     Ok(())
 }
 
@@ -108,9 +143,17 @@ async fn a_file_that_holds_no_public_keys_ends_the_process_with_what_would_help(
     for (what, text, says) in [
         ("private", private.as_str(), "private key"),
         ("empty", "", "no public key"),
-        ("rubbish", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "none of"),
+        (
+            "rubbish",
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+            "none of",
+        ),
         ("no-keys", "{\"keys\": []}", "no public key"),
-        ("shared", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"}]}", "no public key"),
+        (
+            "shared",
+            "{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"}]}",
+            "no public key",
+        ),
     ] {
         let file = scratch.path().join(what);
         std::fs::write(&file, text)?;
@@ -121,7 +164,10 @@ async fn a_file_that_holds_no_public_keys_ends_the_process_with_what_would_help(
         let ended = member.wait(LONG).await?;
         let log = member.log_text()?;
         assert_eq!(ended.code(), Some(2), "{what}: {log}");
-        assert!(log.contains(says) && log.contains("\nhint: "), "{what}: {log}");
+        assert!(
+            log.contains(says) && log.contains("\nhint: "),
+            "{what}: {log}"
+        );
     }
     Ok(())
 }

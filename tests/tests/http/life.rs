@@ -24,7 +24,11 @@ async fn it_needs_no_broker_and_without_the_ledger_says_so() -> Result<()> {
     let own = [("CALLFERRY_AMQP_URL", ""), ("CALLFERRY_STAGING_URL", "")];
     let (mut member, root) = start(&platform, &file.display().to_string(), &own).await?;
     let header = json!({"alg": "EdDSA"});
-    let token = key.sign(Algorithm::EdDSA, &header, &claims("tester", None, EVERYTHING))?;
+    let token = key.sign(
+        Algorithm::EdDSA,
+        &header,
+        &claims("tester", None, EVERYTHING),
+    )?;
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str())];
     let what = "GET /v1/accounts";
@@ -58,7 +62,11 @@ async fn a_request_that_is_being_answered_ends_before_the_process_does() -> Resu
     let (mut member, root) = start(&platform, &file.display().to_string(), &[]).await?;
     let address = root.trim_start_matches("http://");
     let header = json!({"alg": "EdDSA"});
-    let token = key.sign(Algorithm::EdDSA, &header, &claims("tester", None, EVERYTHING))?;
+    let token = key.sign(
+        Algorithm::EdDSA,
+        &header,
+        &claims("tester", None, EVERYTHING),
+    )?;
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
         "POST /v1/accounts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
@@ -66,7 +74,9 @@ async fn a_request_that_is_being_answered_ends_before_the_process_does() -> Resu
     );
     stream.write_all(head.as_bytes()).await?;
     patience::until("the request is in its hands", LONG, async || {
-        let flying = member.metric("callferry_http_requests_in_flight", "").await?;
+        let flying = member
+            .metric("callferry_http_requests_in_flight", "")
+            .await?;
         Ok((flying > 0.5).then_some(()))
     })
     .await?;

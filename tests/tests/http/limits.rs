@@ -17,13 +17,18 @@ use super::served::{EVERYTHING, LONG, Served, ask};
 
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_again_and_nobody_else_waits() -> Result<()> {
-    let own = [("CALLFERRY_HTTP_SUBJECT_RATE", "1"), ("CALLFERRY_HTTP_ACCOUNT_RATE", "2")];
+    let own = [
+        ("CALLFERRY_HTTP_SUBJECT_RATE", "1"),
+        ("CALLFERRY_HTTP_ACCOUNT_RATE", "2"),
+    ];
     let served = Served::new("http-rates", &own).await?;
     served.platform.json(&["account", "create", "acme"]).await?;
     let as_subject = |subject: &str, account: Option<&str>| {
         let claims = callferry_tests::issuer::claims(subject, account, EVERYTHING);
         let header = json!({"alg": "EdDSA"});
-        served.key.sign(callferry_tests::issuer::Algorithm::EdDSA, &header, &claims)
+        served
+            .key
+            .sign(callferry_tests::issuer::Algorithm::EdDSA, &header, &claims)
     };
     let eager = as_subject("eager", None)?;
     let mut refused = None;
@@ -38,14 +43,25 @@ async fn who_asks_too_often_is_told_when_to_come_again_and_nobody_else_waits() -
     let wait: u64 = refused.headers["retry-after"].to_str()?.parse()?;
     assert!((1..=10).contains(&wait), "{wait}");
     let calm = as_subject("calm", None)?;
-    served.ask_as(&calm, "GET /v1/accounts", None).await?.must(200);
+    served
+        .ask_as(&calm, "GET /v1/accounts", None)
+        .await?
+        .must(200);
     // Many subjects of one account share its limit.
     let mut statuses = Vec::new();
     for number in 0..60 {
         let token = as_subject(&format!("s{number}"), Some("acme"))?;
-        statuses.push(served.ask_as(&token, "GET /v1/accounts/acme", None).await?.status);
+        statuses.push(
+            served
+                .ask_as(&token, "GET /v1/accounts/acme", None)
+                .await?
+                .status,
+        );
     }
-    assert!(statuses.contains(&429) && statuses.contains(&200), "{statuses:?}");
+    assert!(
+        statuses.contains(&429) && statuses.contains(&200),
+        "{statuses:?}"
+    );
     for reason in ["subject_rate", "account_rate"] {
         let labels = format!("reason=\"{reason}\"");
         let denied = served.member.metric("callferry_http_denied_total", &labels);
@@ -68,7 +84,11 @@ async fn bodies_and_heads_have_limits_and_must_be_json() -> Result<()> {
         ("application/jsonp", "identity"),
         ("application/json", "gzip"),
     ] {
-        let headers = [bearer, ("content-type", kind), ("content-encoding", encoding)];
+        let headers = [
+            bearer,
+            ("content-type", kind),
+            ("content-encoding", encoding),
+        ];
         let answered = ask(&served.root, what, &headers, None).await?;
         assert_eq!(answered.status, 415, "{kind} {encoding}: {}", answered.text);
     }
@@ -87,7 +107,9 @@ async fn bodies_and_heads_have_limits_and_must_be_json() -> Result<()> {
     let headers = [bearer, ("x-padding", padding.as_str())];
     let answered = ask(&served.root, "GET /v1/accounts", &headers, None).await?;
     assert_eq!(answered.status, 431);
-    let many: Vec<_> = (0..100).map(|n| (format!("x-{n}"), n.to_string())).collect();
+    let many: Vec<_> = (0..100)
+        .map(|n| (format!("x-{n}"), n.to_string()))
+        .collect();
     let mut headers: Vec<_> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     headers.push(bearer);
     let answered = ask(&served.root, "GET /v1/accounts", &headers, None).await?;

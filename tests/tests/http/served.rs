@@ -55,7 +55,10 @@ impl Answered {
         let mut headers = Vec::new();
         for (name, value) in &self.headers {
             if !["x-request-id", "date"].contains(&name.as_str()) {
-                headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+                headers.push((
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into(),
+                ));
             }
         }
         headers.sort();

@@ -10,9 +10,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use callferry_tests::issuer::{
-    AUDIENCE, Algorithm, IssuerKey, claims, sign_with_secret,
-};
+use callferry_tests::issuer::{AUDIENCE, Algorithm, IssuerKey, claims, sign_with_secret};
 use callferry_tests::platform::Platform;
 use callferry_tests::scratch::Scratch;
 use serde_json::{Value, json};
@@ -39,9 +37,20 @@ async fn each_allowed_algorithm_is_believed_by_its_own_key_and_by_no_other() -> 
     let scratch = Scratch::new("http-algorithms")?;
     let platform = Platform::start(scratch.path()).await?;
     platform.json(&["account", "create", "acme"]).await?;
-    let kinds = [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
-    let own: Vec<_> = kinds.into_iter().map(IssuerKey::new).collect::<Result<_>>()?;
-    let others: Vec<_> = kinds.into_iter().map(IssuerKey::new).collect::<Result<_>>()?;
+    let kinds = [
+        Algorithm::RS256,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+    let own: Vec<_> = kinds
+        .into_iter()
+        .map(IssuerKey::new)
+        .collect::<Result<_>>()?;
+    let others: Vec<_> = kinds
+        .into_iter()
+        .map(IssuerKey::new)
+        .collect::<Result<_>>()?;
     let file = scratch.path().join("all.pem");
     let pems: String = own.iter().map(IssuerKey::public_pem).collect();
     std::fs::write(&file, pems)?;
@@ -87,15 +96,27 @@ fn bad_claims() -> Vec<(&'static str, Value)> {
     let now = claims("x", None, "")["iat"].as_i64().unwrap();
     vec![
         ("no iss", with("iss", None)),
-        ("another iss", with("iss", Some(json!("https://login.example.com/")))),
-        ("iss as a list", with("iss", Some(json!([callferry_tests::issuer::ISSUER])))),
+        (
+            "another iss",
+            with("iss", Some(json!("https://login.example.com/"))),
+        ),
+        (
+            "iss as a list",
+            with("iss", Some(json!([callferry_tests::issuer::ISSUER]))),
+        ),
         ("no aud", with("aud", None)),
         ("another aud", with("aud", Some(json!("somebody-else")))),
-        ("a longer aud", with("aud", Some(json!(format!("{AUDIENCE}x"))))),
+        (
+            "a longer aud",
+            with("aud", Some(json!(format!("{AUDIENCE}x")))),
+        ),
         ("aud of others", with("aud", Some(json!(["a", "b"])))),
         ("aud as a number", with("aud", Some(json!(1)))),
         ("no exp", with("exp", None)),
-        ("exp as text", with("exp", Some(json!((now + 300).to_string())))),
+        (
+            "exp as text",
+            with("exp", Some(json!((now + 300).to_string()))),
+        ),
         ("exp null", with("exp", Some(Value::Null))),
         ("exp true", with("exp", Some(json!(true)))),
         ("exp negative", with("exp", Some(json!(-1)))),
@@ -104,7 +125,10 @@ fn bad_claims() -> Vec<(&'static str, Value)> {
         ("no nbf", with("nbf", None)),
         ("nbf as text", with("nbf", Some(json!(now.to_string())))),
         ("nbf in the future", with("nbf", Some(json!(now + 120)))),
-        ("nbf behind exp", with("nbf", Some(json!(now + 25))).tap_exp(now + 5)),
+        (
+            "nbf behind exp",
+            with("nbf", Some(json!(now + 25))).tap_exp(now + 5),
+        ),
         ("no sub", with("sub", None)),
         ("sub empty", with("sub", Some(json!("")))),
         ("sub too long", with("sub", Some(json!("x".repeat(257))))),
@@ -112,11 +136,26 @@ fn bad_claims() -> Vec<(&'static str, Value)> {
         ("sub as a number", with("sub", Some(json!(7)))),
         ("account null", with("account_id", Some(Value::Null))),
         ("account empty", with("account_id", Some(json!("")))),
-        ("two accounts", with("account_id", Some(json!(["acme", "globex"])))),
-        ("account as an object", with("account_id", Some(json!({"acme": true})))),
-        ("account that is none", with("account_id", Some(json!("../acme")))),
-        ("account homoglyph", with("account_id", Some(json!("\u{430}cme")))),
-        ("scope as a list", with("scope", Some(json!(["accounts:read"])))),
+        (
+            "two accounts",
+            with("account_id", Some(json!(["acme", "globex"]))),
+        ),
+        (
+            "account as an object",
+            with("account_id", Some(json!({"acme": true}))),
+        ),
+        (
+            "account that is none",
+            with("account_id", Some(json!("../acme"))),
+        ),
+        (
+            "account homoglyph",
+            with("account_id", Some(json!("\u{430}cme"))),
+        ),
+        (
+            "scope as a list",
+            with("scope", Some(json!(["accounts:read"]))),
+        ),
     ]
 }
 
@@ -152,7 +191,9 @@ fn attacks(served: &Served) -> Result<Vec<(String, String)>> {
         let token = sign_with_secret(public.as_bytes(), &header, &good)?;
         attacks.push((format!("{alg} with the public key"), token));
     }
-    for alg in ["ES256", "RS256", "PS256", "ES512", "ES256K", "eddsa", "Ed25519"] {
+    for alg in [
+        "ES256", "RS256", "PS256", "ES512", "ES256K", "eddsa", "Ed25519",
+    ] {
         let header = json!({"alg": alg, "typ": "JWT"});
         attacks.push((format!("said to be {alg}"), sign(&header, &good)?));
     }
@@ -161,10 +202,19 @@ fn attacks(served: &Served) -> Result<Vec<(String, String)>> {
     for (what, header) in [
         ("a stranger's", plain.clone()),
         ("jwk", json!({"alg": "EdDSA", "jwk": own})),
-        ("jku", json!({"alg": "EdDSA", "jku": "http://127.0.0.1:1/keys"})),
-        ("x5u", json!({"alg": "EdDSA", "x5u": "http://127.0.0.1:1/keys"})),
+        (
+            "jku",
+            json!({"alg": "EdDSA", "jku": "http://127.0.0.1:1/keys"}),
+        ),
+        (
+            "x5u",
+            json!({"alg": "EdDSA", "x5u": "http://127.0.0.1:1/keys"}),
+        ),
         ("x5c", json!({"alg": "EdDSA", "x5c": ["AAAA"]})),
-        ("kid as a path", json!({"alg": "EdDSA", "kid": "../../dev/null"})),
+        (
+            "kid as a path",
+            json!({"alg": "EdDSA", "kid": "../../dev/null"}),
+        ),
         ("kid as SQL", json!({"alg": "EdDSA", "kid": "' or '1'='1"})),
     ] {
         let token = stranger.sign(Algorithm::EdDSA, &header, &good)?;
@@ -174,10 +224,16 @@ fn attacks(served: &Served) -> Result<Vec<(String, String)>> {
         ("crit", json!({"alg": "EdDSA", "crit": ["exp"]})),
         ("crit empty", json!({"alg": "EdDSA", "crit": []})),
         ("crit null", json!({"alg": "EdDSA", "crit": null})),
-        ("b64", json!({"alg": "EdDSA", "b64": false, "crit": ["b64"]})),
+        (
+            "b64",
+            json!({"alg": "EdDSA", "b64": false, "crit": ["b64"]}),
+        ),
         ("another type", json!({"alg": "EdDSA", "typ": "JWE"})),
         ("kid as a number", json!({"alg": "EdDSA", "kid": 7})),
-        ("kid too long", json!({"alg": "EdDSA", "kid": "x".repeat(257)})),
+        (
+            "kid too long",
+            json!({"alg": "EdDSA", "kid": "x".repeat(257)}),
+        ),
         ("no alg", json!({"typ": "JWT"})),
     ] {
         attacks.push((format!("header: {what}"), sign(&header, &good)?));
@@ -202,22 +258,43 @@ fn torn(served: &Served, good: &Value) -> Result<Vec<(String, String)>> {
     };
     let long = with("padding", Some(json!("x".repeat(8 * 1024))));
     Ok(vec![
-        ("two accounts, one after the other".into(),
-            twice("account_id", "\"acme\"", "\"globex\"")?),
+        (
+            "two accounts, one after the other".into(),
+            twice("account_id", "\"acme\"", "\"globex\"")?,
+        ),
         ("exp twice".into(), twice("exp", "1", "9999999999")?),
-        ("claims changed".into(), format!("{head}.{raised}.{signature}")),
-        ("signature cut".into(), format!("{head}.{body}.{}", &signature[..80])),
+        (
+            "claims changed".into(),
+            format!("{head}.{raised}.{signature}"),
+        ),
+        (
+            "signature cut".into(),
+            format!("{head}.{body}.{}", &signature[..80]),
+        ),
         ("no signature".into(), format!("{head}.{body}.")),
         ("two parts".into(), format!("{head}.{body}")),
         ("four parts".into(), format!("{token}.{signature}")),
         ("padded".into(), format!("{head}.{body}.{signature}==")),
-        ("a space in it".into(), format!("{head}.{body} .{signature}")),
-        ("claims as a list".into(),
-            key.sign_text(Algorithm::EdDSA, &header.to_string(), "[]")?),
-        ("claims no JSON".into(),
-            key.sign_text(Algorithm::EdDSA, &header.to_string(), "exp=1")?),
-        ("alg twice".into(),
-            key.sign_text(Algorithm::EdDSA, "{\"alg\":\"none\",\"alg\":\"EdDSA\"}", &good.to_string())?),
+        (
+            "a space in it".into(),
+            format!("{head}.{body} .{signature}"),
+        ),
+        (
+            "claims as a list".into(),
+            key.sign_text(Algorithm::EdDSA, &header.to_string(), "[]")?,
+        ),
+        (
+            "claims no JSON".into(),
+            key.sign_text(Algorithm::EdDSA, &header.to_string(), "exp=1")?,
+        ),
+        (
+            "alg twice".into(),
+            key.sign_text(
+                Algorithm::EdDSA,
+                "{\"alg\":\"none\",\"alg\":\"EdDSA\"}",
+                &good.to_string(),
+            )?,
+        ),
         ("empty".into(), String::new()),
         ("dots".into(), "..".into()),
         ("huge".into(), key.sign(Algorithm::EdDSA, &header, &long)?),
@@ -235,7 +312,10 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
         let answered = ask(&served.root, WHAT, &[("authorization", &bearer)], None).await?;
         assert_eq!(answered.status, 401, "{what}: {}", answered.text);
         assert_fits(WHAT, &answered);
-        assert!(!answered.text.contains(&token) || token.is_empty(), "{what}");
+        assert!(
+            !answered.text.contains(&token) || token.is_empty(),
+            "{what}"
+        );
         answers.insert(answered.essence());
     }
     let good = served.token(None, EVERYTHING)?;
@@ -245,7 +325,14 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
         ("nothing", WHAT, vec![]),
         ("basic", WHAT, vec![("authorization", "Basic dTpw")]),
         ("bare", WHAT, vec![("authorization", good.as_str())]),
-        ("twice", WHAT, vec![("authorization", bearer.as_str()), ("authorization", &bearer)]),
+        (
+            "twice",
+            WHAT,
+            vec![
+                ("authorization", bearer.as_str()),
+                ("authorization", &bearer),
+            ],
+        ),
         ("a cookie", WHAT, vec![("cookie", bearer.as_str())]),
         ("behind the question mark", query.as_str(), vec![]),
     ] {
@@ -254,17 +341,33 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
         answers.insert(answered.essence());
     }
     assert_eq!(answers.len(), 1, "{answers:#?}");
-    let refused = served.member.metric("callferry_http_tokens_refused_total", "").await?;
+    let refused = served
+        .member
+        .metric("callferry_http_tokens_refused_total", "")
+        .await?;
     assert!(refused >= 80.0, "{refused}");
-    for reason in ["missing", "malformed", "algorithm", "signature", "claims", "issuer",
-        "audience", "expired", "not_yet"]
-    {
+    for reason in [
+        "missing",
+        "malformed",
+        "algorithm",
+        "signature",
+        "claims",
+        "issuer",
+        "audience",
+        "expired",
+        "not_yet",
+    ] {
         let labels = format!("reason=\"{reason}\"");
-        let one = served.member.metric("callferry_http_tokens_refused_total", &labels);
+        let one = served
+            .member
+            .metric("callferry_http_tokens_refused_total", &labels);
         assert!(one.await? >= 1.0, "{reason}");
     }
     let log = served.member.log_text()?;
-    assert!(!log.contains(&good) && !log.contains("access_token"), "a token is in the log");
+    assert!(
+        !log.contains(&good) && !log.contains("access_token"),
+        "a token is in the log"
+    );
     Ok(())
 }
 
@@ -272,7 +375,10 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
 async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<()> {
     let served = Served::new("http-foreign", &[]).await?;
     for account in ["acme", "globex"] {
-        served.platform.json(&["account", "create", account]).await?;
+        served
+            .platform
+            .json(&["account", "create", account])
+            .await?;
     }
     let acme = served.token(Some("acme"), EVERYTHING)?;
     served.ask_as(&acme, WHAT, None).await?.must(200);
@@ -285,7 +391,10 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
         ("GET /v1/accounts/globex/destinations", None),
         ("GET /v1/accounts/globex/destination", None),
         ("GET /v1/accounts/acme/destination", None),
-        ("PUT /v1/accounts/globex/destination", Some(destination.clone())),
+        (
+            "PUT /v1/accounts/globex/destination",
+            Some(destination.clone()),
+        ),
         ("POST /v1/accounts/globex/destination/check", None),
         ("GET /v1/accounts/globex/recordings", None),
         ("GET /v1/accounts/globex/recordings/rec-1", None),
@@ -293,7 +402,10 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
         ("GET /v1/accounts/acme/recordings/rec-1", None),
         ("GET /v1/parked?account_id=globex", None),
         ("GET /v1/parked?account_id=nobody", None),
-        ("POST /v1/parked/retry", Some(json!({"account_id": "globex"}))),
+        (
+            "POST /v1/parked/retry",
+            Some(json!({"account_id": "globex"})),
+        ),
         ("POST /v1/accounts", Some(json!({"account_id": "mine"}))),
         ("GET /v1/default-destination", None),
         ("GET /v1/default-destinations", None),
@@ -311,9 +423,14 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
         answers.insert(answered.essence());
     }
     assert_eq!(answers.len(), 1, "{answers:#?}");
-    let only = served.ask_as(&acme, "GET /v1/accounts", None).await?.must(200);
+    let only = served
+        .ask_as(&acme, "GET /v1/accounts", None)
+        .await?
+        .must(200);
     assert_eq!(only["items"].as_array().map(Vec::len), Some(1), "{only}");
-    let foreign = served.member.metric("callferry_http_denied_total", "reason=\"foreign\"");
+    let foreign = served
+        .member
+        .metric("callferry_http_denied_total", "reason=\"foreign\"");
     assert!(foreign.await? >= 15.0);
     Ok(())
 }
@@ -328,9 +445,17 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
         ("accounts:reader", "GET /v1/accounts", "accounts:read"),
         ("ACCOUNTS:READ", "GET /v1/accounts", "accounts:read"),
         ("accounts:read,status:read", "GET /v1/status", "status:read"),
-        ("destinations:read", "PUT /v1/default-destination", "destinations:write"),
+        (
+            "destinations:read",
+            "PUT /v1/default-destination",
+            "destinations:write",
+        ),
         ("parked:read", "POST /v1/parked/retry", "parked:write"),
-        ("quarantine:read", "DELETE /v1/quarantine/1", "quarantine:write"),
+        (
+            "quarantine:read",
+            "DELETE /v1/quarantine/1",
+            "quarantine:write",
+        ),
         ("recordings:read", "GET /v1/audit", "audit:read"),
     ] {
         let token = served.token(None, scope)?;
@@ -380,6 +505,9 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
     let answered = ask(&served.root, &enormous, &[("authorization", &token)], None).await?;
     assert!(matches!(answered.status, 414 | 431), "{}", answered.status);
     let after = served.member.metric(name, "statement=\"other\"").await?;
-    assert!((after - before).abs() < 0.5, "the ledger was asked {before}, then {after} times");
+    assert!(
+        (after - before).abs() < 0.5,
+        "the ledger was asked {before}, then {after} times"
+    );
     Ok(())
 }

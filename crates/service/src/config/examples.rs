@@ -21,9 +21,7 @@ pub(super) fn hint(key: &str) -> String {
         "http_addr" => "127.0.0.1:8080",
         "jwt_issuer" => "https://login.example.com/, as `iss` of a token says",
         "jwt_audience" => "callferry, as `aud` of a token says",
-        "jwt_keys" => {
-            "/etc/callferry/jwt.pem, or https://login.example.com/.well-known/jwks.json"
-        }
+        "jwt_keys" => "/etc/callferry/jwt.pem, or https://login.example.com/.well-known/jwks.json",
         "http_subject_rate" => "20: requests of one subject in a second",
         "http_account_rate" => "50: requests of one account in a second",
         "log_format" => "auto, json or text",

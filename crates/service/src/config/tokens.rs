@@ -72,9 +72,9 @@ impl Config {
         match (scheme, self.allow_http) {
             ("file", _) => {
                 let path = url.to_file_path();
-                return Ok(KeysAt::File(
-                    path.map_err(|()| refuse("is not the path of a file on this machine"))?,
-                ));
+                return Ok(KeysAt::File(path.map_err(|()| {
+                    refuse("is not the path of a file on this machine")
+                })?));
             }
             ("https", _) | ("http", true) => {}
             ("http", false) => {

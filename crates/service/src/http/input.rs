@@ -70,9 +70,7 @@ impl Query {
         match self.parsed::<u32>("limit") {
             Ok(None) => Ok(page::USUAL),
             Ok(Some(limit)) if (1..=page::MOST).contains(&limit) => Ok(limit),
-            Ok(Some(_)) | Err(_) => {
-                Err(bad("limit", &format!("must be from 1 to {}", page::MOST)))
-            }
+            Ok(Some(_)) | Err(_) => Err(bad("limit", &format!("must be from 1 to {}", page::MOST))),
         }
     }
 
@@ -187,12 +185,19 @@ mod tests {
             ("{\"name\": 4711}", 422, "must be a string"),
             ("{\"name\": [\"canary\"]}", 422, "must be a string"),
             ("{\"nome\": \"canary\"}", 422, "must be `name`"),
-            ("{\"name\": \"canary\", \"name\": \"x\"}", 422, "duplicate field"),
+            (
+                "{\"name\": \"canary\", \"name\": \"x\"}",
+                422,
+                "duplicate field",
+            ),
             ("\"canary\"", 422, "must be struct Wish"),
             ("{}", 422, "missing field `name`"),
         ] {
             let said = problem(body);
-            assert!(said.contains(&format!("\"status\":{status}")), "{body}: {said}");
+            assert!(
+                said.contains(&format!("\"status\":{status}")),
+                "{body}: {said}"
+            );
             assert!(said.contains(says), "{body}: {said}");
             assert!(!said.contains("canary") && !said.contains("4711"), "{said}");
         }
@@ -213,7 +218,10 @@ mod tests {
             "token=canary",
         ] {
             let said = serde_json::to_string(&limit(bad).unwrap_err()).unwrap();
-            assert!(said.contains("\"status\":400") && !said.contains("canary"), "{said}");
+            assert!(
+                said.contains("\"status\":400") && !said.contains("canary"),
+                "{said}"
+            );
         }
     }
 }

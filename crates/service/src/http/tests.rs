@@ -108,6 +108,9 @@ fn the_bodies_of_destinations_have_the_documented_fields_and_none_that_names_a_f
         let documented = &document["components"]["schemas"][schema]["properties"];
         let documented = documented.as_object().unwrap().keys().cloned();
         assert_eq!(documented.collect::<BTreeSet<_>>(), fields, "{schema}");
-        assert!(!fields.iter().any(|field| field.contains("file")), "{fields:?}");
+        assert!(
+            !fields.iter().any(|field| field.contains("file")),
+            "{fields:?}"
+        );
     }
 }

@@ -102,7 +102,10 @@ pub(super) fn spawn(process: &Process<'_>, mut outside: Outside, tasks: &mut Tas
             (Role::Playback, _, _) => {}
             // Starting opens what each role needs before it comes here.
             (Role::Transfer | Role::Cleanup | Role::Housekeeping, _, _) => {
-                tracing::error!(role = role.as_str(), "not started: not all of it was opened");
+                tracing::error!(
+                    role = role.as_str(),
+                    "not started: not all of it was opened"
+                );
             }
         }
     }

@@ -126,11 +126,11 @@ impl S3Args {
     fn bucket_owner(&self, role_owner: Option<String>, compatible: bool) -> Result<Option<String>> {
         // The command line's parser says so, too; a body has no such parser.
         if self.no_owner_check && (!compatible || self.expected_owner.is_some()) {
-            return Err(
-                Failure::usage("--no-owner-check needs --endpoint and no --expected-owner")
-                    .hint("AWS knows who owns a bucket: leave --no-owner-check out there")
-                    .into(),
-            );
+            return Err(Failure::usage(
+                "--no-owner-check needs --endpoint and no --expected-owner",
+            )
+            .hint("AWS knows who owns a bucket: leave --no-owner-check out there")
+            .into());
         }
         if self.no_owner_check {
             return Ok(None);

@@ -64,9 +64,11 @@ impl Wanted {
             (None, Some(azure)) => Ok(Kind::Azure(azure)),
             (None, None) | (Some(_), Some(_)) => {
                 let why = "one of both must be there";
-                Err(Problem::impossible("the body must have either `s3` or `azure`")
-                    .field("s3", why)
-                    .field("azure", why))
+                Err(
+                    Problem::impossible("the body must have either `s3` or `azure`")
+                        .field("s3", why)
+                        .field("azure", why),
+                )
             }
         }
     }

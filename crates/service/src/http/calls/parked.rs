@@ -66,7 +66,10 @@ pub(super) async fn retry(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let named = !asked.recording_ids.is_empty();
     let account = call.only(api, asked.account_id)?;
     if named && account.is_none() {
-        return Err(impossible("account_id", "must say whose recordings these are"));
+        return Err(impossible(
+            "account_id",
+            "must say whose recordings these are",
+        ));
     }
     let reason = asked.reason.as_deref().map(str::parse::<ParkReason>);
     let reason = reason.transpose();

@@ -19,7 +19,9 @@ pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
     };
     let more = limit.saturating_add(1);
     let account = call.account()?;
-    let found = api.ledger.find_recordings(account, &filter, more, after.as_ref());
+    let found = api
+        .ledger
+        .find_recordings(account, &filter, more, after.as_ref());
     let found = found.await?;
     Answer::ok(&Page::cut(found, limit, |last| last.recording_id.clone()))
 }

@@ -81,9 +81,7 @@ impl Key {
             (Some(asked), Some(own)) => asked == own,
             (None, _) | (_, None) => true,
         };
-        named
-            && self.kind == algorithm.kind()
-            && self.only.is_none_or(|only| only == algorithm)
+        named && self.kind == algorithm.kind() && self.only.is_none_or(|only| only == algorithm)
     }
 
     /// Whether a signature of `message` is this key's.

@@ -43,7 +43,10 @@ fn keys_are_public_strong_and_of_a_kind_that_is_allowed() {
         ("-----BEGIN PUBLIC KEY-----", "does not end"),
         ("{}", "no JSON Web Key Set"),
         ("{\"keys\": []}", "no public key"),
-        ("{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}", "no public key"),
+        (
+            "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}",
+            "no public key",
+        ),
         (
             "{\"keys\": [{\"kty\": \"RSA\", \"n\": \"AQAB\", \"e\": \"AQAB\"}]}",
             "no public key",
@@ -62,7 +65,10 @@ fn keys_of_a_set_are_for_what_the_set_says() {
         jwks::read(&format!("{{\"keys\": [{key}]}}")).map(|keys| keys.len())
     };
     assert_eq!(key(""), Ok(1));
-    assert_eq!(key(", \"use\": \"sig\", \"alg\": \"EdDSA\", \"kid\": \"a\""), Ok(1));
+    assert_eq!(
+        key(", \"use\": \"sig\", \"alg\": \"EdDSA\", \"kid\": \"a\""),
+        Ok(1)
+    );
     assert_eq!(key(", \"key_ops\": [\"verify\"]"), Ok(1));
     for more in [
         ", \"use\": \"enc\"",
@@ -104,13 +110,15 @@ fn a_header_asks_for_nothing_that_we_do_not_know() {
 #[test]
 fn a_claim_of_another_type_is_no_claim() {
     let claims = |more: &str| {
-        let text = format!(
-            "{{\"iss\": \"i\", \"aud\": [\"a\"], \"sub\": \"s\", \"nbf\": 1.5{more}}}"
-        );
+        let text =
+            format!("{{\"iss\": \"i\", \"aud\": [\"a\"], \"sub\": \"s\", \"nbf\": 1.5{more}}}");
         serde_json::from_str::<Claims>(&text)
     };
     let good = claims(", \"exp\": 2.9e9, \"account_id\": \"acme\"").unwrap();
-    assert_eq!((good.not_before.at(), good.expires.at()), (1, 2_900_000_000));
+    assert_eq!(
+        (good.not_before.at(), good.expires.at()),
+        (1, 2_900_000_000)
+    );
     assert_eq!(good.account.unwrap().as_str(), "acme");
     assert!(good.audience.names("a") && !good.audience.names("b"));
     for more in [
@@ -130,7 +138,13 @@ fn a_claim_of_another_type_is_no_claim() {
 #[test]
 fn scopes_are_whole_words_with_spaces_between_them() {
     assert_eq!(Scope::of("status:read  audit:read x").len(), 2);
-    for none in ["", "status", "status:read,audit:read", "STATUS:READ", "status:read\n"] {
+    for none in [
+        "",
+        "status",
+        "status:read,audit:read",
+        "STATUS:READ",
+        "status:read\n",
+    ] {
         assert!(Scope::of(none).is_empty(), "{none}");
     }
 }

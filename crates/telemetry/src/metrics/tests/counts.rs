@@ -216,10 +216,7 @@ fn requests_count_by_operation_and_class_and_refusals_by_their_reason() {
                 "http_requests_total{class=\"3xx\",route=\"unmatched\"}",
                 1.0,
             ),
-            (
-                "http_request_seconds_count{route=\"show_recording\"}",
-                2.0,
-            ),
+            ("http_request_seconds_count{route=\"show_recording\"}", 2.0),
             ("http_tokens_refused_total{reason=\"expired\"}", 1.0),
             ("http_denied_total{reason=\"foreign\"}", 1.0),
             ("http_key_readings_total{result=\"ok\"}", 1.0),
