@@ -33,7 +33,8 @@ async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()>
     let claims = claims("tester", None, SCOPE);
     let token = key.sign(Algorithm::EdDSA, &json!({"alg": "EdDSA"}), &claims)?;
     let azure = json!({"azure": {"storage_account": "umbrellacalls", "container": "calls",
-        "access_key": "bGFib3JhdG9yeS1vbmx5LW5vdC1hLXNlY3JldA=="}});
+        "access_key": "bGFib3JhdG9yeS1vbmx5LW5vdC1hLXNlY3JldA=="},
+        "force": true});
     let requests = [
         (
             "POST /v1/accounts",

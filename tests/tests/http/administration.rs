@@ -91,7 +91,7 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
     let (put, get) = (format!("PUT {place}"), format!("GET {place}"));
     served.ask(&get, None).await?.must(404);
     let s3 = json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE,
-                           "prefix": "calls"}});
+                           "prefix": "calls"}, "force": true});
     let set = served.ask(&put, Some(s3.clone())).await?.must(200);
     assert_eq!(set["location"], "s3://acme-calls");
     assert_eq!(set["expected_owner"], "123456789012");
@@ -104,7 +104,7 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
     assert_eq!(served.ask(&get, None).await?.must(200), shown);
 
     let azure = json!({"azure": {"storage_account": "acmecalls", "container": "calls",
-                                 "access_key": KEY}});
+                                 "access_key": KEY}, "force": true});
     let azure = served.ask(&put, Some(azure)).await?;
     assert!(!azure.text.contains(KEY), "{azure:?}");
     let azure = azure.must(200);
@@ -182,7 +182,7 @@ async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() 
 
 async fn own_is_the_platforms(served: &Served) -> Result<()> {
     let s3 = json!({"s3": {"bucket": "our-calls", "region": REGION,
-                           "expected_owner": "444455556666"}});
+                           "expected_owner": "444455556666"}, "force": true});
     served
         .ask("GET /v1/default-destination", None)
         .await?
@@ -426,9 +426,10 @@ async fn quarantine_is_emptied(served: &Served) -> Result<()> {
 #[tokio::test]
 async fn everything_that_changes_something_is_written_down_for_good() -> Result<()> {
     let served = Served::new("http-audit", &[]).await?;
-    let s3 = json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE}});
+    let s3 = json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE},
+                    "force": true});
     let own = json!({"s3": {"bucket": "our-calls", "region": REGION,
-                            "expected_owner": "444455556666"}});
+                            "expected_owner": "444455556666"}, "force": true});
     let account = json!({"account_id": "acme"});
     let all = json!({"all": true});
     let requests: [(&str, Option<&Value>, u16); 9] = [
@@ -527,4 +528,34 @@ fn every_writing_operation_was_asked(asked: &[&str]) {
             "{what} was not asked"
         );
     }
+}
+
+#[tokio::test]
+async fn a_destination_is_checked_before_it_is_set_and_whenever_it_is_asked_for() -> Result<()> {
+    let mut served = Served::new("http-checks", &[]).await?;
+    served.platform.account("acme").await?;
+    let what = "POST /v1/accounts/acme/destination/check";
+    let report = served.ask(what, None).await?.must(200);
+    assert_eq!(report["usable"], true, "{report}");
+    assert_eq!(report["owner"], "acme", "{report}");
+    let put = "PUT /v1/accounts/acme/destination";
+    let body = |force: bool| {
+        json!({"s3": {"bucket": "not-there", "region": REGION, "role_arn": ROLE,
+                      "endpoint": served.platform.lab.endpoint()}, "force": force})
+    };
+    let refused = served.ask(put, Some(body(false))).await?.must(409);
+    assert_eq!(refused["check"]["usable"], false, "{refused}");
+    let forced = served.ask(put, Some(body(true))).await?.must(200);
+    assert_eq!(forced["location"], "s3://not-there", "{forced}");
+    let shown = served
+        .ask("GET /v1/accounts/acme/destination", None)
+        .await?
+        .must(200);
+    assert_eq!(shown["last_check"]["forced"], true, "{shown}");
+    // Whoever may only act for their own account does not send our own identity anywhere.
+    let bound = served.token(Some("acme"), EVERYTHING)?;
+    let ours = json!({"azure": {"storage_account": "acmecalls", "container": "calls",
+                                "managed_identity": true}, "force": true});
+    served.ask_as(&bound, put, Some(ours)).await?.must(409);
+    Ok(())
 }

@@ -107,7 +107,7 @@ words! {
         Issuer "issuer",
         /// It is a token for somebody else: audience.
         Audience "audience",
-        /// It is no longer good, or lives absurdly long.
+        /// It is no longer good.
         Expired "expired",
         /// It is not good yet.
         NotYet "not_yet",
