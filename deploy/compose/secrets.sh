@@ -14,6 +14,8 @@
 #                                              keep a copy apart from the database's
 #   FOLDER/aws-credentials                     empty, for you to fill where the platform's own AWS
 #                                              identity is a key rather than a role
+#   FOLDER/jwt-keys                            empty, for you to fill with the public keys of whoever
+#                                              issues the tokens of playback, if they are in a file
 #
 # Repeating it keeps the passwords and writes the other files anew; delete a password to change it.
 # It serves every shape of deployment; where servers are is told by the environment:
@@ -25,7 +27,7 @@
 # one, they must be readable to whoever it runs as. The key ring is refused if others may read it,
 # so it is given to the container's user (65532), where root runs this.
 set -euo pipefail
-[ $# = 1 ] || { sed -n '2,27s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# = 1 ] || { sed -n '2,29s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 here=$(dirname "$(realpath "$0")")
 folder=$1
 broker=${BROKER:-rabbitmq:5672}
@@ -64,6 +66,8 @@ for role in transfer cleanup housekeeping; do
   printf 'amqp_url = "%s"\ndatabase_url = "%s"\n' "$(amqp $role)" "$(postgres $role "$sslmode")" \
     >"$folder/$role.toml"
 done
+# Playback is told by nobody: what it has done goes through the ledger.
+printf 'database_url = "%s"\n' "$(postgres playback "$sslmode")" >"$folder/playback.toml"
 # Those who act for a person: the schema's owner, the command line, the topology, a recorder.
 printf 'database_url = "%s"\n' "$(postgres owner "$sslmode")" >"$folder/owner.toml"
 printf 'database_url = "%s"\n' "$(postgres operator "$sslmode")" >"$folder/operator.toml"
@@ -81,14 +85,14 @@ printf '[callferry]\nhost=%s\nport=%s\ndbname=%s\nuser=callferry_owner\npassword
   echo '-- Not into the log of the server, which shows statements as they came.'
   echo 'set log_statement = none; set log_min_duration_statement = -1;'
   echo 'set log_min_error_statement = panic;'
-  for user in owner transfer cleanup housekeeping operator scaler; do
+  for user in owner transfer cleanup housekeeping playback operator scaler; do
     echo "alter role callferry_$user password '$(password "$folder/database/callferry_$user")';"
   done
 } >"$folder/passwords.sql"
 "$here/../rabbitmq/users.sh" "$folder/broker" >"$folder/callferry-definitions.json"
 password "$folder/superuser" >/dev/null
 password "$folder/grafana" >/dev/null
-touch "$folder/aws-credentials"
+touch "$folder/aws-credentials" "$folder/jwt-keys"
 if [ ! -s "$folder/keyring" ]; then
   id=k-$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
   printf 'current = "%s"\n\n[keys]\n%s = "%s"\n' "$id" "$id" "$(head -c 32 /dev/urandom | base64)" \

@@ -13,6 +13,7 @@
 #   dashboard-types  only Grafana's types, into .local/tools
 #   kit     what set-up kits are judged by, and the AWS command line, into .local/tools
 #   lab     demo without the audio + the AWS command line
+#   schemathesis     only what makes requests from the OpenAPI document, into .local/tools
 #   manifests        only the schemas that the manifests of deploy/ are validated with
 #   dashboard        prometheus + Grafana's panels and a browser that draws them
 #
@@ -224,6 +225,11 @@ install_aws() {
   have_venv || apt_install python3 python3-venv
   python_tools aws awscli==1.46.2
 }
+# What makes up requests from the OpenAPI document, into .local/tools.
+install_schemathesis() {
+  have_venv || apt_install python3 python3-venv
+  python_tools schemathesis schemathesis==4.32.5
+}
 python_tools() { # NAME REQUIREMENT…
   local venv=$local_dir/tools/$1
   shift
@@ -255,7 +261,9 @@ test)
   (trap unhush EXIT; install_kit_tools) \
     || say "WARNING: no linters for set-up kits; their documents will not be judged"
   (trap unhush EXIT; install_aws) \
-    || say "WARNING: no AWS command line; what customers run with it will be skipped" ;;
+    || say "WARNING: no AWS command line; what customers run with it will be skipped"
+  (trap unhush EXIT; install_schemathesis) \
+    || say "WARNING: no schemathesis; the HTTP interface will not be fuzzed" ;;
 demo)
   want_build; want_servers; apt_install "${missing[@]}"; get_audio
   (trap unhush EXIT; install_azurite) \
@@ -271,8 +279,9 @@ lab)
     || say "WARNING: Azurite could not be installed; the laboratory goes without Azure"
   (trap unhush EXIT; install_aws) \
     || say "WARNING: no AWS command line could be installed: bring your own" ;;
+schemathesis) install_schemathesis ;;
 azurite) install_azurite ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,22s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,23s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

@@ -10,14 +10,14 @@ begin;
 set local lock_timeout = '10s';
 
 revoke all on all tables in schema public from callferry_transfer, callferry_cleanup,
-    callferry_housekeeping, callferry_operator, callferry_scaler, public;
+    callferry_housekeeping, callferry_playback, callferry_operator, callferry_scaler, public;
 revoke all on all functions in schema public from callferry_transfer, callferry_cleanup,
-    callferry_housekeeping, callferry_operator, callferry_scaler, public;
+    callferry_housekeeping, callferry_playback, callferry_operator, callferry_scaler, public;
 alter default privileges in schema public revoke execute on functions from public;
 
 -- Everybody checks that this is the ledger it expects.
 grant select on installation, schema_migrations to callferry_transfer, callferry_cleanup,
-    callferry_housekeeping, callferry_operator;
+    callferry_housekeeping, callferry_playback, callferry_operator;
 
 -- Transfer: claims, keeps its lease, and says that a copy is stored or why it is not yet.
 grant select on accounts, destinations, retention_policies, recordings to callferry_transfer;
@@ -123,6 +123,24 @@ grant insert (revision, account_id, begun_at, due_at), update (begun_at)
     on upload_sweeps to callferry_operator;
 grant delete, update (asked_at, check_at) on quarantined_messages to callferry_operator;
 
+-- Playback: what the command line does, for whoever has a token that allows it, and a book of what
+-- was done. It moves no state, and can neither change nor tear out a page of the book.
+grant select on accounts, destinations, recordings, recording_history, quarantined_messages,
+    admin_actions to callferry_playback;
+grant execute on function destination_in_force(text, timestamptz) to callferry_playback;
+grant insert (account_id, name) on accounts to callferry_playback;
+grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
+    cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
+    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
+    on destinations to callferry_playback;
+grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
+    due_queue, driven_at, drive_count, updated_at) on recordings to callferry_playback;
+grant delete, update (asked_at, check_at) on quarantined_messages to callferry_playback;
+grant select, delete, insert (revision, at, usable, forced, findings)
+    on destination_checks to callferry_playback;
+grant insert (request_id, subject, token_account, action, account_id, target, outcome, status)
+    on admin_actions to callferry_playback;
+
 -- The scaler: how many rows are due, and nothing about them.
 grant select (due_queue, due_at) on recordings to callferry_scaler;
 
@@ -135,6 +153,7 @@ begin
             step in ('staged to stored', 'staged to parked', 'parked to staged')
         when 'callferry_cleanup' then step in ('stored to released', 'stored to parked')
         when 'callferry_housekeeping' then false
+        when 'callferry_playback' then false
         when 'callferry_operator' then false
         -- Whoever else may write here at all is bound by the legal transitions alone.
         else true

@@ -8,6 +8,7 @@
 --   callferry_transfer      run transfer
 --   callferry_cleanup       run cleanup
 --   callferry_housekeeping  run housekeeping
+--   callferry_playback      run playback: what the command line does, for whoever has a token
 --   callferry_operator      the command line: accounts, destinations, parked, quarantine, status
 --   callferry_scaler        counts what is due, for KEDA; sees nothing else
 --
@@ -21,7 +22,8 @@ declare
     name text;
 begin
     foreach name in array array['callferry_owner', 'callferry_transfer', 'callferry_cleanup',
-        'callferry_housekeeping', 'callferry_operator', 'callferry_scaler']
+        'callferry_housekeeping', 'callferry_playback', 'callferry_operator',
+        'callferry_scaler']
     loop
         if not exists (select from pg_roles where rolname = name) then
             execute format('create role %I', name);
@@ -33,7 +35,8 @@ begin
     -- Nobody comes here, nobody makes anything here, but those below.
     execute format('revoke all on database %I from public', current_database());
     execute format('grant connect on database %I to callferry_owner, callferry_transfer, '
-        'callferry_cleanup, callferry_housekeeping, callferry_operator, callferry_scaler',
+        'callferry_cleanup, callferry_housekeeping, callferry_playback, callferry_operator, '
+        'callferry_scaler',
         current_database());
     -- A statement that hangs holds a lease's row: its process would rather be told.
     execute format('alter role callferry_scaler in database %I set statement_timeout = ''5s''',
@@ -44,7 +47,7 @@ end $$;
 
 revoke all on schema public from public;
 grant usage on schema public to callferry_transfer, callferry_cleanup, callferry_housekeeping,
-    callferry_operator, callferry_scaler;
+    callferry_playback, callferry_operator, callferry_scaler;
 grant usage, create on schema public to callferry_owner;
 
 commit;

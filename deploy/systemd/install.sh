@@ -17,13 +17,13 @@ install -D -m 644 callferry.sysusers "$root/usr/lib/sysusers.d/callferry.conf"
 for unit in callferry.target callferry@.service callferry-setup.service; do
   install -D -m 644 "$unit" "$root/etc/systemd/system/$unit"
 done
-for role in transfer cleanup housekeeping; do
+for role in transfer cleanup housekeeping playback; do
   install -D -m 644 "callferry@$role.service.d/role.conf" \
     "$root/etc/systemd/system/callferry@$role.service.d/role.conf"
 done
 # systemd reads them as root and hands each process its own; nobody else needs to.
 install -d -m 700 "$root/etc/callferry"
-for file in transfer.toml cleanup.toml housekeeping.toml owner.toml topology.toml operator.toml \
+for file in transfer.toml cleanup.toml housekeeping.toml playback.toml owner.toml topology.toml operator.toml \
   pg_service.conf keyring; do
   install -m 600 "$secrets/$file" "$root/etc/callferry/$file"
 done

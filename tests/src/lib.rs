@@ -7,6 +7,7 @@ pub mod entra;
 pub mod environment;
 pub mod fleet;
 pub mod fuzz;
+pub mod issuer;
 pub mod load;
 pub mod patience;
 pub mod platform;

@@ -13,6 +13,7 @@ mod deployment {
     pub(crate) mod database_users;
     pub(crate) mod drain;
     pub(crate) mod image;
+    pub(crate) mod interface;
     pub(crate) mod ledger_calls;
     pub(crate) mod main_job;
     pub(crate) mod manifests;

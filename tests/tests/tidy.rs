@@ -52,6 +52,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("prometheus", "telemetry"),
     ("backoff", "retry"),
     ("axum", "service"),
+    ("jsonwebtoken", "service"),
     ("clap", "service"),
     ("anyhow", "service"),
 ];

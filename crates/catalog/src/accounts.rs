@@ -43,7 +43,7 @@ const SHOW: &str = concat!(
 const LIST: &str = concat!(
     "-- name: list_accounts\n",
     accounts!(),
-    "order by account_id"
+    "where account_id > coalesce($1, '') order by account_id limit $2"
 );
 
 /// An account.
@@ -99,7 +99,20 @@ impl Catalog {
     /// # Errors
     /// When the database fails.
     pub async fn list_accounts(&self) -> Result<Vec<AccountView>, AdminFault> {
-        let rows = self.pool.rows(LIST, &[]).await?;
+        self.page_accounts(None, u32::MAX).await
+    }
+
+    /// Accounts by id, from after `after` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn page_accounts(
+        &self,
+        after: Option<&AccountId>,
+        limit: u32,
+    ) -> Result<Vec<AccountView>, AdminFault> {
+        let after = after.map(AccountId::as_str);
+        let rows = self.pool.rows(LIST, &[&after, &i64::from(limit)]).await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }
 

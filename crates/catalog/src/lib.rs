@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admin;
+mod admin_actions;
 mod breaker;
 mod catalog;
 mod checks;
@@ -45,6 +46,7 @@ mod uploads;
 
 pub use accounts::AccountView;
 pub use admin::AdminFault;
+pub use admin_actions::{Action, ActionOutcome, ActionView};
 pub use catalog::Catalog;
 pub use destination_checks::CheckView;
 pub use destinations::DestinationView;
@@ -53,7 +55,7 @@ pub use keyring::{KeyRing, KeyRingFile, Turned, key_made_at};
 pub use pinned::{MOST_COUNTED, PinnedCounts};
 pub use pool::PoolCounts;
 pub use quarantine::{QuarantineMessageView, QuarantineView};
-pub use recordings::{HistoryView, MOST_PARKED, RecordingView};
+pub use recordings::{HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView};
 pub use rewrap::{Rewrapped, SecretsUnderKey, Unopened};
 pub use settings::Settings;
 pub use status::{OpenRecordings, QuarantineCounts, StatusView};

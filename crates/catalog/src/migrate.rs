@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = migrations![
     7 "0007_keyring",
     8 "0008_destination_health",
     9 "0009_reroute",
+    10 "0010_api",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

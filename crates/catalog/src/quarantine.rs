@@ -46,7 +46,7 @@ const LIST: &str = concat!(
     "-- name: list_quarantine
     select ",
     columns!(),
-    "from quarantined_messages where ended_at is null order by id limit $1"
+    "from quarantined_messages where ended_at is null and id > $2 order by id limit $1"
 );
 
 const SHOW: &str = concat!(
@@ -200,7 +200,19 @@ impl Catalog {
     /// # Errors
     /// When the database fails.
     pub async fn list_quarantine(&self, limit: u32) -> Result<Vec<QuarantineView>, AdminFault> {
-        let rows = self.pool.rows(LIST, &[&i64::from(limit)]).await?;
+        self.page_quarantine(0, limit).await
+    }
+
+    /// Quarantined messages, oldest first, from after the one with the number `after` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn page_quarantine(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<QuarantineView>, AdminFault> {
+        let rows = self.pool.rows(LIST, &[&i64::from(limit), &after]).await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }
 

@@ -49,6 +49,8 @@ const LIST: &str = concat!(
     view_columns!(),
     "from recordings r left join destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and ($2::text is null or r.state = $2)
+       and ($5::text is null or r.kind = $5)
+       and ($6::text is null or r.interaction_id = $6)
        and r.recording_id > coalesce($4, '')
      order by r.recording_id limit $3"
 );
@@ -61,6 +63,9 @@ const PARKED: &str = concat!(
      where r.account_id between coalesce($1::text, '') and coalesce($1::text, '~')
        and r.state not in ('released', 'expired')
        and (r.state = 'parked' or (r.state = 'stored' and r.release_reason is not null))
+       and ($3::text is null or $3 = case r.state
+            when 'parked' then r.reason else r.release_reason end)
+       and (r.account_id, r.path) > ($4, $5)
      order by r.account_id, r.path limit $2"
 );
 
@@ -79,6 +84,8 @@ with chosen as materialized (
        and (state = 'parked'
             or (state = 'stored' and release_reason is not null
                 and coalesce(lease_until <= now(), true)))
+       and ($6::text is null or $6 = case state
+            when 'parked' then reason else release_reason end)
        and (account_id, path) > ($3, $4)
      order by account_id, path limit $5 for update
 ), moved as (
@@ -93,6 +100,26 @@ with chosen as materialized (
      where r.account_id = chosen.account_id and r.recording_id = chosen.recording_id
 )
 select account_id, path from chosen order by account_id, path";
+
+/// Which of an account's recordings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordingFilter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this kind.
+    pub kind: Option<Kind>,
+    /// Only those of this interaction.
+    pub interaction: Option<InteractionId>,
+}
+
+/// Which of what is parked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParkedFilter {
+    /// Only this account's.
+    pub account: Option<AccountId>,
+    /// Only what is parked, or refused its release, for this reason.
+    pub reason: Option<ParkReason>,
+}
 
 /// A recording as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -291,14 +318,37 @@ impl Catalog {
         limit: u32,
         after: Option<&RecordingId>,
     ) -> Result<Vec<RecordingView>, AdminFault> {
+        let filter = RecordingFilter {
+            state,
+            ..RecordingFilter::default()
+        };
+        self.find_recordings(account, &filter, limit, after).await
+    }
+
+    /// Those of an account's recordings that are asked for, by id, from after `after` on.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails.
+    pub async fn find_recordings(
+        &self,
+        account: &AccountId,
+        filter: &RecordingFilter,
+        limit: u32,
+        after: Option<&RecordingId>,
+    ) -> Result<Vec<RecordingView>, AdminFault> {
         self.show_account(account).await?;
-        let state = state.map(State::as_str);
-        let after = after.map(RecordingId::as_str);
         let rows = self
             .pool
             .rows(
                 LIST,
-                &[&account.as_str(), &state, &i64::from(limit), &after],
+                &[
+                    &account.as_str(),
+                    &filter.state.map(State::as_str),
+                    &i64::from(limit),
+                    &after.map(RecordingId::as_str),
+                    &filter.kind.map(Kind::as_str),
+                    &filter.interaction.as_ref().map(InteractionId::as_str),
+                ],
             )
             .await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
@@ -312,17 +362,48 @@ impl Catalog {
         &self,
         account: Option<&AccountId>,
     ) -> Result<Vec<RecordingView>, AdminFault> {
-        if let Some(account) = account {
-            self.show_account(account).await?;
-        }
-        let account = account.map(AccountId::as_str);
-        let most = i64::from(MOST_PARKED);
-        let rows = self.pool.rows(PARKED, &[&account, &most]).await?;
-        let mut views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        let filter = ParkedFilter {
+            account: account.cloned(),
+            reason: None,
+        };
+        let mut views = self.page_parked(&filter, None, MOST_PARKED).await?;
         views.sort_by(|a, b| {
             (&a.account_id, &a.recording_id).cmp(&(&b.account_id, &b.recording_id))
         });
         Ok(views)
+    }
+
+    /// What is parked, and stored recordings whose release is refused, in the order of accounts
+    /// and paths, from after that of `after` on.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails.
+    pub async fn page_parked(
+        &self,
+        filter: &ParkedFilter,
+        after: Option<(&str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<RecordingView>, AdminFault> {
+        if let Some(account) = &filter.account {
+            self.show_account(account).await?;
+        }
+        let account = filter.account.as_ref().map(AccountId::as_str);
+        let reason = filter.reason.map(ParkReason::as_str);
+        let (after_account, after_path) = after.unwrap_or_default();
+        let rows = self
+            .pool
+            .rows(
+                PARKED,
+                &[
+                    &account,
+                    &i64::from(limit),
+                    &reason,
+                    &after_account,
+                    &after_path,
+                ],
+            )
+            .await?;
+        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }
 
     /// Makes parked recordings, and refused releases, due now, also those that wait for a
@@ -335,10 +416,27 @@ impl Catalog {
         account: Option<&AccountId>,
         recording: Option<&RecordingId>,
     ) -> Result<u64, AdminFault> {
-        if let Some(account) = account {
+        let filter = ParkedFilter {
+            account: account.cloned(),
+            reason: None,
+        };
+        self.retry_parked_of(&filter, recording).await
+    }
+
+    /// The same of those that are asked for.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails; what was made due before stays so.
+    pub async fn retry_parked_of(
+        &self,
+        filter: &ParkedFilter,
+        recording: Option<&RecordingId>,
+    ) -> Result<u64, AdminFault> {
+        if let Some(account) = &filter.account {
             self.show_account(account).await?;
         }
-        let account = account.map(AccountId::as_str);
+        let account = filter.account.as_ref().map(AccountId::as_str);
+        let reason = filter.reason.map(ParkReason::as_str);
         let recording = recording.map(RecordingId::as_str);
         // First, so that nothing that is made due here is put off again.
         self.ask_breakers(account, recording).await?;
@@ -347,7 +445,10 @@ impl Catalog {
         loop {
             let rows = self
                 .pool
-                .rows(RETRY, &[&account, &recording, &after.0, &after.1, &BATCH])
+                .rows(
+                    RETRY,
+                    &[&account, &recording, &after.0, &after.1, &BATCH, &reason],
+                )
                 .await?;
             count = count.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
             let Some(last) = rows.last() else {

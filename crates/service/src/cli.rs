@@ -7,7 +7,7 @@
 mod account;
 mod configuration;
 mod context;
-mod destination;
+pub(crate) mod destination;
 mod keyring;
 mod migrate;
 mod parked;
@@ -207,11 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_a_later_release_is_refused_plainly() {
-        let error = Cli::try_parse_from(["callferry", "run", "playback"]).unwrap_err();
+    fn roles_are_words_and_playback_is_one_of_all_only_where_it_can_believe_tokens() {
+        let error = Cli::try_parse_from(["callferry", "run", "player"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("later release"), "{error}");
+        assert!(error.to_string().contains("playback or all"), "{error}");
         assert!(Cli::try_parse_from(["callferry", "run"]).is_err());
-        assert!(Cli::try_parse_from(["callferry", "run", "transfer", "cleanup"]).is_ok());
+        assert!(Cli::try_parse_from(["callferry", "run", "transfer", "playback"]).is_ok());
+        let all = |believes| role::roles(&[role::RoleWord::All], believes);
+        assert_eq!((all(false).len(), all(true).len()), (3, 4));
+        let one = role::RoleWord::One(role::Role::Playback);
+        assert_eq!(role::roles(&[one], false).len(), 1);
     }
 }

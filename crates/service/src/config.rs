@@ -12,6 +12,7 @@ mod ranges;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use url::Url;
 pub(crate) use drive::Drive;
 pub(crate) use layers::environment;
 pub(crate) use ranges::Ranges;
+pub(crate) use tokens::{KeysAt, Tokens};
 
 use crate::failure::Failure;
 
@@ -75,9 +77,19 @@ pub(crate) struct Config {
     /// Where `/metrics`, `/livez` and `/readyz` are served.
     #[serde(deserialize_with = "layers::address")]
     pub(crate) ops_addr: SocketAddr,
-    /// Where playback and the API will be served. Accepted, unused until they exist.
+    /// Where the HTTP interface is served, by the role playback.
     #[serde(deserialize_with = "layers::address")]
     pub(crate) http_addr: SocketAddr,
+    /// Who must have issued the tokens of the HTTP interface: their `iss`.
+    pub(crate) jwt_issuer: Option<String>,
+    /// Whom the tokens must be for: their `aud`.
+    pub(crate) jwt_audience: Option<String>,
+    /// The issuer's public keys: a PEM or JWKS file, or the https address of a JWKS.
+    pub(crate) jwt_keys: Option<String>,
+    /// Requests that one subject may make to one process, in a second; five times as many at once.
+    pub(crate) http_subject_rate: u32,
+    /// The same for all subjects of one account together.
+    pub(crate) http_account_rate: u32,
     /// The key ring that secrets of destinations are encrypted with in the ledger.
     pub(crate) keyring_file: Option<PathBuf>,
     /// Up to this size a copy is one PUT; larger ones go in parts of this size. Bytes.
@@ -132,6 +144,11 @@ impl Default for Config {
             extra_ca_file: None,
             ops_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
             http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_keys: None,
+            http_subject_rate: 20,
+            http_account_rate: 50,
             keyring_file: None,
             part_size_bytes: 16 * 1024 * 1024,
             byte_budget_bytes: 128 * 1024 * 1024,
@@ -239,6 +256,8 @@ impl Config {
             // The fence closes 5 s before a lease ends, and a renewal needs time of its own.
             ("lease_s", self.lease_s, 10),
             ("isolate_after", self.isolate_after.into(), 1),
+            ("http_subject_rate", self.http_subject_rate.into(), 1),
+            ("http_account_rate", self.http_account_rate.into(), 1),
             ("quarantine_days", self.quarantine_days.into(), 1),
             (
                 "secret_warning_days",
@@ -280,6 +299,7 @@ impl Config {
         self.sts_origin()?;
         self.entra_origin()?;
         self.identity_endpoint()?;
+        self.tokens()?;
         telemetry::check_filter(&self.log_filter).map_err(|fault| {
             Failure::usage(format!("`log_filter`: {fault}"))
                 .hint(examples::hint("log_filter"))

@@ -1,10 +1,12 @@
 //! `callferry`, the binary: command line, configuration, wiring, shutdown.
 
+mod administration;
 mod cli;
 mod clock;
 mod config;
 mod endpoint;
 mod failure;
+mod http;
 mod kit;
 mod ops;
 mod output;

@@ -3,9 +3,9 @@
 //! **What it does.** Serves the operations port at once, waits for the ledger and staging and
 //! checks them, wires the adapters into the roles that were asked for, and waits for a signal.
 //!
-//! **Order of effects.** Ledger (schema, durability) → staging (marker) → broker → roles. A ledger,
-//! staging or broker that is *down* is waited for, not ready meanwhile; one that is *wrong* (an
-//! old schema, another staging) ends the process with a hint.
+//! **Order of effects.** Ledger (schema, durability) → staging (marker) → broker → roles, each only
+//! where a role needs it. A ledger, staging or broker that is *down* is waited for, not ready
+//! meanwhile; one that is *wrong* (an old schema, another staging) ends the process with a hint.
 //!
 //! **Retries.** Waiting has no limit: the orchestrator sees `/readyz`.
 //!
@@ -35,7 +35,7 @@ use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Global;
-use crate::cli::role::{RoleWord, roles};
+use crate::cli::role::{Role, RoleWord, roles};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::ops::{self, Pages, Readiness};
@@ -54,11 +54,14 @@ Examples:
   callferry run all
   callferry run transfer --json
   callferry run cleanup housekeeping --config /etc/callferry/callferry.toml
+  callferry run playback
 
+playback serves the HTTP interface on CALLFERRY_HTTP_ADDR, 127.0.0.1:8080 by default; `all` has it
+where CALLFERRY_JWT_ISSUER, CALLFERRY_JWT_AUDIENCE and CALLFERRY_JWT_KEYS are set.
 /metrics, /livez and /readyz are served on CALLFERRY_OPS_ADDR, 127.0.0.1:9464 by default.
 The log goes to standard error; with --json as one JSON object a line (log_format = 'json').")]
 pub(crate) struct RunArgs {
-    /// transfer, cleanup, housekeeping or all
+    /// transfer, cleanup, housekeeping, playback or all
     #[arg(required = true, value_name = "ROLE")]
     roles: Vec<RoleWord>,
 }
@@ -76,7 +79,10 @@ struct Stops {
 
 /// Runs the roles until they are told to stop.
 pub(crate) async fn run(args: RunArgs, config: Config, global: &Global) -> Result<()> {
-    let roles = roles(&args.roles);
+    let roles = roles(&args.roles, config.tokens()?.is_some());
+    if roles.contains(&Role::Playback) {
+        config.expected_tokens()?;
+    }
     let mut signals = Signals::listen()?;
     let metrics = Metrics::new()
         .map_err(|error| Failure::failed(error.to_string()).hint("this is a defect"))?;

@@ -44,6 +44,6 @@ pub use credentials::{BaseIdentity, CallerIdentity};
 pub use signed::{Overrides, SignedUrl};
 pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Judged, ManagedIdentity, Reading,
-    StoreSettings, Stores, judge_address, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Judged, KeySetFault,
+    KeySetSource, ManagedIdentity, Reading, StoreSettings, Stores, judge_address, permits_address,
 };

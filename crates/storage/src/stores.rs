@@ -3,6 +3,7 @@
 
 mod caller;
 mod checked;
+mod key_set;
 mod players;
 mod powers;
 mod settings;
@@ -31,6 +32,7 @@ use crate::credentials::{
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
 
+pub use key_set::{KeySetFault, KeySetSource};
 pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::{ManagedIdentity, StoreSettings};

@@ -7,6 +7,7 @@ mod cleanup;
 mod closed;
 mod family;
 mod housekeeping;
+pub(crate) mod http;
 mod ledger;
 pub(crate) mod outcome;
 mod outcomes;
@@ -35,6 +36,7 @@ pub struct Metrics {
     transfer: transfer::Transfer,
     cleanup: cleanup::Cleanup,
     housekeeping: housekeeping::Housekeeping,
+    http: http::Http,
     ledger: ledger::LastReading,
     outside: outside::Outside,
     watched: readings::Watched,
@@ -52,6 +54,7 @@ impl Metrics {
         let transfer = transfer::Transfer::new(&mut build)?;
         let cleanup = cleanup::Cleanup::new(&mut build)?;
         let housekeeping = housekeeping::Housekeeping::new(&mut build)?;
+        let http = http::Http::new(&mut build)?;
         let ledger = ledger::LastReading::new(&mut build)?;
         let outside = outside::Outside::new(&mut build)?;
         let watched = readings::Watched::new(&mut build)?;
@@ -67,6 +70,7 @@ impl Metrics {
             transfer,
             cleanup,
             housekeeping,
+            http,
             ledger,
             outside,
             watched,

@@ -26,12 +26,15 @@ fn the_documented_metrics_are_those_of_the_code() {
 /// measured together, as `other`.
 const OF_OPERATORS: &[&str] = &[
     "ask_breakers",
+    "begin_action",
     "create_account",
     "destination_neighbours",
     "destination_owner",
     "destinations_before",
     "drop_quarantine",
+    "end_action",
     "list_accounts",
+    "list_actions",
     "list_destinations",
     "list_parked",
     "list_quarantine",

@@ -62,6 +62,27 @@ const REFUSED: &[(&str, &str)] = &[
         "insert into accounts (account_id) values ('mine')",
     ),
     (
+        "playback",
+        "update recordings set state = 'released' where state = 'stored'",
+    ),
+    ("playback", "update recordings set receipt_etag = 'mine'"),
+    ("playback", "update recordings set path = 'acme/mine'"),
+    ("playback", "delete from recordings"),
+    ("playback", "update destinations set bucket = 'mine'"),
+    ("playback", "update accounts set external_id = 'mine'"),
+    ("playback", "update admin_actions set subject = 'mine'"),
+    ("playback", "delete from admin_actions"),
+    (
+        "playback",
+        "insert into retention_policies (account_id, kind) values ('acme', 'call')",
+    ),
+    ("transfer", "select subject from admin_actions"),
+    (
+        "operator",
+        "insert into admin_actions (request_id, subject, action, outcome) \
+         values (gen_random_uuid(), 'somebody', 'create_account', 'begun')",
+    ),
+    (
         "operator",
         "update recordings set state = 'released' where state = 'stored'",
     ),

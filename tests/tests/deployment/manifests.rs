@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::tools::{deploy, documents, find, installed, must, run};
 
-const ROLES: [&str; 3] = ["transfer", "cleanup", "housekeeping"];
+const ROLES: [&str; 4] = ["transfer", "cleanup", "housekeeping", "playback"];
 
 /// Builds a kustomization into a file; `None` where nothing here can (said loudly).
 async fn build(folder: &str, scratch: &Scratch, what: &str) -> Result<Option<PathBuf>> {

@@ -222,7 +222,14 @@ impl Production {
 
     /// What every named user may log in with at the database, for tests that go through them all.
     pub(crate) fn database_urls(&self) -> Result<BTreeMap<&'static str, String>> {
-        let users = ["transfer", "cleanup", "housekeeping", "operator", "scaler"];
+        let users = [
+            "transfer",
+            "cleanup",
+            "housekeeping",
+            "playback",
+            "operator",
+            "scaler",
+        ];
         users
             .into_iter()
             .map(|user| Ok((user, self.database_url(user)?)))

@@ -8,10 +8,11 @@ use tokio::process::Command;
 
 use super::tools::{deploy, find, must, run, text};
 
-const UNITS: [&str; 4] = [
+const UNITS: [&str; 5] = [
     "callferry@transfer.service",
     "callferry@cleanup.service",
     "callferry@housekeeping.service",
+    "callferry@playback.service",
     "callferry-setup.service",
 ];
 /// systemd's exposure level times ten: below 2 is what it calls "OK" at its best.
@@ -80,7 +81,7 @@ async fn what_is_installed_is_closed_to_others_and_complete() -> Result<()> {
     let loaded = loaded.filter_map(|line| line.strip_prefix("LoadCredential="));
     for credential in loaded {
         let (_, path) = credential.split_once(':').unwrap_or_default();
-        for role in ["transfer", "cleanup", "housekeeping"] {
+        for role in ["transfer", "cleanup", "housekeeping", "playback"] {
             let path = path.trim_start_matches('/').replace("%i", role);
             let meta = std::fs::metadata(root.join(&path))?;
             assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{path}");
@@ -92,20 +93,23 @@ async fn what_is_installed_is_closed_to_others_and_complete() -> Result<()> {
 }
 
 #[test]
-fn only_cleanup_may_write_to_staging_and_housekeeping_does_not_see_it() -> Result<()> {
+fn only_cleanup_may_write_to_staging_and_housekeeping_and_playback_do_not_see_it() -> Result<()> {
     let drop_in = |role: &str| text(&format!("systemd/callferry@{role}.service.d/role.conf"));
     let (transfer, cleanup) = (drop_in("transfer")?, drop_in("cleanup")?);
-    let housekeeping = drop_in("housekeeping")?;
+    let (housekeeping, playback) = (drop_in("housekeeping")?, drop_in("playback")?);
     let staging = "/srv/recordings";
     assert!(transfer.contains(&format!("ReadOnlyPaths={staging}")));
     assert!(!transfer.contains("ReadWritePaths"));
     assert!(cleanup.contains(&format!("ReadWritePaths={staging}")));
-    assert!(housekeeping.contains(&format!("InaccessiblePaths=-{staging}")));
+    for unseeing in [&housekeeping, &playback] {
+        assert!(unseeing.contains(&format!("InaccessiblePaths=-{staging}")));
+    }
     assert!(text("systemd/callferry.env")?.contains(&format!("file://{staging}")));
     for (role, drop_in) in [
         ("transfer", transfer),
         ("cleanup", cleanup),
         ("housekeeping", housekeeping),
+        ("playback", playback),
     ] {
         assert!(
             drop_in.contains(&format!("User=callferry-{role}\n")),

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use recording::AccountId;
 
 use super::Context;
-use crate::failure::Failure;
+use crate::administration::accounts;
 use crate::wiring::admin_failure;
 
 /// What can be done with accounts.
@@ -71,13 +71,7 @@ pub(super) async fn execute(command: AccountCommand, context: &Context) -> Resul
 }
 
 async fn create(args: CreateArgs, context: &Context) -> Result<()> {
-    if args.account.as_str() == "default" {
-        let why = "an account cannot be called `default`: that word means the platform's own \
-                   destination";
-        return Err(Failure::usage(why)
-            .hint("choose another id, as in: callferry account create acme")
-            .into());
-    }
+    accounts::check(&args.account, args.name.as_deref())?;
     let ledger = context.ledger().await?;
     let name = args.name.as_deref();
     let created = ledger.create_account(&args.account, name).await;

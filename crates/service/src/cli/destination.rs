@@ -1,10 +1,10 @@
 //! `callferry destination`.
 
-pub(in crate::cli) mod azure;
+pub(crate) mod azure;
 mod check;
-pub(in crate::cli) mod prefix;
-pub(in crate::cli) mod s3;
-mod shown;
+pub(crate) mod prefix;
+pub(crate) mod s3;
+pub(crate) mod shown;
 
 use std::str::FromStr;
 
@@ -141,7 +141,7 @@ set CALLFERRY_KEYRING_FILE first (callferry keyring new FILE). With --federated 
 
 impl Kind {
     /// The store, if every word of it is sound.
-    fn check(
+    pub(crate) fn check(
         &self,
         owner: &DestinationOwner,
         config: &Config,
@@ -153,7 +153,8 @@ impl Kind {
         }
     }
 
-    fn in_force_from(&self) -> Option<DateTime<Utc>> {
+    /// From when on, where that is said.
+    pub(crate) fn in_force_from(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::S3(s3) => s3.in_force_from,
             Self::Azure(azure) => azure.in_force_from,

@@ -1,12 +1,12 @@
 //! `callferry parked`: what cannot go on now, and refused releases.
 
 use anyhow::Result;
-use catalog::MOST_PARKED;
+use catalog::{MOST_PARKED, ParkedFilter};
 use clap::{Args, Subcommand};
-use recording::{AccountId, RecordingId};
-use serde_json::json;
+use recording::{AccountId, ParkReason, RecordingId};
 
 use super::Context;
+use crate::administration::parked;
 use crate::failure::Failure;
 use crate::output::tell_if_cut;
 use crate::wiring::admin_failure;
@@ -31,6 +31,7 @@ Examples:
 Examples:
   callferry parked retry --account acme rec-7f3a
   callferry parked retry --account acme
+  callferry parked retry --reason access_denied
   callferry parked retry --all")]
     Retry(RetryArgs),
 }
@@ -49,8 +50,11 @@ pub(crate) struct RetryArgs {
     /// Only this account's
     #[arg(long)]
     account: Option<AccountId>,
+    /// Only what is parked, or refused its release, for this reason
+    #[arg(long)]
+    reason: Option<ParkReason>,
     /// Everything that is parked
-    #[arg(long, conflicts_with_all = ["ids", "account"])]
+    #[arg(long, conflicts_with_all = ["ids", "account", "reason"])]
     all: bool,
     /// These recordings only
     #[arg(requires = "account")]
@@ -82,35 +86,28 @@ pub(super) async fn execute(command: ParkedCommand, context: &Context) -> Result
 }
 
 async fn retry(args: RetryArgs, context: &Context) -> Result<()> {
-    if args.account.is_none() && !args.all {
+    if args.account.is_none() && args.reason.is_none() && !args.all {
         return Err(Failure::usage("what should be tried again is not said")
-            .hint("name recordings with --account, or all of an account by --account, or say --all")
+            .hint(
+                "name recordings with --account, or all of an account by --account, or of a reason \
+                 by --reason, or say --all",
+            )
             .into());
     }
     let ledger = context.ledger().await?;
-    let account = args.account.as_ref();
-    let mut due: u64 = 0;
-    let mut idle = Vec::new();
-    if args.ids.is_empty() {
-        due = ledger
-            .retry_parked(account, None)
-            .await
-            .map_err(admin_failure)?;
-    }
-    for id in &args.ids {
-        let made = ledger.retry_parked(account, Some(id)).await;
-        match made.map_err(admin_failure)? {
-            0 => idle.push(id.as_str()),
-            made => due = due.saturating_add(made),
-        }
-    }
-    let answer = json!({ "due": due, "not_parked": idle });
-    context.output.answer(&answer, |_| {
-        format!("{due} due now; housekeeping drives them on.")
+    let filter = ParkedFilter {
+        account: args.account.clone(),
+        reason: args.reason,
+    };
+    let retried = parked::retry(&ledger, &filter, &args.ids).await;
+    let retried = retried.map_err(admin_failure)?;
+    context.output.answer(&retried, |retried| {
+        format!("{} due now; housekeeping drives them on.", retried.due)
     })?;
-    if idle.is_empty() {
+    if retried.not_parked.is_empty() {
         return Ok(());
     }
+    let idle: Vec<_> = retried.not_parked.iter().map(RecordingId::as_str).collect();
     Err(Failure::failed(format!("not parked: {}", idle.join(", ")))
         .hint("`callferry recording show` says where a recording is")
         .into())

@@ -13,11 +13,18 @@ pub(crate) enum Role {
     Cleanup,
     /// Drives on what is due, takes quarantined messages in.
     Housekeeping,
+    /// Serves the HTTP interface.
+    Playback,
 }
 
 impl Role {
     /// Every role of this release.
-    pub(crate) const ALL: [Self; 3] = [Self::Transfer, Self::Cleanup, Self::Housekeeping];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Transfer,
+        Self::Cleanup,
+        Self::Housekeeping,
+        Self::Playback,
+    ];
 
     /// The word.
     pub(crate) fn as_str(self) -> &'static str {
@@ -25,6 +32,7 @@ impl Role {
             Self::Transfer => "transfer",
             Self::Cleanup => "cleanup",
             Self::Housekeeping => "housekeeping",
+            Self::Playback => "playback",
         }
     }
 }
@@ -49,25 +57,25 @@ impl FromStr for RoleWord {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "all" => Ok(Self::All),
-            "playback" => Err(
-                "playback comes in a later release; this one runs transfer, cleanup, \
-                 housekeeping or all"
-                    .to_owned(),
-            ),
             _ => Role::ALL
                 .into_iter()
                 .find(|role| role.as_str() == text)
                 .map(Self::One)
-                .ok_or_else(|| "use transfer, cleanup, housekeeping or all".to_owned()),
+                .ok_or_else(|| "use transfer, cleanup, housekeeping, playback or all".to_owned()),
         }
     }
 }
 
-/// The set of roles that some words name.
-pub(crate) fn roles(words: &[RoleWord]) -> BTreeSet<Role> {
+/// The set of roles that some words name. Playback is one of `all` only where it is configured
+/// whose tokens it may believe: the small installation begins without.
+pub(crate) fn roles(words: &[RoleWord], believes_tokens: bool) -> BTreeSet<Role> {
     let each = words.iter().flat_map(|word| match word {
         RoleWord::One(role) => vec![*role],
-        RoleWord::All => Role::ALL.to_vec(),
+        RoleWord::All => {
+            let all = Role::ALL.into_iter();
+            all.filter(|role| *role != Role::Playback || believes_tokens)
+                .collect()
+        }
     });
     each.collect()
 }

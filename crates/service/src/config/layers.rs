@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 20] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
@@ -40,6 +40,9 @@ const TEXTS: [&str; 17] = [
     "extra_ca_file",
     "ops_addr",
     "http_addr",
+    "jwt_issuer",
+    "jwt_audience",
+    "jwt_keys",
     "keyring_file",
     "log_format",
     "log_filter",
@@ -53,7 +56,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 32] = [
+const NUMBERS: [&str; 34] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -64,6 +67,8 @@ const NUMBERS: [&str; 32] = [
     "quarantine_days",
     "secret_warning_days",
     "secret_last_warning_days",
+    "http_subject_rate",
+    "http_account_rate",
     "tick_ms",
     "drain_s",
     "worker_threads",

@@ -11,7 +11,7 @@ impl Config {
     pub(crate) fn shown(&self) -> Value {
         let secret = |url: &Option<SecretString>| url.as_ref().map(without_secret);
         let ranges = self.allowed_private_ranges.as_slice();
-        json!({
+        let mut shown = json!({
             "amqp_url": secret(&self.amqp_url),
             "amqp_management_url": secret(&self.amqp_management_url),
             "database_url": secret(&self.database_url),
@@ -44,6 +44,23 @@ impl Config {
             "drain_s": self.drain_s,
             "worker_threads": self.worker_threads,
             "drive": self.drive.shown(),
+        });
+        // By itself: the macro cannot take in all keys at once.
+        if let (Some(shown), Value::Object(of_http)) = (shown.as_object_mut(), self.shown_of_http())
+        {
+            shown.extend(of_http);
+        }
+        shown
+    }
+
+    /// The same of the HTTP interface.
+    fn shown_of_http(&self) -> Value {
+        json!({
+            "jwt_issuer": self.jwt_issuer,
+            "jwt_audience": self.jwt_audience,
+            "jwt_keys": self.jwt_keys,
+            "http_subject_rate": self.http_subject_rate,
+            "http_account_rate": self.http_account_rate,
         })
     }
 }

@@ -124,7 +124,9 @@ async fn carry(process: &Process<'_>, key: &RecordingKey, tasks: &mut Tasks) -> 
             .hint("its event may be on its way, or in quarantine: `callferry quarantine list`")
             .into());
     }
-    let role = roles_side::transfer_role(process, &outside, files);
+    let broker = outside.broker.as_ref();
+    let broker = broker.context("the broker was not opened, though transfer needs it")?;
+    let role = roles_side::transfer_role(process, &outside, (broker, files));
     let settled = role.one(key).await;
     settled.map_err(|outage| not_settled(&outage))
 }

@@ -14,11 +14,14 @@ use roles::{
     TransferPorts,
 };
 use storage::{LocalStaging, LocalTrash};
+use tokio::net::TcpListener;
 
 use super::readings;
 use super::start::Process;
 use super::tasks::Tasks;
 use crate::cli::role::Role;
+use crate::config::Tokens;
+use crate::http::{self, Api, ApiPorts, Keys};
 use crate::ops::Seen;
 use crate::wiring::{self, Buckets};
 
@@ -39,49 +42,125 @@ pub(super) struct Outside {
     pub(super) clock: Arc<dyn Clock>,
     /// The ledger.
     pub(super) ledger: Arc<Catalog>,
-    /// How to reach the broker.
-    pub(super) settings: Settings,
-    /// The broker, for publishing.
-    pub(super) publisher: Publisher,
+    /// The broker; there whenever a role needs it.
+    pub(super) broker: Option<Broker>,
     /// The customers' buckets.
     pub(super) buckets: Buckets,
     /// Staging; there whenever a role needs it.
     pub(super) files: Option<Files>,
+    /// The HTTP interface; there whenever its role is.
+    pub(super) http: Option<Http>,
+}
+
+/// The broker, for the roles that are told by it.
+pub(super) struct Broker {
+    /// How to reach it.
+    pub(super) settings: Settings,
+    /// For publishing.
+    pub(super) publisher: Publisher,
+}
+
+impl Broker {
+    fn publisher(&self) -> Arc<dyn recording::Publisher> {
+        Arc::new(self.publisher.clone())
+    }
+}
+
+/// What the HTTP interface needs before it can answer.
+pub(super) struct Http {
+    /// Its port, which is taken.
+    pub(super) listener: TcpListener,
+    /// Whose tokens are believed.
+    pub(super) tokens: Tokens,
+    /// The issuer's keys.
+    pub(super) keys: Arc<Keys>,
 }
 
 impl Outside {
     pub(super) fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::<Catalog>::clone(&self.ledger)
     }
-
-    fn publisher(&self) -> Arc<dyn recording::Publisher> {
-        Arc::new(self.publisher.clone())
-    }
 }
 
 /// Starts every role that was asked for.
-pub(super) fn spawn(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
+pub(super) fn spawn(process: &Process<'_>, mut outside: Outside, tasks: &mut Tasks) {
+    let http = outside.http.take();
+    if let Some(http) = http {
+        playback(process, &outside, http, tasks);
+    }
     for role in process.roles {
-        match (role, &outside.files) {
-            (Role::Transfer, Some(files)) => transfer(process, outside, files, tasks),
-            (Role::Cleanup, Some(files)) => cleanup(process, outside, files, tasks),
-            (Role::Housekeeping, _) => housekeeping(process, outside, tasks),
-            // Starting opens staging for these two before it comes here.
-            (Role::Transfer | Role::Cleanup, None) => {
-                tracing::error!(role = role.as_str(), "not started: staging was not opened");
+        match (role, &outside.broker, &outside.files) {
+            (Role::Transfer, Some(broker), Some(files)) => {
+                transfer(process, &outside, (broker, files), tasks);
+            }
+            (Role::Cleanup, Some(broker), Some(files)) => {
+                cleanup(process, &outside, (broker, files), tasks);
+            }
+            (Role::Housekeeping, Some(broker), _) => {
+                housekeeping(process, &outside, broker, tasks);
+            }
+            (Role::Playback, _, _) => {}
+            // Starting opens what each role needs before it comes here.
+            (Role::Transfer | Role::Cleanup | Role::Housekeeping, _, _) => {
+                tracing::error!(
+                    role = role.as_str(),
+                    "not started: not all of it was opened"
+                );
             }
         }
     }
 }
 
+/// Serves the HTTP interface.
+fn playback(process: &Process<'_>, outside: &Outside, http: Http, tasks: &mut Tasks) {
+    let ports = ApiPorts {
+        ledger: Arc::clone(&outside.ledger),
+        clock: Arc::clone(&outside.clock),
+        metrics: Arc::clone(process.metrics),
+        checker: Arc::clone(&outside.buckets.checker),
+    };
+    let Http {
+        listener,
+        tokens,
+        keys,
+    } = http;
+    let api = Api::new(ports, process.config, &tokens, Arc::clone(&keys));
+    let asked = Arc::clone(&keys);
+    process.readiness.ask("token keys", move || {
+        if asked.are_there() {
+            Seen::fine("read")
+        } else {
+            Seen::down("the issuer's keys could not be read yet")
+        }
+    });
+    let stop = &process.stops.intake;
+    let (keeping, forgetting) = (stop.clone(), stop.clone());
+    tasks.intake("token keys", async move {
+        keys.keep(keeping).await;
+        Ok(())
+    });
+    let router = http::router(&api);
+    tasks.intake("idle callers", async move {
+        api.forget_idle(forgetting).await;
+        Ok(())
+    });
+    let metrics = Arc::clone(process.metrics);
+    let serving = http::serve(listener, router, metrics, stop.clone());
+    tasks.intake("HTTP", serving);
+}
+
 /// The transfer role over its ports, the same for a worker and for a process of its own.
-pub(super) fn transfer_role(process: &Process<'_>, outside: &Outside, files: &Files) -> Transfer {
+pub(super) fn transfer_role(
+    process: &Process<'_>,
+    outside: &Outside,
+    (broker, files): (&Broker, &Files),
+) -> Transfer {
     let ports = TransferPorts {
         ledger: outside.ledger(),
         originals: Arc::<LocalStaging>::clone(&files.originals),
         writers: Arc::clone(&outside.buckets.writers),
         lookers: Arc::clone(&outside.buckets.lookers),
-        publisher: outside.publisher(),
+        publisher: broker.publisher(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
         draining: process.stops.intake.clone(),
@@ -91,18 +170,28 @@ pub(super) fn transfer_role(process: &Process<'_>, outside: &Outside, files: &Fi
     Transfer::new(ports, wiring::tuning(process.config))
 }
 
-fn transfer(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut Tasks) {
-    let role = Arc::new(transfer_role(process, outside, files));
+fn transfer(
+    process: &Process<'_>,
+    outside: &Outside,
+    (broker, files): (&Broker, &Files),
+    tasks: &mut Tasks,
+) {
+    let role = Arc::new(transfer_role(process, outside, (broker, files)));
     let prefetch = process.config.prefetch;
-    consume(process, outside, tasks, (Queue::Transfer, prefetch), role);
+    consume(process, broker, tasks, (Queue::Transfer, prefetch), role);
 }
 
-fn cleanup(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut Tasks) {
+fn cleanup(
+    process: &Process<'_>,
+    outside: &Outside,
+    (broker, files): (&Broker, &Files),
+    tasks: &mut Tasks,
+) {
     let ports = CleanupPorts {
         ledger: outside.ledger(),
         trash: Arc::<LocalTrash>::clone(&files.trash),
         lookers: Arc::clone(&outside.buckets.lookers),
-        publisher: outside.publisher(),
+        publisher: broker.publisher(),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
@@ -113,10 +202,10 @@ fn cleanup(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut 
         Ok(())
     });
     let prefetch = process.config.cleanup_prefetch;
-    consume(process, outside, tasks, (Queue::Cleanup, prefetch), role);
+    consume(process, broker, tasks, (Queue::Cleanup, prefetch), role);
 }
 
-fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
+fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks: &mut Tasks) {
     let tuning = wiring::tuning(process.config);
     let ports = IntakePorts {
         ledger: outside.ledger(),
@@ -124,10 +213,10 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
     };
     let intake = Arc::new(Intake::new(ports, &tuning));
     let queue = (Queue::Quarantine, QUARANTINE_PREFETCH);
-    consume(process, outside, tasks, queue, intake);
+    consume(process, broker, tasks, queue, intake);
     let ports = HousekeepingPorts {
         ledger: outside.ledger(),
-        publisher: outside.publisher(),
+        publisher: broker.publisher(),
         leftovers: Arc::clone(&outside.buckets.leftovers),
         checker: Some(Arc::clone(&outside.buckets.checker)),
         clock: Arc::clone(&outside.clock),
@@ -144,7 +233,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks) {
 /// Starts one consumer.
 fn consume<R: Handler + Probe>(
     process: &Process<'_>,
-    outside: &Outside,
+    broker: &Broker,
     tasks: &mut Tasks,
     (queue, prefetch): (Queue, u16),
     role: Arc<R>,
@@ -157,11 +246,11 @@ fn consume<R: Handler + Probe>(
         settings: ConsumerSettings {
             prefetch,
             drain,
-            ..ConsumerSettings::new(outside.settings.clone(), queue)
+            ..ConsumerSettings::new(broker.settings.clone(), queue)
         },
         handler: Arc::<R>::clone(&role),
         probe: role,
-        quarantine: outside.publisher.clone(),
+        quarantine: broker.publisher.clone(),
         health: health.clone(),
         stats: Arc::clone(&stats),
     };

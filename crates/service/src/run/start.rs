@@ -9,20 +9,21 @@ use std::time::Duration;
 use anyhow::Result;
 use broker::{BrokerStats, Publisher, Settings};
 use catalog::{AdminFault, Catalog};
-use recording::{Isolation, Ledger, LedgerFault, Meter, Originals, Publisher as _};
+use recording::{Clock, Isolation, Ledger, LedgerFault, Meter, Originals, Publisher as _};
 use retry::{Policy, Verdict};
-use storage::{LocalStaging, LocalTrash};
+use storage::{LocalStaging, LocalTrash, Stores};
 use telemetry::Metrics;
 use uuid::Uuid;
 
 use super::Stops;
 use super::parts::{note, watch};
 use super::readings;
-use super::roles_side::{self, Files, Outside};
+use super::roles_side::{self, Broker, Files, Http, Outside};
 use super::tasks::Tasks;
 use crate::cli::role::Role;
-use crate::config::Config;
+use crate::config::{Config, KeysAt};
 use crate::failure::Failure;
+use crate::http::{self, Keys, Source};
 use crate::ops::{Readiness, Seen};
 use crate::wiring;
 
@@ -54,7 +55,7 @@ pub(super) struct Process<'a> {
 /// Starts everything; returns when every part is there.
 pub(super) async fn start(process: &Process<'_>, tasks: &mut Tasks) -> Result<()> {
     let outside = outside(process, tasks).await?;
-    roles_side::spawn(process, &outside, tasks);
+    roles_side::spawn(process, outside, tasks);
     Ok(())
 }
 
@@ -64,12 +65,15 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     let config = process.config;
     let with_files = process.roles.iter().any(|role| match role {
         Role::Transfer | Role::Cleanup => true,
-        Role::Housekeeping => false,
+        Role::Housekeeping | Role::Playback => false,
     });
+    // What playback has done goes through the ledger, and housekeeping drives it on.
+    let with_broker = process.roles.iter().any(|role| *role != Role::Playback);
     let meter: Arc<dyn Meter> = Arc::<Metrics>::clone(process.metrics);
     // What can only be wrong, never down, comes first: a misspelt URL ends the process at once.
     let ledger = Arc::new(wiring::catalog(config, &clock, &meter)?);
-    let settings = wiring::broker(config, &clock)?;
+    let settings = with_broker.then(|| wiring::broker(config, &clock));
+    let settings = settings.transpose()?;
     let root = with_files.then(|| config.staging_root()).transpose()?;
     let buckets = wiring::buckets(config, &clock, &meter)?;
     let stores = buckets.stores.clone();
@@ -77,7 +81,11 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
         .metrics
         .watch(Box::new(move || readings::stores(&stores)));
 
-    let publisher = publish(process, tasks, &settings);
+    let http = take_http(process, &clock, &buckets.stores).await?;
+    let broker = settings.map(|settings| Broker {
+        publisher: publish(process, tasks, &settings),
+        settings,
+    });
     close_at_the_end(process, tasks, &ledger);
     let staging_id = waited(process, "ledger", || usable(&ledger)).await?;
     watch_ledger(process, tasks, &ledger);
@@ -88,16 +96,53 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
         watch_staging(process, tasks, &originals);
         files = Some(Files { originals, trash });
     }
-    publisher.until_live().await;
-    watch_topology(process, tasks, &publisher);
+    if let Some(Broker { publisher, .. }) = &broker {
+        publisher.until_live().await;
+        watch_topology(process, tasks, publisher);
+    }
     Ok(Outside {
         clock,
         ledger,
-        settings,
-        publisher,
+        broker,
         buckets,
         files,
+        http,
     })
+}
+
+/// Takes the HTTP port and finds out where keys are, where the role is asked for. A file of keys
+/// that cannot be used is wrong; an issuer that does not answer is merely down.
+async fn take_http(
+    process: &Process<'_>,
+    clock: &Arc<dyn Clock>,
+    stores: &Stores,
+) -> Result<Option<Http>> {
+    if !process.roles.contains(&Role::Playback) {
+        return Ok(None);
+    }
+    let tokens = process.config.expected_tokens()?;
+    let source = match &tokens.keys {
+        KeysAt::File(path) => Source::File(path.clone()),
+        KeysAt::Address(address) => Source::Address(stores.key_set(address)),
+    };
+    let metrics = Arc::clone(process.metrics);
+    let keys = Arc::new(Keys::new(source, Arc::clone(clock), metrics));
+    if let KeysAt::File(_) = &tokens.keys {
+        let read = keys.read().await;
+        read.map_err(|why| {
+            Failure::usage(format!("`jwt_keys`: {why}")).hint(
+                "name a file with public keys: PEM (`openssl pkey -pubout`), or a JSON Web Key Set",
+            )
+        })?;
+    }
+    let listener = http::bind(process.config.http_addr).await?;
+    let address = listener.local_addr().map(|address| address.to_string());
+    tracing::info!(http = address.unwrap_or_default(), "the HTTP port is taken");
+    Ok(Some(Http {
+        listener,
+        tokens,
+        keys,
+    }))
 }
 
 /// Why a part cannot be used yet, or at all.

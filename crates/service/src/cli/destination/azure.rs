@@ -9,21 +9,27 @@ mod secret_file;
 mod tests;
 pub(in crate::cli) mod words;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use recording::AzureContainer;
+use serde::Deserialize;
 
 use self::identity::Wish;
+use self::secret_file::SecretSource;
 use super::prefix;
 use crate::config::Config;
 use crate::endpoint;
 use crate::failure::Failure;
 
-/// `destination set ACCOUNT azure`.
-#[derive(Debug, Clone, Default, Args)]
+/// The ways to say who we are to a storage account, for people.
+const IDENTITIES: &str = "one of: --tenant-id with --client-id and --client-secret-file (a service \
+                          principal, preferred); --sas-token-file; --access-key-file";
+
+/// `destination set ACCOUNT azure`, and the body that asks for the same. No field of a body may
+/// name a file: it would be one of ours.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct AzureArgs {
     /// The storage account's name
     #[arg(long, value_name = "NAME")]
@@ -45,7 +51,8 @@ pub(crate) struct AzureArgs {
     client_id: Option<String>,
     /// Service principal: the file with its client secret; `-` reads standard input
     #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
-    client_secret_file: Option<PathBuf>,
+    #[serde(rename = "client_secret")]
+    client_secret_file: Option<SecretSource>,
     /// The application trusts our workload's own identity: its token is read from the file that
     /// `azure_federated_token_file` names, and there is no secret
     #[arg(long, help_heading = "Identity (one of five)")]
@@ -56,18 +63,20 @@ pub(crate) struct AzureArgs {
     /// The file with a SAS of the container; `-` reads standard input. It is never given out, so
     /// that recordings can be stored but not played
     #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
-    sas_token_file: Option<PathBuf>,
+    #[serde(rename = "sas_token")]
+    sas_token_file: Option<SecretSource>,
     /// The file with the storage account's key; `-` reads standard input
     #[arg(long, value_name = "FILE", help_heading = "Identity (one of five)")]
-    access_key_file: Option<PathBuf>,
+    #[serde(rename = "access_key")]
+    access_key_file: Option<SecretSource>,
     /// From when on recordings go there, as in 2026-11-22T10:00:00Z; by default from now
     #[arg(long, value_name = "TIME")]
-    pub(super) in_force_from: Option<DateTime<Utc>>,
+    pub(crate) in_force_from: Option<DateTime<Utc>>,
 }
 
 impl AzureArgs {
     /// The container, if every word of it is sound and its secret can be read.
-    pub(super) fn check(&self, config: &Config, now: DateTime<Utc>) -> Result<AzureContainer> {
+    pub(crate) fn check(&self, config: &Config, now: DateTime<Utc>) -> Result<AzureContainer> {
         words::storage_account(&self.storage_account, self.endpoint.is_some())?;
         words::container(&self.container)?;
         let endpoint = self.blob_service(config)?;

@@ -4,13 +4,13 @@ mod readable;
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use catalog::{Catalog, CheckView, DestinationView};
 use clap::Args;
 use recording::{AccountId, Approval, CheckReport, Checker, Destination};
-use serde_json::json;
 
 use super::Owner;
+use crate::administration::destinations;
 use crate::cli::Context;
 use crate::failure::Failure;
 use crate::output::{harmless, tell};
@@ -99,20 +99,12 @@ async fn checked(
         destination.store.location(),
         destination.key_prefix(account)
     ));
-    let mut report = checker.check(destination, account).await;
-    let overlap = ledger.find_overlap(destination).await;
-    report.put(overlap.map_err(admin_failure)?);
-    Ok(report)
+    let report = destinations::checked(&*checker, ledger, destination, account).await;
+    report.map_err(admin_failure)
 }
 
 fn answer(destination: &Destination, report: &CheckReport, context: &Context) -> Result<()> {
-    let mut value = serde_json::to_value(report).context("writing the answer as JSON")?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("owner".to_owned(), json!(destination.owner.to_string()));
-        fields.insert("revision".to_owned(), json!(destination.revision));
-        fields.insert("location".to_owned(), json!(destination.store.location()));
-        fields.insert("usable".to_owned(), json!(report.is_usable()));
-    }
+    let value = destinations::told(destination, report)?;
     context
         .output
         .answer(&value, |_| harmless(&readable::report(report)))

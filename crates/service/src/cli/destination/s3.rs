@@ -9,14 +9,16 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use recording::{DestinationOwner, Encryption, S3Bucket, S3Options};
+use serde::Deserialize;
 
 use super::prefix;
 use crate::config::Config;
 use crate::endpoint;
 use crate::failure::Failure;
 
-/// `destination set ACCOUNT s3`.
-#[derive(Debug, Clone, Default, Args)]
+/// `destination set ACCOUNT s3`, and the body that asks for the same.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct S3Args {
     /// The bucket's name
     #[arg(long)]
@@ -122,6 +124,14 @@ impl S3Args {
 
     /// Who must own the bucket: so that one which somebody else re-created gets nothing.
     fn bucket_owner(&self, role_owner: Option<String>, compatible: bool) -> Result<Option<String>> {
+        // The command line's parser says so, too; a body has no such parser.
+        if self.no_owner_check && (!compatible || self.expected_owner.is_some()) {
+            return Err(Failure::usage(
+                "--no-owner-check needs --endpoint and no --expected-owner",
+            )
+            .hint("AWS knows who owns a bucket: leave --no-owner-check out there")
+            .into());
+        }
         if self.no_owner_check {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ use super::azure::sas;
 const SOON: TimeDelta = TimeDelta::days(30);
 
 /// A destination as one JSON object.
-pub(super) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value> {
+pub(crate) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value> {
     let mut shown = serde_json::to_value(view).context("writing the answer as JSON")?;
     if let Some(fields) = shown.as_object_mut() {
         // One level for scripts: the identity's word, and what belongs to it, beside it.

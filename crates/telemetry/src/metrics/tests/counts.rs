@@ -7,6 +7,7 @@ use recording::{
 };
 
 use super::super::Metrics;
+use super::super::http::{HttpDenial, HttpRoute, KeyReading, TokenRefusal};
 use super::super::outcome::{CleanupOutcome, TransferOutcome};
 use super::super::words::Suspicion;
 use super::{assert_series, scrape};
@@ -186,6 +187,44 @@ fn the_rest_of_the_path_is_counted_one_by_one() {
             ("quarantine_returned_total", 1.0),
             ("queue_ready{queue=\"transfer\"}", 12.0),
             ("queue_ready{queue=\"cleanup\"}", -1.0),
+        ],
+    );
+}
+
+#[test]
+fn requests_count_by_operation_and_class_and_refusals_by_their_reason() {
+    let metrics = Metrics::new().unwrap();
+    metrics.http_begun();
+    metrics.http_begun();
+    metrics.http_ended();
+    metrics.http_connections(3);
+    metrics.http_answered(HttpRoute::ShowRecording, 200, Duration::from_millis(3));
+    metrics.http_answered(HttpRoute::ShowRecording, 404, Duration::from_millis(3));
+    metrics.http_answered(HttpRoute::Unmatched, 302, Duration::ZERO);
+    metrics.http_token_refused(TokenRefusal::Expired);
+    metrics.http_denied(HttpDenial::Foreign);
+    metrics.http_keys_read(KeyReading::Ok);
+    assert_series(
+        &scrape(&metrics),
+        &[
+            ("http_requests_in_flight", 1.0),
+            ("http_connections", 3.0),
+            (
+                "http_requests_total{class=\"2xx\",route=\"show_recording\"}",
+                1.0,
+            ),
+            (
+                "http_requests_total{class=\"4xx\",route=\"show_recording\"}",
+                1.0,
+            ),
+            (
+                "http_requests_total{class=\"3xx\",route=\"unmatched\"}",
+                1.0,
+            ),
+            ("http_request_seconds_count{route=\"show_recording\"}", 2.0),
+            ("http_tokens_refused_total{reason=\"expired\"}", 1.0),
+            ("http_denied_total{reason=\"foreign\"}", 1.0),
+            ("http_key_readings_total{result=\"ok\"}", 1.0),
         ],
     );
 }

@@ -11,6 +11,7 @@ use recording::{
 use super::super::Metrics;
 use super::super::closed::{Closed, Driven, Open, RefusedRequest, Request};
 use super::super::family::{Kind, number};
+use super::super::http::{HttpDenial, HttpRoute, KeyReading, StatusClass, TokenRefusal};
 use super::super::outcome::Outcome;
 use super::super::statement::{STATEMENTS, Statement};
 use super::super::words::{
@@ -62,6 +63,18 @@ fn tell_everything(metrics: &Metrics) {
     for reason in RefusalReason::ALL {
         metrics.refused(*reason);
     }
+    for route in HttpRoute::ALL {
+        for status in [200, 302, 404, 503, 999] {
+            metrics.http_answered(*route, status, Duration::ZERO);
+        }
+    }
+    for why in TokenRefusal::ALL {
+        metrics.http_token_refused(*why);
+    }
+    for why in HttpDenial::ALL {
+        metrics.http_denied(*why);
+    }
+    metrics.http_keys_read(KeyReading::Failed);
     metrics.ledger_failed(true);
     metrics.stored(1, Method::ReadBack);
 }
@@ -79,6 +92,11 @@ fn every_closed_set_is_scraped_whole_and_at_zero_from_the_first_moment() {
     whole::<Divergence>(&first, "divergence_total");
     whole::<Method>(&first, "transfer_proofs_total");
     whole::<Driven>(&first, "housekeeping_driven_total");
+    whole::<(HttpRoute, StatusClass)>(&first, "http_requests_total");
+    whole::<HttpRoute>(&first, "http_request_seconds_count");
+    whole::<TokenRefusal>(&first, "http_tokens_refused_total");
+    whole::<HttpDenial>(&first, "http_denied_total");
+    whole::<KeyReading>(&first, "http_key_readings_total");
     whole::<Open>(&first, "recordings");
     whole::<Open>(&first, "oldest_seconds");
     whole::<ParkReason>(&first, "parked");

@@ -1,11 +1,10 @@
 //! Who we are to a storage account: which of the identities is meant, and what belongs to it.
 
-use std::path::Path;
-
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use recording::{AzureIdentity, Secret};
 
+use super::secret_file::SecretSource;
 use super::{AzureArgs, sas, secret_file, words};
 use crate::failure::Failure;
 
@@ -20,7 +19,7 @@ pub(super) enum Wish<'a> {
     Principal {
         tenant_id: &'a str,
         client_id: &'a str,
-        secret: &'a Path,
+        secret: &'a SecretSource,
     },
     Federated {
         tenant_id: &'a str,
@@ -29,8 +28,8 @@ pub(super) enum Wish<'a> {
     Managed {
         client_id: Option<&'a str>,
     },
-    Sas(&'a Path),
-    AccessKey(&'a Path),
+    Sas(&'a SecretSource),
+    AccessKey(&'a SecretSource),
 }
 
 /// A flag, and whether it was said.

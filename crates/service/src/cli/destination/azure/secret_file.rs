@@ -1,12 +1,15 @@
-//! A secret out of a file or standard input, cleared from memory wherever it passes.
+//! A secret out of a file or standard input, or out of a request's body; cleared from memory
+//! wherever it passes.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use recording::Secret;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -14,6 +17,44 @@ use crate::output::tell;
 
 /// No secret of Azure's is longer, in bytes.
 const BYTES_MAX: usize = 8 * 1024;
+
+/// Where a secret comes from. The command line names a file of the person who types; a request
+/// carries the secret itself, since a file named there would be one of ours.
+#[derive(Clone)]
+pub(crate) enum SecretSource {
+    /// A file; `-` is standard input.
+    File(PathBuf),
+    /// Here it is.
+    Given(Secret),
+}
+
+impl From<PathBuf> for SecretSource {
+    fn from(file: PathBuf) -> Self {
+        Self::File(file)
+    }
+}
+
+impl From<&str> for SecretSource {
+    fn from(file: &str) -> Self {
+        Self::File(PathBuf::from(file))
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.fmt(f),
+            Self::Given(secret) => secret.fmt(f),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self::Given(Secret::new(text)))
+    }
+}
 
 /// One word that must not be shown.
 pub(super) struct Word(Zeroizing<String>);
@@ -31,8 +72,19 @@ impl From<Word> for Secret {
     }
 }
 
-/// Reads the secret that `flag` names a file for; `-` is standard input.
-pub(super) fn read(flag: &str, file: &Path) -> Result<Word> {
+/// Reads the secret that `flag` names a file for.
+pub(super) fn read(flag: &str, source: &SecretSource) -> Result<Word> {
+    let file = match source {
+        SecretSource::File(file) => file.as_path(),
+        SecretSource::Given(secret) => {
+            let text = secret.reveal()?;
+            return word(text.as_bytes()).ok_or_else(|| {
+                Failure::usage(format!("{flag} is not one secret"))
+                    .hint("one word of plain characters")
+                    .into()
+            });
+        }
+    };
     let read = if file == Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(Failure::usage(format!("{flag} - reads no terminal"))
@@ -108,11 +160,11 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named_with_its_flag_and_no_content() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
-        let error = read("--access-key-file", &absent).err().unwrap();
+        let error = read("--access-key-file", &absent.into()).err().unwrap();
         assert!(error.to_string().contains("--access-key-file"), "{error}");
         let file = folder.path().join("two-words");
         fs::write(&file, "canary canary").unwrap();
-        let error = read("--access-key-file", &file).err().unwrap();
+        let error = read("--access-key-file", &file.into()).err().unwrap();
         assert!(!format!("{error:#}").contains("canary"), "{error:#}");
         assert!(crate::failure::hint(&error).is_some());
     }

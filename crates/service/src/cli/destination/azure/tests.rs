@@ -1,6 +1,6 @@
 //! Tables of what an Azure destination may say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::words::{access_key, client, container, prefix, storage_account, tenant};
 use super::*;
@@ -44,15 +44,15 @@ fn each_identity_takes_its_own_flags_and_no_others() {
     let principal = AzureArgs {
         tenant_id: Some("72f988bf-86f1-41af-91ab-2d7cd011db47".to_owned()),
         client_id: Some("00001111-aaaa-2222-bbbb-3333cccc4444".to_owned()),
-        client_secret_file: Some(secret),
+        client_secret_file: Some(secret.into()),
         ..sound()
     };
     let with_sas = AzureArgs {
-        sas_token_file: Some(sas),
+        sas_token_file: Some(sas.into()),
         ..sound()
     };
     let with_key = AzureArgs {
-        access_key_file: Some(key),
+        access_key_file: Some(key.into()),
         ..sound()
     };
     for (args, identity, kept) in [
@@ -72,7 +72,7 @@ fn each_identity_takes_its_own_flags_and_no_others() {
 #[test]
 fn flags_of_different_identities_are_told_apart() {
     // None of these files is read: what is wrong is said first.
-    let file = |name: &str| Some(PathBuf::from("/does/not/exist").join(name));
+    let file = |name: &str| Some(PathBuf::from("/does/not/exist").join(name).into());
     let principal = AzureArgs {
         tenant_id: Some("72f988bf-86f1-41af-91ab-2d7cd011db47".to_owned()),
         client_id: Some("00001111-aaaa-2222-bbbb-3333cccc4444".to_owned()),
@@ -308,7 +308,7 @@ fn endpoints_and_prefixes_are_checked_as_for_the_other_cloud() {
         let args = AzureArgs {
             endpoint: endpoint.map(str::to_owned),
             prefix: Some(leading.to_owned()),
-            access_key_file: Some(key),
+            access_key_file: Some(key.clone().into()),
             ..sound()
         };
         args.check(&with_ring(), now())

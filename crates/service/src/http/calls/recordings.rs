@@ -1,0 +1,52 @@
+//! Recordings of an account.
+
+use catalog::RecordingFilter;
+use recording::{Kind, RecordingId, State};
+
+use super::super::Api;
+use super::super::call::{Answer, Call};
+use super::super::input::bad;
+use super::super::page::Page;
+use super::super::problem::Problem;
+
+/// `GET /v1/accounts/{account_id}/recordings`: by id.
+pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    let (limit, after) = (call.query.limit()?, call.query.after::<RecordingId>()?);
+    let filter = RecordingFilter {
+        state: word(call, "state", &State::ALL, State::as_str)?,
+        kind: word(call, "kind", &Kind::ALL, Kind::as_str)?,
+        interaction: call.query.parsed("interaction")?,
+    };
+    let more = limit.saturating_add(1);
+    let account = call.account()?;
+    let found = api
+        .ledger
+        .find_recordings(account, &filter, more, after.as_ref());
+    let found = found.await?;
+    Answer::ok(&Page::cut(found, limit, |last| last.recording_id.clone()))
+}
+
+/// One of a closed set of words, if it is asked for.
+fn word<T: Copy>(
+    call: &Call,
+    name: &str,
+    all: &[T],
+    word: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = call.query.text(name) else {
+        return Ok(None);
+    };
+    let known = all.iter().copied().find(|known| word(*known) == text);
+    known.map(Some).ok_or_else(|| {
+        let words: Vec<_> = all.iter().map(|known| word(*known)).collect();
+        bad(name, &format!("must be one of {}", words.join(", ")))
+    })
+}
+
+/// `GET /v1/accounts/{account_id}/recordings/{recording_id}`: with its history.
+pub(super) async fn show(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    let (account, recording) = (call.account()?, call.recording()?);
+    let found = api.ledger.show_recording(Some(account), recording).await?;
+    let found = found.first().ok_or_else(Problem::not_found)?;
+    Answer::ok(found)
+}
