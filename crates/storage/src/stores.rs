@@ -27,7 +27,7 @@ use crate::connector::address::AddressFilter;
 use crate::connector::resolver::{Lookup, System};
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Issued, Machine, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Machine, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};

@@ -142,14 +142,21 @@ impl World {
         for account in ["acme", "globex"] {
             self.platform.account(account).await?;
         }
-        let identities = ["principal", "signed", "keyed"];
-        for (account, access) in identities.into_iter().zip(AzureAccess::ALL) {
+        let identities = [
+            ("principal", AzureAccess::ServicePrincipal),
+            ("signed", AzureAccess::Sas),
+            ("keyed", AzureAccess::AccessKey),
+        ];
+        for (account, access) in identities {
             self.platform.azure_account(account, access).await?;
             let file = self.dir.join("azure").join(format!("{account}-secret"));
             let secret = fs::read_to_string(file)?;
             let secret = match access {
                 AzureAccess::Sas => secret.rsplit_once("sig=").context("no SAS")?.1,
-                AzureAccess::AccessKey | AzureAccess::ServicePrincipal => secret.as_str(),
+                AzureAccess::AccessKey
+                | AzureAccess::ServicePrincipal
+                | AzureAccess::Federated
+                | AzureAccess::ManagedIdentity => secret.as_str(),
             };
             let what = format!("the secret of {account}");
             self.canaries.push(Canary::new(&what, secret));

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Config, Drive};
+use super::Config;
 
 impl Config {
     /// The effective configuration without its secrets.
