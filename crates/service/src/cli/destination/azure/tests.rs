@@ -308,7 +308,7 @@ fn endpoints_and_prefixes_are_checked_as_for_the_other_cloud() {
         let args = AzureArgs {
             endpoint: endpoint.map(str::to_owned),
             prefix: Some(leading.to_owned()),
-            access_key_file: Some(key),
+            access_key_file: Some(key.clone()),
             ..sound()
         };
         args.check(&with_ring(), now())
