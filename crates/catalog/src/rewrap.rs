@@ -92,8 +92,10 @@ impl Catalog {
     }
 
     /// Re-wraps the secrets of the next revisions after `after` (at first 0) under the ring's
-    /// current key, in one transaction. It may be broken off and repeated at any time: what is
-    /// done is not done again. Readers are never in the way of it, nor it of them.
+    /// current key, in one transaction.
+    ///
+    /// It may be broken off and repeated at any time: what is done is not done again. Readers are
+    /// never in the way of it, nor it of them.
     ///
     /// # Errors
     /// When the database fails; nothing of this batch was changed then.

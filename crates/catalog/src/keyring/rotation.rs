@@ -76,8 +76,9 @@ impl KeyRingFile {
     }
 
     /// Adds a new key that is not current yet, for processes that see copies of the file: it must
-    /// be everywhere before anything is kept under it. Returns its id; one that waits already is
-    /// returned as it is.
+    /// be everywhere before anything is kept under it.
+    ///
+    /// Returns its id; one that waits already is returned as it is.
     ///
     /// # Errors
     /// When the file cannot be replaced.
