@@ -1,6 +1,6 @@
 //! What is left of stores that the shelf let go: credentials, which are small, good for an hour,
-//! and dear to ask for anew, and what the store has shown. With more accounts than the shelf has room for, this is what keeps STS at one call an hour for
-//! each account and purpose.
+//! and dear to ask for anew, and what the store has shown. With more accounts than the shelf has
+//! room for, this is what keeps STS at one call an hour for each account and purpose.
 //!
 //! Bounded by bytes. What ends soonest goes first, because it is worth least; what has ended goes
 //! by itself.
