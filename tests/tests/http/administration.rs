@@ -1,11 +1,6 @@
 //! What administrators do, through the interface and beside it on the command line: both give the
 //! same answers, and everything that changes something is written down.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a key that an answer lacks reads as null, and the comparison fails"
-)]
-
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
