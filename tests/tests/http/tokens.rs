@@ -464,7 +464,6 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
     let long = "x".repeat(129);
     for path in [
         "..%2f..%2fetc%2fpasswd",
-        "%2e%2e",
         "acme%2fglobex",
         "acme%00",
         "acme%0d%0aset-cookie:%20x",
