@@ -1,10 +1,5 @@
 //! Who is believed: each row of the table is one way to be somebody one is not (B42 to B45).
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a key that an answer lacks reads as null, and the comparison fails"
-)]
-
 use std::collections::BTreeSet;
 
 use anyhow::Result;
@@ -469,7 +464,6 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
     let long = "x".repeat(129);
     for path in [
         "..%2f..%2fetc%2fpasswd",
-        "%2e%2e",
         "acme%2fglobex",
         "acme%00",
         "acme%0d%0aset-cookie:%20x",
