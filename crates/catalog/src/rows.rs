@@ -26,12 +26,11 @@ macro_rules! recording_columns {
          r.attributes, r.destination_revision, r.retain_until, r.reason,
          r.next_attempt_at, r.rungs, r.release_rungs, r.claims, r.unclean_claims,
          r.upload_id, r.upload_part_bytes, r.upload_size_bytes, r.upload_mtime_ns,
-         r.upload_inode, r.object_key,
+         r.upload_inode, r.upload_entity, r.object_key,
          r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
          r.receipt_checksum, r.receipt_content_md5, r.receipt_method, r.stored_at,
-         r.original_size_bytes,
-         r.original_mtime_ns, r.original_inode, r.acknowledgment_id, r.announcement_id,
-         r.announcement_at, r.announced_reason, r.lease_token,
+         r.original_size_bytes, r.original_mtime_ns, r.original_inode, r.original_entity,
+         r.acknowledgment_id, r.announcement_id, r.announcement_at, r.announced_reason, r.lease_token,
          extract(epoch from now() - r.first_claimed_at)::float8 as known_for, ",
             crate::stores::destination_columns!()
         )
@@ -174,6 +173,7 @@ pub(crate) fn recording(row: &Row, keyring: Option<&KeyRing>) -> Result<Recordin
                 size_bytes: unsigned(get(row, "original_size_bytes")?)?,
                 mtime_ns: get(row, "original_mtime_ns")?,
                 inode: get(row, "original_inode")?,
+                entity: get(row, "original_entity")?,
             },
             acknowledgment_id: get(row, "acknowledgment_id")?,
             released: state == State::Released,
