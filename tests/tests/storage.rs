@@ -1,6 +1,6 @@
-//! Conformance of the crate `storage`: originals and trash on a real file system and in buckets, and
-//! copies in the laboratory's S3 and STS server, which enforces who may do what and misbehaves to
-//! order. Sessions are also checked against moto, which other people wrote.
+//! Conformance of the crate `storage`: originals and trash on a real file system and in buckets,
+//! and copies in the laboratory's S3 and STS server, which enforces who may do what and misbehaves
+//! to order. Sessions are also checked against moto, which other people wrote.
 
 #[cfg(test)]
 #[path = "storage/bucket_staging.rs"]

@@ -69,9 +69,8 @@ pub(crate) fn customers_blob_service(
     storage_account: &str,
     (allow_http, allowed): (bool, &Ranges),
 ) -> Result<Option<String>> {
-    let url = Url::parse(text).map_err(|_| {
-        Failure::usage(format!("{CUSTOMERS} is not a URL")).hint(BLOB_EXAMPLE)
-    })?;
+    let url = Url::parse(text)
+        .map_err(|_| Failure::usage(format!("{CUSTOMERS} is not a URL")).hint(BLOB_EXAMPLE))?;
     let service = operators_blob_service(CUSTOMERS, &url, storage_account, allow_http)?;
     reachable(&url, allowed)?;
     Ok(service)

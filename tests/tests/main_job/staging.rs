@@ -39,7 +39,13 @@ async fn arrives_and_leaves(setting: &mut Setting, kind: BucketKind) -> Result<(
         .platform
         .fleet
         .set("CALLFERRY_PART_SIZE_BYTES", (5 << 20).to_string());
-    let sizes = [(2, 0), (2, 1), (20, 480_000), (2, 5 << 20), (2, (11 << 20) + 1)];
+    let sizes = [
+        (2, 0),
+        (2, 1),
+        (20, 480_000),
+        (2, 5 << 20),
+        (2, (11 << 20) + 1),
+    ];
     let produce = stage(setting, kind, &sizes).await?;
     setting
         .start(&["transfer", "transfer", "cleanup", "housekeeping"])
@@ -118,7 +124,10 @@ async fn a_cleanup_that_dies_around_the_deletion_loses_and_repeats_nothing() -> 
     .await?;
     // Dead before the deletion, and dead between the deletion and its record. The rules stay: a
     // request that hangs goes on when its rule is cleared.
-    for (turn, fault) in [Fault::HangBefore, Fault::HangAfter].into_iter().enumerate() {
+    for (turn, fault) in [Fault::HangBefore, Fault::HangAfter]
+        .into_iter()
+        .enumerate()
+    {
         let rule = FaultRule::on(Operation::DeleteObject, fault)
             .bucket(STAGING_BUCKET)
             .key_prefix("calls/acme/")
@@ -133,7 +142,10 @@ async fn a_cleanup_that_dies_around_the_deletion_loses_and_repeats_nothing() -> 
         .await?;
         cleanup.sigkill()?;
         let states = load::states(&setting.platform).await?;
-        assert!(states.get("stored").is_some_and(|stored| *stored >= 3), "{states:?}");
+        assert!(
+            states.get("stored").is_some_and(|stored| *stored >= 3),
+            "{states:?}"
+        );
     }
     setting.start(&["cleanup"]).await?;
     load::until_released(&setting.platform, 6, LONG).await?;
@@ -161,7 +173,11 @@ async fn cleanup_refuses_a_bucket_that_ignores_conditions_and_transfer_does_not(
     let status = cleanup.wait(LONG).await?;
     assert_eq!(status.code(), Some(1));
     let log = cleanup.log_text()?;
-    for says in ["cleanup refuses the staging s3://incoming/calls", "If-Match", "hint: "] {
+    for says in [
+        "cleanup refuses the staging s3://incoming/calls",
+        "If-Match",
+        "hint: ",
+    ] {
         assert!(log.contains(says), "{says}: {log}");
     }
     setting.start(&["transfer", "housekeeping"]).await?;

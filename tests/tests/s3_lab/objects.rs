@@ -197,7 +197,10 @@ async fn deletions_happen_only_under_their_condition() {
     it.lab.create_versioned_bucket("kept", OWNER).unwrap();
     for path in ["/calls/k", "/kept/k"] {
         let etag = it.owner.put(path, b"first").await.etag();
-        let delete = |etag: &str| it.owner.send(Ask::new("DELETE", path).header("if-match", etag));
+        let delete = |etag: &str| {
+            it.owner
+                .send(Ask::new("DELETE", path).header("if-match", etag))
+        };
         let refused = delete("\"0\"").await.refusal();
         assert_eq!(refused, (412, "PreconditionFailed".into()), "{path}");
         assert_eq!(it.owner.get(path).await.body, b"first");

@@ -53,7 +53,11 @@ async fn the_marker_is_written_once_and_never_over_another() {
     assert_eq!(staging.read_marker().await, Ok(Some(STAGING)));
     let other = staging.write_marker(Uuid::from_u128(9)).await;
     assert_eq!(other, Err(MarkerFault::OtherStaging(STAGING)));
-    assert!(BucketTrash::open(&staging, Uuid::from_u128(9)).await.is_err());
+    assert!(
+        BucketTrash::open(&staging, Uuid::from_u128(9))
+            .await
+            .is_err()
+    );
     lab.overwrite_object(BUCKET, MARKER, b"garbage").unwrap();
     let garbage = staging.write_marker(STAGING).await;
     assert_eq!(garbage, Err(MarkerFault::Malformed));
@@ -68,21 +72,26 @@ async fn a_bucket_that_is_gone_or_denied_is_no_absence() {
     let copied = it.copied(PATH).await;
     let path = staging_path(PATH);
     // One object is denied, and staging answers: that one object's trouble, and no absence.
-    let one = it.lab().arm(denied(Operation::HeadObject).key_prefix(&key("acme")));
+    let one = it
+        .lab()
+        .arm(denied(Operation::HeadObject).key_prefix(&key("acme")));
     let opened = it.originals.open(&path).await;
     assert!(matches!(opened.err(), Some(StagingFault::Unreadable(_))));
     let there = it.trash.in_place(&path, &copied.identity).await;
-    assert!(matches!(there, Err(StagingFault::Unreadable(_))), "{there:?}");
+    assert!(
+        matches!(there, Err(StagingFault::Unreadable(_))),
+        "{there:?}"
+    );
     it.lab().clear_fault(one);
     // Nobody may list: then S3 says of what is missing that it is forbidden.
     let none = staging_path("acme/none.wav");
     it.lab().put_identity(
         callferry_tests::s3::Identity::new("AKIDPLATFORM", "platform-secret")
             .named("callferry")
-            .allowed(callferry_tests::s3::Policy::none().allow(
-                &["s3:GetObject"],
-                &["arn:aws:s3:::incoming/*"],
-            )),
+            .allowed(
+                callferry_tests::s3::Policy::none()
+                    .allow(&["s3:GetObject"], &["arn:aws:s3:::incoming/*"]),
+            ),
     );
     let opened = it.originals.open(&none).await;
     assert!(matches!(opened.err(), Some(StagingFault::Unreadable(_))));
@@ -133,7 +142,8 @@ async fn a_deletion_whose_answer_is_lost_is_followed_by_a_look() {
             status: 503,
             code: "SlowDown".to_owned(),
         };
-        it.lab().arm(FaultRule::on(Operation::DeleteObject, busy).times(1));
+        it.lab()
+            .arm(FaultRule::on(Operation::DeleteObject, busy).times(1));
         unlink(&it, &copied).await.unwrap();
         assert_eq!(it.read(PATH).await, None);
     }
@@ -162,7 +172,10 @@ async fn a_version_is_deleted_by_its_id_and_no_other_is_touched() {
     assert!(copied.identity.entity.as_ref().unwrap().contains("\" "));
     unlink(&it, &copied).await.unwrap();
     // Nobody copied the older one: it stays, and shows.
-    assert_eq!(it.read(PATH).await.as_deref(), Some(&b"an older attempt"[..]));
+    assert_eq!(
+        it.read(PATH).await.as_deref(),
+        Some(&b"an older attempt"[..])
+    );
     // The copied version is provably gone, whatever lies at its key.
     let permission = copied.permission(2);
     let moved = it.trash.move_in(permission.path(), &permission).await;

@@ -68,7 +68,10 @@ mod cases {
 
     pub(super) async fn an_original_is_read_exactly(_: Kind, it: Yard) {
         let large = noise(3_000_000, 1);
-        for (path, bytes) in [("acme/a/large.wav", &large[..]), ("acme/empty.wav", b"")] {
+        for (path, bytes) in [
+            ("acme/a/large.wav", &large[..]),
+            ("acme/empty.wav", &b""[..]),
+        ] {
             it.put(path, bytes).await;
             let original = it.open(path).await.unwrap();
             let size = u64::try_from(bytes.len()).unwrap();
@@ -90,7 +93,10 @@ mod cases {
         it.put(PATH, BYTES).await;
         let copied = it.copied(PATH).await;
         let none = staging_path("acme/none.wav");
-        assert_eq!(it.originals.open(&none).await.err(), Some(StagingFault::Absent));
+        assert_eq!(
+            it.originals.open(&none).await.err(),
+            Some(StagingFault::Absent)
+        );
         assert_eq!(it.originals.probe().await, Ok(()));
         assert_eq!(it.trash.in_place(&none, &copied.identity).await, Ok(false));
         it.unmark().await;
@@ -214,18 +220,27 @@ mod cases {
         foreign.key.recording_id = "other".parse().unwrap();
         for (entry, token) in [(entry.clone(), 2), (foreign, 1)] {
             let refused = it.trash.unlink(entry, copied.permission(token)).await;
-            assert!(matches!(refused, Err(StagingFault::Unreadable(_))), "{refused:?}");
+            assert!(
+                matches!(refused, Err(StagingFault::Unreadable(_))),
+                "{refused:?}"
+            );
         }
         if kind == Kind::Folder {
             return;
         }
         let elsewhere = staging_path("acme/elsewhere.wav");
         let refused = it.trash.move_in(&elsewhere, &copied.permission(1)).await;
-        assert!(matches!(refused, Err(StagingFault::Unreadable(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StagingFault::Unreadable(_))),
+            "{refused:?}"
+        );
         // The lease has ended: the request is not even signed.
         let late = copied.permission_for(1, Duration::from_secs(1));
         let refused = it.trash.unlink(entry, late).await;
-        assert!(matches!(refused, Err(StagingFault::Unreadable(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StagingFault::Unreadable(_))),
+            "{refused:?}"
+        );
         assert_eq!(it.read(PATH).await.as_deref(), Some(BYTES));
     }
 

@@ -20,13 +20,7 @@ pub enum Cloud {
 
 impl Cloud {
     /// Every one.
-    pub const ALL: [Self; 5] = [
-        Self::S3,
-        Self::Azure,
-        Self::Sts,
-        Self::Entra,
-        Self::Staging,
-    ];
+    pub const ALL: [Self; 5] = [Self::S3, Self::Azure, Self::Sts, Self::Entra, Self::Staging];
 
     /// The label.
     #[must_use]

@@ -2,7 +2,8 @@
 //!
 //! **Order of effects.** Schema, then marker. The marker says "this is the staging, mounted"; a
 //! marker in the wrong folder or bucket would make every original look deleted. So once the ledger
-//! knows a recording, a staging without a marker is taken for an unmounted or wrong one and refused.
+//! knows a recording, a staging without a marker is taken for an unmounted or wrong one, and
+//! refused.
 
 use std::fmt::Display;
 
@@ -29,7 +30,8 @@ pub(crate) struct MigrateArgs {
     /// Only the schema, where staging is not to be had; the marker must be written once elsewhere
     #[arg(long, conflicts_with = "new_staging")]
     ledger_only: bool,
-    /// The staging folder or bucket is a new one: mark it although the ledger knows recordings already
+    /// The staging folder or bucket is a new one: mark it although the ledger knows recordings
+    /// already
     #[arg(long)]
     new_staging: bool,
 }

@@ -99,9 +99,8 @@ impl Config {
     }
 
     fn azure_identity(&self) -> Result<AzureIdentity> {
-        let secret = |key: &str, file: &Path| {
-            read_secret_word(&format!("`{key}`"), file).map(Secret::from)
-        };
+        let secret =
+            |key: &str, file: &Path| read_secret_word(&format!("`{key}`"), file).map(Secret::from);
         let refuse = |why: &str| {
             Failure::usage(why).hint(
                 "one of: staging_azure_tenant_id with staging_azure_client_id and \
@@ -144,7 +143,7 @@ impl Config {
 
     /// A key that says nothing about this kind of staging was meant for another one.
     fn nothing_set_of(&self, keys: &[&str], scheme: &str) -> Result<()> {
-        let shown = self.shown();
+        let shown = self.shown_staging();
         let is_set = |key: &&&str| shown.get(**key).is_some_and(|value| !value.is_null());
         match keys.iter().find(is_set) {
             None => Ok(()),
@@ -204,9 +203,9 @@ fn prefix(words: &str) -> Result<String> {
 
 /// The portal shows a signature with the question mark that would lead it in a URL.
 fn without_mark(token: Secret) -> Result<Secret> {
-    let text = token.reveal().map_err(|locked| {
-        Failure::failed(locked.to_string()).hint("this is a defect")
-    })?;
+    let text = token
+        .reveal()
+        .map_err(|locked| Failure::failed(locked.to_string()).hint("this is a defect"))?;
     Ok(match text.strip_prefix('?') {
         Some(rest) => Secret::new(rest.to_owned()),
         None => token,
@@ -257,7 +256,10 @@ mod tests {
         else {
             panic!("{store:?}");
         };
-        assert_eq!((bucket.as_str(), prefix.as_str()), ("calls.example", "in/box"));
+        assert_eq!(
+            (bucket.as_str(), prefix.as_str()),
+            ("calls.example", "in/box")
+        );
         assert_eq!(endpoint.as_deref(), Some("https://minio.internal:9000"));
         for whole in ["s3://calls", "s3://calls/"] {
             assert_eq!(place(&self::config(whole)).prefix, "", "{whole}");
@@ -308,7 +310,7 @@ mod tests {
             ("s3://calls/.callferry", "hidden"),
             ("s3://calls/a//b", "empty"),
             ("az://acmecalls", "no container"),
-            ("file:spool", "three slashes"),
+            ("file://host/spool", "three slashes"),
         ] {
             let said = refused(&config(url));
             assert!(said.contains(says), "{url}: {said}");

@@ -77,7 +77,7 @@ impl StagingSide {
         match self {
             Self::Folder(root) => {
                 let root = root.clone();
-                let open = move || {
+                let open = move || -> Result<Files, StagingFault> {
                     Ok(Files {
                         originals: Arc::new(LocalStaging::open(&root, staging_id)?),
                         trash: Arc::new(LocalTrash::open(&root, staging_id)?),

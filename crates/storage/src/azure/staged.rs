@@ -227,7 +227,13 @@ mod tests {
             <NextMarker>more</NextMarker></EnumerationResults>";
         let one = read(one).unwrap();
         assert_eq!(one.lines[0].key, "in/acme/a&b.wav");
-        assert_eq!(one.lines[0].modified.to_rfc3339(), "2026-11-22T10:00:00+00:00");
-        assert_eq!((one.lines[0].size_bytes, one.next.as_deref()), (7, Some("more")));
+        assert_eq!(
+            one.lines[0].modified.to_rfc3339(),
+            "2026-11-22T10:00:00+00:00"
+        );
+        assert_eq!(
+            (one.lines[0].size_bytes, one.next.as_deref()),
+            (7, Some("more"))
+        );
     }
 }

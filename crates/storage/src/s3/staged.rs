@@ -253,7 +253,8 @@ mod tests {
         assert_eq!((whole.lines[0].size_bytes, whole.next), (7, None));
         let cut = format!("{head}<IsTruncated>true</IsTruncated>{one}</ListBucketResult>");
         assert!(read(&cut).unwrap().is_err());
-        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
+        let more =
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
         let more = format!("{head}{more}</ListBucketResult>");
         assert_eq!(read(&more).unwrap().unwrap().next.as_deref(), Some("t"));
     }

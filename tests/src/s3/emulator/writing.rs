@@ -6,8 +6,7 @@ use futures::StreamExt;
 use http::StatusCode;
 use s3s::dto::{
     ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
-    DeletedObject, ETag, Error as KeyError, PutObjectInput, PutObjectOutput,
-    ServerSideEncryption,
+    DeletedObject, ETag, Error as KeyError, PutObjectInput, PutObjectOutput, ServerSideEncryption,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 

@@ -45,9 +45,11 @@ fn relative(path: &Path, bucket: &BucketStaging) -> Result<String> {
 /// What was named, as an object or as what leads the keys of some.
 fn below(walk: &mut Walk<'_>, named: &str, listed: &[ListedOriginal]) -> Result<()> {
     if listed.is_empty() {
-        return Err(Failure::failed(format!("{named}: nothing is there in staging"))
-            .hint("paths are relative to staging: an account's folder comes first")
-            .into());
+        return Err(
+            Failure::failed(format!("{named}: nothing is there in staging"))
+                .hint("paths are relative to staging: an account's folder comes first")
+                .into(),
+        );
     }
     for object in listed {
         let rest = object.path.strip_prefix(named).unwrap_or(&object.path);
@@ -124,9 +126,9 @@ mod tests {
     fn what_cannot_be_announced_stops_everything_and_is_named() {
         for (named, paths, says) in [
             ("acme/gone", &[][..], "nothing is there"),
-            ("beta", &["beta/x.wav"], "outside the account"),
-            ("acme", &["acme/a b.wav"], "a b.wav"),
-            ("acme", &["acme/a/rec.wav", "acme/b/rec.mp3"], "same id"),
+            ("beta", &["beta/x.wav"][..], "outside the account"),
+            ("acme", &["acme/a b.wav"][..], "a b.wav"),
+            ("acme", &["acme/a/rec.wav", "acme/b/rec.mp3"][..], "same id"),
         ] {
             let error = found(named, paths).unwrap_err();
             assert!(crate::failure::hint(&error).is_some(), "{named}: {error}");

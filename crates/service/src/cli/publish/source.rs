@@ -37,8 +37,7 @@ impl Source {
     /// Staging, as it is configured.
     pub(super) fn open(context: &Context) -> Result<Self> {
         let stores = || {
-            let buckets =
-                wiring::buckets(&context.config, &wiring::clock(), &wiring::no_meter())?;
+            let buckets = wiring::buckets(&context.config, &wiring::clock(), &wiring::no_meter())?;
             Ok(buckets.stores)
         };
         Ok(match wiring::staging(&context.config, stores)? {
@@ -57,8 +56,10 @@ impl Source {
 
     /// What reads them, if `args` ask for digests.
     pub(super) async fn reader(&self, args: &PublishArgs) -> Result<Reader> {
+        if !args.sha256 {
+            return Ok(Reader::None);
+        }
         match self {
-            _ if !args.sha256 => Ok(Reader::None),
             Self::Folder(_) => Ok(Reader::Folder),
             Self::Bucket(bucket) => {
                 // Whose staging it is does not matter here: its own marker says that it is one.

@@ -95,7 +95,9 @@ pub(super) async fn prove(staging: &BucketStaging) -> Result<(), Unproven> {
 
 impl Trial<'_> {
     async fn put(&self, text: &'static str) -> Result<Seen, Unproven> {
-        let put = self.reach.put(&self.key, Bytes::from_static(text.as_bytes()), false);
+        let put = self
+            .reach
+            .put(&self.key, Bytes::from_static(text.as_bytes()), false);
         match put.await? {
             Put::Done => {}
             Put::Taken => return Err(Unproven::Unreachable("put: taken".to_owned())),
