@@ -2,7 +2,7 @@
 //! versions, stores that do not keep their word, and lists.
 
 use callferry_tests::s3::{Fault, FaultRule, Operation, Quirks, S3Lab};
-use recording::{Moved, Originals, StagingFault, Trash, TrashEntry};
+use recording::{Moved, StagingFault, TrashEntry};
 use storage::{BucketOriginals, BucketTrash, MarkerFault, Unproven};
 use uuid::Uuid;
 

@@ -45,15 +45,11 @@ pub(crate) enum Kind {
     Azure,
 }
 
-impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Folder, Self::S3, Self::Versioned, Self::Azure];
-}
-
 /// The recorder's hand, and somebody else's.
 pub(crate) enum Hand {
     Folder(Staging),
     S3(Box<S3Lab>),
-    Azure(Box<Azurite>, Scratch),
+    Azure(Box<Azurite>),
 }
 
 /// One staging, opened.
@@ -63,6 +59,8 @@ pub(crate) struct Yard {
     /// Where it is a bucket.
     pub(crate) bucket: Option<BucketStaging>,
     pub(crate) hand: Hand,
+    /// After the server that lives in it.
+    _scratch: Option<Scratch>,
 }
 
 fn s3_place(lab: &S3Lab) -> StagingPlace {
@@ -99,6 +97,7 @@ pub(crate) async fn s3(versioned: bool) -> (S3Lab, BucketStaging) {
 impl Yard {
     /// `None` where it cannot be had here.
     pub(crate) async fn start(kind: Kind) -> Option<Self> {
+        let mut scratch = None;
         let (staging, hand) = match kind {
             Kind::Folder => {
                 let staging = Staging::new();
@@ -108,6 +107,7 @@ impl Yard {
                     trash: Arc::new(LocalTrash::open(root, STAGING).unwrap()),
                     bucket: None,
                     hand: Hand::Folder(staging),
+                    _scratch: None,
                 });
             }
             Kind::S3 | Kind::Versioned => {
@@ -115,9 +115,10 @@ impl Yard {
                 (staging, Hand::S3(Box::new(lab)))
             }
             Kind::Azure => {
-                let scratch = Scratch::new("staging-azure").unwrap();
-                let azurite = Azurite::start(scratch.path(), Wire::Http, &[STORAGE_ACCOUNT]).await;
+                let folder = Scratch::new("staging-azure").unwrap();
+                let azurite = Azurite::start(folder.path(), Wire::Http, &[STORAGE_ACCOUNT]).await;
                 let azurite = azurite.unwrap()?;
+                scratch = Some(folder);
                 let made = azurite.create_container(STORAGE_ACCOUNT, BUCKET).await;
                 made.unwrap();
                 let place = StagingPlace {
@@ -133,7 +134,7 @@ impl Yard {
                 };
                 let stores = stores(settings("http://127.0.0.1:1"));
                 let staging = stores.staging(&place).unwrap();
-                (staging, Hand::Azure(Box::new(azurite), scratch))
+                (staging, Hand::Azure(Box::new(azurite)))
             }
         };
         staging.write_marker(STAGING).await.unwrap();
@@ -144,13 +145,14 @@ impl Yard {
             trash: Arc::new(trash),
             bucket: Some(staging),
             hand,
+            _scratch: scratch,
         })
     }
 
     pub(crate) fn lab(&self) -> &S3Lab {
         match &self.hand {
             Hand::S3(lab) => lab,
-            Hand::Folder(_) | Hand::Azure(..) => panic!("no laboratory"),
+            Hand::Folder(_) | Hand::Azure(_) => panic!("no laboratory"),
         }
     }
 
@@ -163,7 +165,12 @@ impl Yard {
             Hand::S3(lab) => lab
                 .overwrite_object(BUCKET, &format!("{PREFIX}/{path}"), bytes)
                 .unwrap(),
-            Hand::Azure(azurite, _) => {
+            Hand::Azure(azurite) if bytes.is_empty() => {
+                let key = format!("{PREFIX}/{path}");
+                let put = azurite.commit_nothing(STORAGE_ACCOUNT, BUCKET, &key);
+                put.await.unwrap();
+            }
+            Hand::Azure(azurite) => {
                 let key = format!("{PREFIX}/{path}");
                 let put = azurite.overwrite(STORAGE_ACCOUNT, BUCKET, &key, bytes);
                 put.await.unwrap();
@@ -179,7 +186,7 @@ impl Yard {
                 let read = lab.read_object(BUCKET, &format!("{PREFIX}/{path}"));
                 read.unwrap().map(|stored| stored.bytes)
             }
-            Hand::Azure(azurite, _) => {
+            Hand::Azure(azurite) => {
                 let key = format!("{PREFIX}/{path}");
                 azurite.read(STORAGE_ACCOUNT, BUCKET, &key).await.unwrap()
             }
@@ -194,7 +201,7 @@ impl Yard {
                 let removed = lab.delete_object(BUCKET, &format!("{PREFIX}/{path}"));
                 assert!(removed.unwrap());
             }
-            Hand::Azure(azurite, _) => {
+            Hand::Azure(azurite) => {
                 let key = format!("{PREFIX}/{path}");
                 let gone = azurite.delete(STORAGE_ACCOUNT, BUCKET, &key);
                 gone.await.unwrap();
@@ -206,7 +213,7 @@ impl Yard {
     pub(crate) async fn unmark(&self) {
         let marker = match self.hand {
             Hand::Folder(_) => ".callferry-staging",
-            Hand::S3(_) | Hand::Azure(..) => ".callferry/staging",
+            Hand::S3(_) | Hand::Azure(_) => ".callferry/staging",
         };
         self.remove(marker).await;
     }
