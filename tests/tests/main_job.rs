@@ -14,5 +14,6 @@ mod main_job {
     pub(crate) mod outages;
     pub(crate) mod peace;
     pub(crate) mod setting;
+    pub(crate) mod staging;
     pub(crate) mod switching;
 }

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations![
     8 "0008_destination_health",
     9 "0009_reroute",
     10 "0010_api",
+    11 "0011_staging",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -105,8 +105,20 @@ pub(crate) fn customers_blob_service(
     storage_account: &str,
     allowances: (bool, &Ranges),
 ) -> Result<Option<String>> {
-    let refuse = |why: &str| Failure::usage(format!("{CUSTOMERS} {why}")).hint(BLOB_EXAMPLE);
-    let (url, origin) = customers_origin(BLOB_EXAMPLE, text, allowances)?;
+    let (url, _) = customers_origin(BLOB_EXAMPLE, text, allowances)?;
+    operators_blob_service(CUSTOMERS, &url, storage_account, allowances.0)
+}
+
+/// The same of the operator's own blob service, which may be in our own network; `name` is what
+/// people call the URL.
+pub(crate) fn operators_blob_service(
+    name: &str,
+    url: &Url,
+    storage_account: &str,
+    allow_http: bool,
+) -> Result<Option<String>> {
+    let refuse = |why: &str| Failure::usage(format!("{name} {why}")).hint(BLOB_EXAMPLE);
+    let origin = safe_origin((name, BLOB_EXAMPLE), url, allow_http)?;
     let in_path = match url.path().trim_end_matches('/') {
         "" => None,
         path => match path.strip_prefix('/') {
@@ -117,7 +129,8 @@ pub(crate) fn customers_blob_service(
     if let Some(named) = url.host_str().and_then(azures_account)
         && (named != storage_account || in_path.is_some())
     {
-        return Err(refuse("is another storage account's than --storage-account says").into());
+        let why = format!("is another storage account's than `{storage_account}`");
+        return Err(refuse(&why).into());
     }
     if origin == format!("https://{storage_account}.{AZURES_OWN}") {
         return Ok(None);

@@ -31,6 +31,7 @@ mod put;
 mod sas;
 mod sign;
 mod signing;
+mod staged;
 
 pub(crate) use classify::refusal;
 pub(crate) use container::{Container, Identity};

@@ -3,7 +3,7 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | `staging` | files: opening beneath a folder, the marker, the trash |
+//! | `staging` | originals: files beneath a folder, the marker, the trash; or objects of a bucket |
 //! | `connector` | the two HTTP clients, TLS, which addresses may be reached |
 //! | `credentials` | our identity, sessions of customers' roles, tokens of their applications |
 //! | `exchange` | one request and its answer: repeating, patience, limits, counting |
@@ -14,8 +14,9 @@
 //! | `check` | trying all of it out at one destination, with a finding for each capability |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
-//! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
-//! overwrites an object.
+//! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here overwrites
+//! an object, and none is deleted but an original in staging, on the condition that it still is the
+//! one that was copied.
 
 mod azure;
 mod budget;
@@ -42,8 +43,12 @@ pub use connector::address::permits_port;
 pub use connector::resolver::Lookup;
 pub use credentials::{BaseIdentity, CallerIdentity};
 pub use signed::{Overrides, SignedUrl};
-pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
+pub use staging::{
+    BucketOriginals, BucketStaging, BucketTrash, ListedOriginal, LocalStaging, LocalTrash,
+    MarkerFault, Unproven, read_marker, write_marker,
+};
 pub use stores::{
     BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Judged, KeySetFault,
-    KeySetSource, ManagedIdentity, Reading, StoreSettings, Stores, judge_address, permits_address,
+    KeySetSource, ManagedIdentity, Reading, StagingPlace, StagingStore, StoreSettings, Stores,
+    judge_address, permits_address,
 };

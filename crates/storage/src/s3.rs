@@ -19,6 +19,7 @@ mod probe;
 mod put;
 mod read_back;
 mod sign;
+mod staged;
 mod uploads;
 mod xml;
 

@@ -9,6 +9,7 @@ mod powers;
 mod settings;
 mod shelf;
 mod spare;
+mod staging;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
 use spare::Left;
+pub use staging::{StagingPlace, StagingStore};
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
 /// so at the command line when a destination is set.

@@ -125,6 +125,7 @@ async fn an_upload_that_an_older_release_left_open_is_a_leftover() {
              from generate_series(1, 3) n",
         include_str!("../../../schemas/postgres/0004_clouds_and_uploads.sql"),
         include_str!("../../../schemas/postgres/0005_destination_options.sql"),
+        include_str!("../../../schemas/postgres/0011_staging.sql"),
     ] {
         world.sql(migration).await;
     }

@@ -16,11 +16,13 @@ pub enum Cloud {
     Sts,
     /// Microsoft's token service.
     Entra,
+    /// Staging, where it is a bucket, of whichever cloud.
+    Staging,
 }
 
 impl Cloud {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::S3, Self::Azure, Self::Sts, Self::Entra];
+    pub const ALL: [Self; 5] = [Self::S3, Self::Azure, Self::Sts, Self::Entra, Self::Staging];
 
     /// The label.
     #[must_use]
@@ -30,6 +32,7 @@ impl Cloud {
             Self::Azure => "azure",
             Self::Sts => "sts",
             Self::Entra => "entra",
+            Self::Staging => "staging",
         }
     }
 }
@@ -55,7 +58,9 @@ pub enum Operation {
     List,
     /// Reads a copy back, or a part of one by a signed URL.
     ReadBack,
-    /// Deletes a copy, or a version of one.
+    /// Reads an original, or a part of it.
+    Read,
+    /// Deletes an original, a copy, or a version of one.
     Delete,
     /// Asks for a session or a token.
     Token,
@@ -63,7 +68,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Put,
         Self::CreateUpload,
         Self::PutPart,
@@ -73,6 +78,7 @@ impl Operation {
         Self::Look,
         Self::List,
         Self::ReadBack,
+        Self::Read,
         Self::Delete,
         Self::Token,
     ];
@@ -90,6 +96,7 @@ impl Operation {
             Self::Look => "look",
             Self::List => "list",
             Self::ReadBack => "read_back",
+            Self::Read => "read",
             Self::Delete => "delete",
             Self::Token => "token",
         }

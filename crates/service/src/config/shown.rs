@@ -16,7 +16,6 @@ impl Config {
             "amqp_management_url": secret(&self.amqp_management_url),
             "database_url": secret(&self.database_url),
             "database_pool_size": self.database_pool_size,
-            "staging_url": self.staging_url,
             "sts_endpoint": self.sts_endpoint,
             "aws_principal": self.aws_principal,
             "entra_authority": self.entra_authority,
@@ -45,10 +44,11 @@ impl Config {
             "worker_threads": self.worker_threads,
             "drive": self.drive.shown(),
         });
-        // By itself: the macro cannot take in all keys at once.
-        if let (Some(shown), Value::Object(of_http)) = (shown.as_object_mut(), self.shown_of_http())
-        {
-            shown.extend(of_http);
+        // By themselves: the macro cannot take in all keys at once.
+        for more in [self.shown_of_http(), self.shown_staging()] {
+            if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+                shown.extend(more);
+            }
         }
         shown
     }
@@ -61,6 +61,20 @@ impl Config {
             "jwt_keys": self.jwt_keys,
             "http_subject_rate": self.http_subject_rate,
             "http_account_rate": self.http_account_rate,
+        })
+    }
+
+    /// The same of staging.
+    pub(super) fn shown_staging(&self) -> Value {
+        json!({
+            "staging_url": self.staging_url,
+            "staging_region": self.staging_region,
+            "staging_endpoint": self.staging_endpoint,
+            "staging_azure_access_key_file": self.staging_azure_access_key_file,
+            "staging_azure_sas_token_file": self.staging_azure_sas_token_file,
+            "staging_azure_tenant_id": self.staging_azure_tenant_id,
+            "staging_azure_client_id": self.staging_azure_client_id,
+            "staging_azure_client_secret_file": self.staging_azure_client_secret_file,
         })
     }
 }

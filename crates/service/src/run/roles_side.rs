@@ -13,7 +13,6 @@ use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
     TransferPorts,
 };
-use storage::{LocalStaging, LocalTrash};
 use tokio::net::TcpListener;
 
 use super::readings;
@@ -23,18 +22,10 @@ use crate::cli::role::Role;
 use crate::config::Tokens;
 use crate::http::{self, Api, ApiPorts, Keys};
 use crate::ops::Seen;
-use crate::wiring::{self, Buckets};
+use crate::wiring::{self, Buckets, Files};
 
 /// Quarantined messages in hand at once: each is one statement.
 const QUARANTINE_PREFETCH: u16 = 16;
-
-/// Staging, for the roles that touch originals.
-pub(super) struct Files {
-    /// Staging, for reading.
-    pub(super) originals: Arc<LocalStaging>,
-    /// Staging, for deleting.
-    pub(super) trash: Arc<LocalTrash>,
-}
 
 /// Everything outside of the roles.
 pub(super) struct Outside {
@@ -157,7 +148,7 @@ pub(super) fn transfer_role(
 ) -> Transfer {
     let ports = TransferPorts {
         ledger: outside.ledger(),
-        originals: Arc::<LocalStaging>::clone(&files.originals),
+        originals: Arc::clone(&files.originals),
         writers: Arc::clone(&outside.buckets.writers),
         lookers: Arc::clone(&outside.buckets.lookers),
         publisher: broker.publisher(),
@@ -189,7 +180,7 @@ fn cleanup(
 ) {
     let ports = CleanupPorts {
         ledger: outside.ledger(),
-        trash: Arc::<LocalTrash>::clone(&files.trash),
+        trash: Arc::clone(&files.trash),
         lookers: Arc::clone(&outside.buckets.lookers),
         publisher: broker.publisher(),
         clock: Arc::clone(&outside.clock),

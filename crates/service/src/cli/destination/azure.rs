@@ -4,7 +4,7 @@
 
 mod identity;
 pub(super) mod sas;
-mod secret_file;
+pub(crate) mod secret_file;
 #[cfg(test)]
 mod tests;
 pub(in crate::cli) mod words;

@@ -126,7 +126,7 @@ impl<'a> Wish<'a> {
             } => Ok(AzureIdentity::ServicePrincipal {
                 tenant_id: (*tenant_id).to_owned(),
                 client_id: (*client_id).to_owned(),
-                client_secret: secret_file::read("--client-secret-file", secret)?.into(),
+                client_secret: secret_file::read_source("--client-secret-file", secret)?.into(),
             }),
             Self::Federated {
                 tenant_id,
@@ -139,14 +139,14 @@ impl<'a> Wish<'a> {
                 client_id: client_id.map(ToOwned::to_owned),
             }),
             Self::Sas(file) => {
-                let text = secret_file::read("--sas-token-file", file)?;
+                let text = secret_file::read_source("--sas-token-file", file)?;
                 let token = sas::check(text.as_str(), now)?;
                 Ok(AzureIdentity::Sas {
                     sas_token: Secret::new(token.to_owned()),
                 })
             }
             Self::AccessKey(file) => {
-                let text = secret_file::read("--access-key-file", file)?;
+                let text = secret_file::read_source("--access-key-file", file)?;
                 words::access_key(text.as_str())?;
                 Ok(AzureIdentity::AccessKey {
                     access_key: text.into(),

@@ -57,11 +57,11 @@ impl<'de> Deserialize<'de> for SecretSource {
 }
 
 /// One word that must not be shown.
-pub(super) struct Word(Zeroizing<String>);
+pub(crate) struct Word(Zeroizing<String>);
 
 impl Word {
     /// It.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -72,19 +72,23 @@ impl From<Word> for Secret {
     }
 }
 
-/// Reads the secret that `flag` names a file for.
-pub(super) fn read(flag: &str, source: &SecretSource) -> Result<Word> {
-    let file = match source {
-        SecretSource::File(file) => file.as_path(),
+/// Reads the secret of `flag`, from the file that it names or as it was given.
+pub(super) fn read_source(flag: &str, source: &SecretSource) -> Result<Word> {
+    match source {
+        SecretSource::File(file) => read(flag, file),
         SecretSource::Given(secret) => {
             let text = secret.reveal()?;
-            return word(text.as_bytes()).ok_or_else(|| {
+            word(text.as_bytes()).ok_or_else(|| {
                 Failure::usage(format!("{flag} is not one secret"))
                     .hint("one word of plain characters")
                     .into()
-            });
+            })
         }
-    };
+    }
+}
+
+/// Reads the secret that `flag` names a file for; `-` is standard input.
+pub(crate) fn read(flag: &str, file: &Path) -> Result<Word> {
     let read = if file == Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(Failure::usage(format!("{flag} - reads no terminal"))
