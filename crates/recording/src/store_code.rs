@@ -172,13 +172,15 @@ const OTHER: StoreCode = StoreCode("other");
 /// No code at all, as in the refusal of a HEAD or of a machine in between.
 const NONE: StoreCode = StoreCode("none");
 
-fn known(cloud: Cloud) -> &'static [Known] {
-    match cloud {
-        Cloud::S3 => S3,
-        Cloud::Azure => AZURE,
-        Cloud::Sts => STS,
-        Cloud::Entra => ENTRA,
-    }
+fn known(cloud: Cloud) -> impl Iterator<Item = &'static Known> {
+    let (first, second): (&[Known], &[Known]) = match cloud {
+        Cloud::S3 => (S3, &[]),
+        Cloud::Azure => (AZURE, &[]),
+        Cloud::Sts => (STS, &[]),
+        Cloud::Entra => (ENTRA, &[]),
+        Cloud::Staging => (S3, AZURE),
+    };
+    first.iter().chain(second)
 }
 
 impl StoreCode {
@@ -188,14 +190,14 @@ impl StoreCode {
         let Some(code) = code.filter(|code| !code.is_empty()) else {
             return NONE;
         };
-        let found = known(cloud).iter().find(|(name, _)| *name == code);
+        let found = known(cloud).find(|(name, _)| *name == code);
         found.map_or(OTHER, |(_, label)| Self(label))
     }
 
     /// Every code that this cloud may be counted with, once.
     #[must_use]
     pub fn all(cloud: Cloud) -> Vec<Self> {
-        let mut all: Vec<_> = known(cloud).iter().map(|(_, label)| Self(label)).collect();
+        let mut all: Vec<_> = known(cloud).map(|(_, label)| Self(label)).collect();
         all.extend([OTHER, NONE]);
         all.sort_unstable();
         all.dedup();
@@ -235,11 +237,11 @@ mod tests {
 
     #[test]
     fn codes_are_in_order_and_two_have_one_label_only_if_they_mean_the_same() {
-        for cloud in Cloud::ALL {
-            assert!(known(cloud).is_sorted(), "{cloud:?}");
-            let labels = known(cloud).iter().map(|(_, label)| *label);
+        for codes in [S3, AZURE, STS, ENTRA] {
+            assert!(codes.is_sorted(), "{codes:?}");
+            let labels = codes.iter().map(|(_, label)| *label);
             let distinct: std::collections::BTreeSet<_> = labels.clone().collect();
-            assert!(distinct.len() + 1 >= labels.count(), "{cloud:?}");
+            assert!(distinct.len() + 1 >= labels.count(), "{codes:?}");
         }
     }
 }

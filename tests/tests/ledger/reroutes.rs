@@ -246,6 +246,7 @@ async fn an_open_upload_is_left_behind_and_is_looked_for() {
             size_bytes: 480_044,
             mtime_ns: 1,
             inode: 2,
+            entity: None,
         },
         parts: Vec::new(),
     };

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use catalog::{AdminFault, Catalog, KeyRing, KeyRingFile, Rewrapped, Unopened};
-use recording::{Secret, Store};
+use recording::{Approval, Secret, Store};
 use tempfile::TempDir;
 
 use super::clouds::{SAS, access_key, container, principal, sas};
@@ -68,7 +68,7 @@ impl Ringed {
     async fn secret(&self, account: &str) -> Secret {
         let shown = self.world.catalog.show_destination(&owner(account)).await;
         match shown.unwrap().store {
-            Store::Azure(azure) => azure.identity.secret().clone(),
+            Store::Azure(azure) => azure.identity.secret().unwrap().clone(),
             Store::S3(_) => panic!("not Azure"),
         }
     }
@@ -162,7 +162,9 @@ async fn a_secret_that_cannot_be_opened_is_named_and_holds_nobody_up() {
         .world
         .another(|settings| settings.keyring = Some(other.clone()));
     let lost = container("store1", "calls", sas(SAS));
-    let lost = another.set_destination(&owner("acme"), &lost, None).await;
+    let lost = another
+        .set_destination(&owner("acme"), &lost, None, &Approval::Forced(None))
+        .await;
     let lost = lost.unwrap().revision;
     another.close().await;
     it.world

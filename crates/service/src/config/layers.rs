@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 27] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",

@@ -88,6 +88,7 @@ impl Original for InMemory {
             size_bytes: u64::try_from(self.0.len()).unwrap_or(u64::MAX),
             mtime_ns: 0,
             inode: 0,
+            entity: None,
         }
     }
 

@@ -98,7 +98,7 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::Purpose;
+    use recording::Purpose;
 
     fn label(revision: i64) -> Label {
         Label::of(revision, &"acme".parse().unwrap(), Purpose::Look)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use recording::{AzureContainer, AzureIdentity, Cloud, Fault, S3Bucket};
+use recording::{AzureContainer, AzureIdentity, Cloud, Fault, S3Bucket, S3Options};
 
 use super::Stores;
 use crate::azure::{self, Container};
@@ -76,6 +76,7 @@ impl Stores {
                     kms_key: None,
                     storage_class: None,
                     expected_owner: None,
+                    options: S3Options::default(),
                 };
                 let name = format!("s3://{bucket}");
                 let place = s3::Place::new(&s3, allow_http)?;

@@ -13,7 +13,7 @@ use futures::stream::{StreamExt, TryStreamExt, iter};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use recording::{AccountId, Clock, DestinationOwner, S3Bucket, Store};
+use recording::{AccountId, Approval, Clock, DestinationOwner, S3Bucket, S3Options, Store};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -74,9 +74,12 @@ async fn account(platform: &Platform, catalog: &Catalog, name: &str, number: u64
         kms_key: None,
         storage_class: None,
         expected_owner: Some(aws_account),
+        options: S3Options::default(),
     });
     let owner = DestinationOwner::Account(account);
-    let set = catalog.set_destination(&owner, &store, None).await?;
+    let set = catalog
+        .set_destination(&owner, &store, None, &Approval::Forced(None))
+        .await?;
     anyhow::ensure!(set.revision > 0, "no revision");
     Ok(())
 }

@@ -164,11 +164,11 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named_with_its_flag_and_no_content() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
-        let error = read("--access-key-file", &absent.into()).err().unwrap();
+        let error = read("--access-key-file", &absent).err().unwrap();
         assert!(error.to_string().contains("--access-key-file"), "{error}");
         let file = folder.path().join("two-words");
         fs::write(&file, "canary canary").unwrap();
-        let error = read("--access-key-file", &file.into()).err().unwrap();
+        let error = read("--access-key-file", &file).err().unwrap();
         assert!(!format!("{error:#}").contains("canary"), "{error:#}");
         assert!(crate::failure::hint(&error).is_some());
     }
