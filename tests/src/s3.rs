@@ -13,12 +13,14 @@
 //! What it does as S3 does: conditional writes, also on complete; full-object CRC64NVME; `ETags`;
 //! part sizes and part `ETags` at complete; 403 in place of 404 for those who may not list (the key
 //! stands for `s3:prefix` in that decision); expected bucket owner; every `x-amz-` header must be
-//! signed; a default retention of Object Lock, which never ends here; an object sent with another checksum algorithm reports that one and no CRC64NVME.
+//! signed; a default retention of Object Lock, which never ends here; an object sent with
+//! another checksum algorithm reports that one and no CRC64NVME.
 //!
 //! Zeros take no room on its disk, and it never has a whole body in memory, so that huge sparse
 //! objects are cheap.
 //!
-//! What it leaves out: bucket policies and ACLs (kept, not evaluated), object lock by request, SSE-C, copies,
+//! What it leaves out: bucket policies and ACLs (kept, not evaluated), object lock by request,
+//! SSE-C, copies,
 //! reading tags back, KMS permissions, regions (any is accepted), eventual 409 answers, role
 //! chaining, more than one policy of a role, settings of buckets other than versioning (taken, not
 //! heeded), durability against power loss (nothing is fsynced; a killed process loses nothing).

@@ -1,6 +1,6 @@
 //! Credentials: our own base identity, a session of a customer's role for each purpose, narrowed to
-//! what that purpose needs below one prefix, and Entra's tokens: of an application in the customer's
-//! directory, or of the machine that we run on.
+//! what that purpose needs below one prefix, and Entra's tokens: of an application in the
+//! customer's directory, or of the machine that we run on.
 //!
 //! A session is fetched once and shared. Reading it is a lock held for a pointer's copy. Past
 //! three quarters of its life the first asker renews it while all others go on with the old one;

@@ -1,5 +1,5 @@
-//! Signed URLs: a GET of one blob, or of one of its versions, by a service SAS that is made from the
-//! account's key or from a user delegation key. A SAS of the customer's is never given out.
+//! Signed URLs: a GET of one blob, or of one of its versions, by a service SAS that is made from
+//! the account's key or from a user delegation key. A SAS of the customer's is never given out.
 
 use std::time::Duration;
 
