@@ -232,7 +232,7 @@ impl Rows {
         let mut horizon = base;
         for (_, row) in self.of(revision) {
             let waits = row.moved_at <= from && next(row).is_some_and(|at| at > base);
-            if waits && is_held(row, By::Cleanup) {
+            if waits && !row.is_held(now) && is_held(row, By::Cleanup) {
                 horizon += APART;
                 put_off(row, horizon);
                 row.rungs = 0;
@@ -288,7 +288,8 @@ impl Rows {
             .map(|(key, _)| key);
         for (key, row) in self.of(revision) {
             let due = next(row).is_some_and(|at| at <= moment.now);
-            if due && is_held(row, by) && probe.as_ref() != Some(key) {
+            let idle = !row.is_held(moment.now) && probe.as_ref() != Some(key);
+            if due && idle && is_held(row, by) {
                 put_off(row, moment.now + held_for(moment));
             }
         }
