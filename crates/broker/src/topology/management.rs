@@ -22,6 +22,8 @@ pub(super) async fn compare(
     let client = Client::builder()
         .timeout(CALL)
         .no_proxy()
+        // Wherever else it were sent to, our password would go along.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|error| fault(&error))?;
     let api = Api { client, api };
