@@ -47,8 +47,7 @@ impl ShownOnce {
         self.shown.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was shown.
-    pub(crate) fn is_shown(&self) -> bool {
+    fn is_shown(&self) -> bool {
         self.shown.load(Ordering::Relaxed)
     }
 }

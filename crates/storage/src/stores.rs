@@ -21,7 +21,7 @@ use crate::budget::Budget;
 use crate::connector::address::AddressFilter;
 use crate::connector::{Clients, ConnectorFault};
 use crate::credentials::{
-    Application, Base, Entra, Purpose, Role, Session, Sts, session_name, session_policy,
+    Application, Base, Entra, Issued, Purpose, Role, Session, Sts, session_name, session_policy,
 };
 use crate::exchange::Line;
 use crate::s3::{self, Bucket};
@@ -29,7 +29,6 @@ use crate::s3::{self, Bucket};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::StoreSettings;
 use shelf::{Label, Shelf};
-use spare::Left;
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
 /// so at the command line when a destination is set.
@@ -157,16 +156,16 @@ impl Shared {
         let prefix = checked::prefix(destination, account)?;
         let label = Label::new(destination, account, purpose);
         let now = self.clock.boot();
-        let build = |left: Option<Left>| match &destination.store {
+        let build = |credential: Option<Arc<Issued>>| match &destination.store {
             Store::S3(s3) => {
                 let place = s3::Place::new(s3, self.settings.allow_http)?;
                 let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
                 let name = session_name(purpose, account);
                 let session = self.session(destination, s3, policy, name);
-                let bucket = Bucket::new(place, session, self.line(Cloud::S3));
-                if let Some(left) = left {
-                    bucket.go_on_with(left.issued, left.has_shown);
+                if let Some(issued) = credential {
+                    session.go_on_with(issued);
                 }
+                let bucket = Bucket::new(place, session, self.line(Cloud::S3));
                 Ok(Reached::S3(Arc::new(bucket)))
             }
             Store::Azure(azure) => {

@@ -36,19 +36,6 @@ impl Bucket {
         self.session.held()
     }
 
-    /// Whether the store has shown that it refuses a conditional PUT to a key that is taken.
-    pub(crate) fn has_shown(&self) -> bool {
-        self.creates_only.is_shown()
-    }
-
-    /// Goes on where an earlier one for the same account and purpose left off.
-    pub(crate) fn go_on_with(&self, issued: Arc<Issued>, has_shown: bool) {
-        self.session.go_on_with(issued);
-        if has_shown {
-            self.creates_only.shown();
-        }
-    }
-
     /// A request with the standing headers, no body, and a look's patience.
     pub(super) fn ask(
         &self,

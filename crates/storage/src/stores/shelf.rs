@@ -2,14 +2,14 @@
 //! its credential behind.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use recording::{AccountId, Destination, Fault, Store};
 
 use super::Reached;
-use super::spare::{Left, Spare};
-use crate::credentials::Purpose;
+use super::spare::Spare;
+use crate::credentials::{Issued, Purpose};
 
 /// What tells one built bucket from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,14 +74,14 @@ impl Shelf {
         }
     }
 
-    /// The bucket of this label, built if it is not there: with what is left of one that was
-    /// there before.
+    /// The bucket of this label, built if it is not there: with the credential of one that was
+    /// there before, if that is still good.
     pub(super) fn get(
         &self,
         label: &Label,
         destination: &Destination,
         now: Duration,
-        build: impl FnOnce(Option<Left>) -> Result<Reached, Fault>,
+        build: impl FnOnce(Option<Arc<Issued>>) -> Result<Reached, Fault>,
     ) -> Result<Reached, Fault> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses = kept.uses.saturating_add(1);
@@ -113,24 +113,22 @@ impl Kept {
         let Some(label) = oldest.map(|(label, _)| label.clone()) else {
             return;
         };
-        let left = self.built.remove(&label).and_then(Built::left);
-        if let Some(left) = left {
-            self.spare.keep(label, left, now);
+        let credential = self.built.remove(&label).and_then(|built| built.spare());
+        if let Some(issued) = credential {
+            self.spare.keep(label, issued, now);
         }
     }
 }
 
 impl Built {
-    /// What may be used again: a credential that STS issued for exactly this label. A revision
-    /// that is only tried out names nothing that will come again.
-    fn left(self) -> Option<Left> {
+    /// The credential that may be used again: one that STS issued for exactly this label. A
+    /// revision that is only tried out names nothing that will come again.
+    fn spare(self) -> Option<Arc<Issued>> {
         match (&self.destination.store, self.reached) {
             (Store::S3(s3), Reached::S3(bucket))
                 if s3.role_arn.is_some() && self.destination.revision > 0 =>
             {
-                let has_shown = bucket.has_shown();
-                let issued = bucket.credential()?;
-                Some(Left { issued, has_shown })
+                bucket.credential()
             }
             (Store::S3(_) | Store::Azure(_), Reached::S3(_) | Reached::Azure(_)) => None,
         }

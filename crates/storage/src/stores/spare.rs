@@ -1,6 +1,6 @@
-//! What is left of stores that the shelf let go: credentials, which are small, good for an hour,
-//! and dear to ask for anew, and what the store has shown. With more accounts than the shelf has
-//! room for, this is what keeps STS at one call an hour for each account and purpose.
+//! Credentials of stores that the shelf let go: small, good for an hour, and dear to ask for anew.
+//! With more accounts than the shelf has room for, this is what keeps STS at one call an hour for
+//! each account and purpose.
 //!
 //! Bounded by bytes. What ends soonest goes first, because it is worth least; what has ended goes
 //! by itself.
@@ -17,19 +17,10 @@ use crate::credentials::Issued;
 /// What one credential takes besides its texts: the label twice, both maps' slots, the allocator.
 const OVERHEAD_BYTES: usize = 400;
 
-/// What a store that is built anew goes on with.
-#[derive(Debug, Clone)]
-pub(super) struct Left {
-    /// The credential.
-    pub(super) issued: Arc<Issued>,
-    /// Whether the store has shown that it refuses a conditional PUT to a key that is taken.
-    pub(super) has_shown: bool,
-}
-
-/// The same and when it ends.
+/// A credential and when it ends.
 #[derive(Debug)]
 struct Kept {
-    left: Left,
+    issued: Arc<Issued>,
     name: (Duration, u64),
     bytes: usize,
 }
@@ -62,15 +53,22 @@ impl Spare {
         }
     }
 
-    /// Keeps what is left, in place of any other of the same label.
-    pub(super) fn keep(&mut self, label: Label, left: Left, now: Duration) {
+    /// Keeps a credential, in place of any other of the same label.
+    pub(super) fn keep(&mut self, label: Label, issued: Arc<Issued>, now: Duration) {
         self.take(&label);
         self.came = self.came.saturating_add(1);
-        let name = (left.issued.ends_at(), self.came);
-        let bytes = weight(&label, &left.issued.credential);
+        let name = (issued.ends_at(), self.came);
+        let bytes = weight(&label, &issued.credential);
         self.bytes = self.bytes.saturating_add(bytes);
         self.by_end.insert(name, label.clone());
-        self.kept.insert(label, Kept { left, name, bytes });
+        self.kept.insert(
+            label,
+            Kept {
+                issued,
+                name,
+                bytes,
+            },
+        );
         while self.has_too_much(now) {
             let Some((_, label)) = self.by_end.pop_first() else {
                 return;
@@ -86,12 +84,12 @@ impl Spare {
         self.bytes > self.most_bytes || first.is_some_and(|((end, _), _)| *end <= now)
     }
 
-    /// Hands it out, for a store that is built anew.
-    pub(super) fn take(&mut self, label: &Label) -> Option<Left> {
+    /// Hands a credential out, for a store that is built anew.
+    pub(super) fn take(&mut self, label: &Label) -> Option<Arc<Issued>> {
         let kept = self.kept.remove(label)?;
         self.by_end.remove(&kept.name);
         self.bytes = self.bytes.saturating_sub(kept.bytes);
-        Some(kept.left)
+        Some(kept.issued)
     }
 }
 
@@ -104,27 +102,24 @@ mod tests {
         Label::of(revision, &"acme".parse().unwrap(), Purpose::Look)
     }
 
-    fn left(life_s: u64, token: usize) -> Left {
+    fn issued(life_s: u64, token: usize) -> Arc<Issued> {
         let credential = AwsCredential {
             key_id: "AKIDLAB".to_owned(),
             secret_key: "laboratory-only".to_owned(),
             token: Some("t".repeat(token)),
         };
         let life = Duration::from_secs(life_s);
-        Left {
-            issued: Arc::new(Issued::new(credential, Duration::ZERO, life)),
-            has_shown: true,
-        }
+        Arc::new(Issued::new(credential, Duration::ZERO, life))
     }
 
     #[test]
     fn what_is_kept_is_handed_out_once() {
         let mut spare = Spare::new(1 << 20);
-        let kept = left(3600, 100);
-        spare.keep(label(1), kept.clone(), Duration::ZERO);
+        let credential = issued(3600, 100);
+        spare.keep(label(1), Arc::clone(&credential), Duration::ZERO);
         assert!(spare.take(&label(2)).is_none());
         let taken = spare.take(&label(1)).unwrap();
-        assert!(Arc::ptr_eq(&taken.issued, &kept.issued) && taken.has_shown);
+        assert!(Arc::ptr_eq(&taken, &credential));
         assert!(spare.take(&label(1)).is_none());
         assert_eq!((spare.bytes, spare.by_end.len()), (0, 0));
     }
@@ -133,15 +128,15 @@ mod tests {
     fn what_ends_soonest_goes_first_and_what_has_ended_goes_by_itself() {
         let mut spare = Spare::new(3 * (1000 + OVERHEAD_BYTES + 30));
         for (revision, life) in [(1, 3000), (2, 2000), (3, 3600)] {
-            spare.keep(label(revision), left(life, 1000), Duration::ZERO);
+            spare.keep(label(revision), issued(life, 1000), Duration::ZERO);
         }
         assert_eq!(spare.kept.len(), 3);
-        spare.keep(label(4), left(3600, 1000), Duration::ZERO);
+        spare.keep(label(4), issued(3600, 1000), Duration::ZERO);
         assert!(spare.take(&label(2)).is_none(), "it ends soonest");
         assert_eq!(spare.kept.len(), 3);
-        spare.keep(label(5), left(7200, 10), Duration::from_secs(3500));
-        let labels: Vec<_> = spare.kept.keys().cloned().collect();
-        assert_eq!(labels, [label(5)], "the others have ended");
+        spare.keep(label(5), issued(7200, 10), Duration::from_secs(3500));
+        let left: Vec<_> = spare.kept.keys().cloned().collect();
+        assert_eq!(left, [label(5)], "the others have ended");
         assert!(spare.bytes <= spare.most_bytes);
     }
 }
