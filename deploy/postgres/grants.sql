@@ -30,12 +30,12 @@ grant insert (account_id, recording_id, state, interaction_id, kind, media_type,
     due_at, due_queue) on recordings to callferry_transfer;
 grant update (state, destination_revision, lease_token, lease_until, last_token, claims,
     unclean_claims, child_deaths, lent_at_claim, first_claimed_at, resumed_at, upload_id,
-    upload_part_bytes, upload_size_bytes, upload_mtime_ns, upload_inode, reason, detail,
-    next_attempt_at, rungs, announced_reason, object_key, receipt_size_bytes, receipt_sha256,
-    receipt_etag, receipt_version_id, receipt_checksum, receipt_content_md5, receipt_method,
-    stored_at, original_size_bytes, original_mtime_ns, original_inode, acknowledgment_id,
-    acknowledged_at, release_reason, release_detail, release_next_attempt_at, release_rungs,
-    announcement_id, announcement_at, announced_at, announce_after, due_at, due_queue, driven_at,
+    upload_part_bytes, upload_size_bytes, upload_mtime_ns, upload_inode, upload_entity, reason,
+    detail, next_attempt_at, rungs, announced_reason, object_key, receipt_size_bytes,
+    receipt_sha256, receipt_etag, receipt_version_id, receipt_checksum, receipt_content_md5, receipt_method,
+    stored_at, original_size_bytes, original_mtime_ns, original_inode, original_entity,
+    acknowledgment_id, acknowledged_at, release_reason, release_detail,
+    release_next_attempt_at, release_rungs, announcement_id, announcement_at, announced_at, announce_after, due_at, due_queue, driven_at,
     drive_count, updated_at) on recordings to callferry_transfer;
 grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
     on recording_history to callferry_transfer;
@@ -51,9 +51,9 @@ grant update (state, lease_token, lease_until, last_token, unclean_claims, child
     lent_at_claim, resumed_at, reason, detail, next_attempt_at, rungs, announced_reason,
     object_key, receipt_size_bytes, receipt_sha256, receipt_etag, receipt_version_id,
     receipt_checksum, receipt_content_md5, receipt_method, stored_at, original_size_bytes,
-    original_mtime_ns, original_inode, acknowledgment_id, acknowledged_at, release_reason,
-    release_detail, release_next_attempt_at, release_rungs, released_at, announcement_id,
-    announcement_at, announced_at, announce_after, due_at, due_queue, driven_at, drive_count,
+    original_mtime_ns, original_inode, original_entity, acknowledgment_id, acknowledged_at,
+    release_reason, release_detail, release_next_attempt_at, release_rungs, released_at,
+    announcement_id, announcement_at, announced_at, announce_after, due_at, due_queue, driven_at, drive_count,
     updated_at) on recordings to callferry_cleanup;
 grant select (account_id, recording_id, from_state, to_state),
     insert (account_id, recording_id, at, from_state, to_state, by_whom, why)

@@ -5,6 +5,7 @@
 //! its own command line.
 
 mod azure;
+mod staging;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 pub use azure::{AzureAccess, AzureLab, STORAGE_ACCOUNT};
+pub use staging::{BucketKind, STAGING_BUCKET};
 
 use crate::auditor::Auditor;
 use crate::fleet::Fleet;

@@ -13,4 +13,5 @@ mod main_job {
     pub(crate) mod outages;
     pub(crate) mod peace;
     pub(crate) mod setting;
+    pub(crate) mod staging;
 }

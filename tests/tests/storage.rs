@@ -1,7 +1,10 @@
-//! Conformance of the crate `storage`: originals and trash on a real file system, and copies in
-//! the laboratory's S3 and STS server, which enforces who may do what and misbehaves to order.
-//! Sessions are also checked against moto, which other people wrote.
+//! Conformance of the crate `storage`: originals and trash on a real file system and in buckets,
+//! and copies in the laboratory's S3 and STS server, which enforces who may do what and misbehaves
+//! to order. Sessions are also checked against moto, which other people wrote.
 
+#[cfg(test)]
+#[path = "storage/bucket_staging.rs"]
+mod bucket_staging;
 #[cfg(test)]
 #[path = "s3_lab/client.rs"]
 #[expect(dead_code, reason = "the laboratory's own tests use the rest of it")]
@@ -9,6 +12,12 @@ mod client;
 #[cfg(test)]
 #[path = "storage/damage.rs"]
 mod damage;
+#[cfg(test)]
+#[path = "storage/every_kind.rs"]
+mod every_kind;
+#[cfg(test)]
+#[path = "storage/kinds.rs"]
+mod kinds;
 #[cfg(test)]
 #[path = "storage/leftovers.rs"]
 mod leftovers;

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = migrations![
     2 "0002_recordings",
     3 "0003_quarantine",
     4 "0004_clouds_and_uploads",
+    11 "0011_staging",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -137,7 +137,7 @@ with held as materialized (
         receipt_etag = null, receipt_version_id = null, receipt_checksum = null,
         receipt_content_md5 = null,
         receipt_method = null, stored_at = null, original_size_bytes = null,
-        original_mtime_ns = null, original_inode = null,
+        original_mtime_ns = null, original_inode = null, original_entity = null,
         acknowledgment_id = null, acknowledged_at = null,
         release_reason = null, release_detail = null, release_next_attempt_at = null,
         release_rungs = 0,

@@ -28,7 +28,7 @@ with moved as (
         state = 'stored', lease_token = null, lease_until = null, last_token = $3::uuid,
         unclean_claims = 0, child_deaths = 0, lent_at_claim = null,
         upload_id = null, upload_part_bytes = null, upload_size_bytes = null,
-        upload_mtime_ns = null, upload_inode = null,
+        upload_mtime_ns = null, upload_inode = null, upload_entity = null,
         reason = null, detail = null, next_attempt_at = null, rungs = 0,
         announced_reason = null, announcement_id = null, announcement_at = null,
         announced_at = null, announce_after = null,
@@ -36,6 +36,7 @@ with moved as (
         receipt_version_id = $9, receipt_checksum = $10, receipt_method = $11, stored_at = $12,
         receipt_content_md5 = $18,
         original_size_bytes = $13, original_mtime_ns = $14, original_inode = $15,
+        original_entity = $19,
         acknowledgment_id = $16, acknowledged_at = null,
         release_reason = null, release_detail = null, release_next_attempt_at = null,
         release_rungs = 0,
@@ -190,6 +191,7 @@ impl Catalog {
                     &stored.acknowledgment_id(),
                     &seconds(self.settings.unacknowledged_after),
                     &receipt.content_md5,
+                    &identity.entity,
                 ],
             )
             .await?;

@@ -21,7 +21,7 @@ const BEGUN: &str = "-- name: upload_begun
 with moved as (
     update recordings set
         upload_id = $4, upload_part_bytes = $5, upload_size_bytes = $6, upload_mtime_ns = $7,
-        upload_inode = $8, updated_at = now()
+        upload_inode = $8, upload_entity = $10, updated_at = now()
      where account_id = $1 and recording_id = $2
        and lease_token = $3::uuid and lease_until > now() and state = 'staged'
     returning account_id, recording_id, destination_revision
@@ -94,6 +94,7 @@ impl Catalog {
                     &identity.mtime_ns,
                     &identity.inode,
                     &seconds(self.settings.sweep_after),
+                    &identity.entity,
                 ],
             )
             .await?;
@@ -143,6 +144,7 @@ impl Catalog {
                 size_bytes: unsigned(get(row, "upload_size_bytes")?)?,
                 mtime_ns: get(row, "upload_mtime_ns")?,
                 inode: get(row, "upload_inode")?,
+                entity: get(row, "upload_entity")?,
             },
             parts: parts.iter().map(part).collect::<Result<_, _>>()?,
         }))

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::proof::FirstLook;
 use crate::{
-    Announced, Crc64Nvme, Destination, Digests, Expected, Lease, Location, ObjectKey, ParkReason,
-    Receipt, RecordingKey, Verified, object_key,
+    Announced, Crc64Nvme, Destination, Digests, Expected, Fence, Lease, Location, ObjectKey,
+    ParkReason, Receipt, RecordingKey, StagingPath, Verified, object_key,
 };
 
 /// The state's name, as the ledger, the command line and metrics spell it.
@@ -60,15 +60,21 @@ impl State {
     }
 }
 
-/// What tells one file from another at the same path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What tells one original from another at the same path: two originals are the same only if
+/// everything here is equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Size.
     pub size_bytes: u64,
-    /// Time of the last change of content, in nanoseconds since 1970.
+    /// Time of the last change of content, in nanoseconds since 1970; whole seconds where staging
+    /// is a bucket.
     pub mtime_ns: i64,
-    /// Inode number, as the file system gives it (a bit pattern, hence signed in the ledger).
+    /// Inode number, as the file system gives it (a bit pattern, hence signed in the ledger); 0
+    /// where staging is a bucket.
     pub inode: i64,
+    /// What the bucket calls this very object: its entity tag, and its version where it keeps
+    /// versions. `None` of a file. Only whoever reads the bucket knows the words in it.
+    pub entity: Option<String>,
 }
 
 /// A recording on its way: the copy is not proven yet.
@@ -130,7 +136,9 @@ pub enum Recording {
 #[derive(Debug)]
 pub struct Releasable {
     key: RecordingKey,
+    path: StagingPath,
     token: Uuid,
+    fence: Fence,
     identity: Identity,
     digests: Digests,
 }
@@ -342,8 +350,8 @@ impl Stored {
 
     /// The original that was copied.
     #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.identity
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The id every acknowledgment of this copy carries.
@@ -384,8 +392,10 @@ impl Stored {
         let expected = self.expected()?;
         (*second_look.digests() == expected.digests).then(|| Releasable {
             key: self.announced.key.clone(),
+            path: self.announced.original.path.clone(),
             token: lease.token,
-            identity: self.identity,
+            fence: lease.fence.clone(),
+            identity: self.identity.clone(),
             digests: expected.digests,
         })
     }
@@ -404,10 +414,22 @@ impl Releasable {
         self.token
     }
 
-    /// The file that was copied.
+    /// Where the original was announced.
     #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.identity
+    pub fn path(&self) -> &StagingPath {
+        &self.path
+    }
+
+    /// The local check of that lease, to be asked right before each request that deletes.
+    #[must_use]
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// The original that was copied.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Its bytes.

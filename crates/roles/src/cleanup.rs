@@ -9,6 +9,10 @@
 //! record → announce → ack. Only the mover of a trash entry can unlink it, under its own lease's
 //! token; nothing is unlinked without a `Releasable`, which only this lease's look can make.
 //!
+//! **A bucket as staging** cannot rename. There the trash is always empty, an entry is the original
+//! at its path, and unlinking deletes it only if it still is the one that was compared. So the
+//! steps about what lies in the trash find nothing to do, and every other one means the same.
+//!
 //! **Retries.** A refused release keeps the recording stored, with a reason and a time.
 //!
 //! **Crashes.** Before the unlink, the original is at its path or in the trash, and the next

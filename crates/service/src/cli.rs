@@ -28,6 +28,7 @@ use telemetry::LogFormat;
 use crate::config::Config;
 use crate::output::Output;
 pub(crate) use context::Context;
+pub(crate) use destination::azure::secret_file::read as read_secret_word;
 
 /// Carries each finished call recording to the customer's own bucket, proves that it arrived,
 /// says so, and only then lets the original go.

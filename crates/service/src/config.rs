@@ -10,6 +10,7 @@ mod examples;
 mod layers;
 mod ranges;
 mod shown;
+mod staging;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use url::Url;
 pub(crate) use drive::Drive;
 pub(crate) use layers::environment;
 pub(crate) use ranges::Ranges;
+pub(crate) use staging::Staging;
 
 use crate::failure::Failure;
 
@@ -45,9 +47,24 @@ pub(crate) struct Config {
     pub(crate) database_url: Option<SecretString>,
     /// Connections to the ledger, at most.
     pub(crate) database_pool_size: usize,
-    /// Staging: `file:///…`.
+    /// Staging: `file:///…`, `s3://bucket/prefix` or `az://storage-account/container/prefix`.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) staging_url: Option<Url>,
+    /// The region of staging in S3.
+    pub(crate) staging_region: Option<String>,
+    /// Where staging's store is, if it is neither AWS's nor Azure's own.
+    #[serde(deserialize_with = "layers::url")]
+    pub(crate) staging_endpoint: Option<Url>,
+    /// File with the key of staging's storage account.
+    pub(crate) staging_azure_access_key_file: Option<PathBuf>,
+    /// File with a shared access signature for staging's container.
+    pub(crate) staging_azure_sas_token_file: Option<PathBuf>,
+    /// The directory of the application that staging's container is reached as.
+    pub(crate) staging_azure_tenant_id: Option<String>,
+    /// That application.
+    pub(crate) staging_azure_client_id: Option<String>,
+    /// File with that application's secret.
+    pub(crate) staging_azure_client_secret_file: Option<PathBuf>,
     /// STS, where it is not AWS's own for the region: an origin.
     #[serde(deserialize_with = "layers::url")]
     pub(crate) sts_endpoint: Option<Url>,
@@ -105,6 +122,13 @@ impl Default for Config {
             database_url: None,
             database_pool_size: 16,
             staging_url: None,
+            staging_region: None,
+            staging_endpoint: None,
+            staging_azure_access_key_file: None,
+            staging_azure_sas_token_file: None,
+            staging_azure_tenant_id: None,
+            staging_azure_client_id: None,
+            staging_azure_client_secret_file: None,
             sts_endpoint: None,
             entra_authority: None,
             allow_http: false,
@@ -150,23 +174,6 @@ impl Config {
     pub(crate) fn database_url(&self) -> Result<&SecretString> {
         let url = self.database_url.as_ref();
         url.ok_or_else(|| missing("database_url"))
-    }
-
-    /// The folder that staging is.
-    pub(crate) fn staging_root(&self) -> Result<PathBuf> {
-        let url = self.staging_url.as_ref();
-        let url = url.ok_or_else(|| missing("staging_url"))?;
-        if url.scheme() != "file" {
-            let message = format!("staging at `{}://…` is not supported yet", url.scheme());
-            return Err(Failure::usage(message)
-                .hint("this release reads originals from a file system: file:///var/spool/calls")
-                .into());
-        }
-        url.to_file_path().map_err(|()| {
-            Failure::usage("`staging_url` is not the path of a folder on this machine")
-                .hint("write it with three slashes: file:///var/spool/calls")
-                .into()
-        })
     }
 
     /// The origin of STS, where it is not AWS's own.

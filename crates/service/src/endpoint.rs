@@ -69,10 +69,23 @@ pub(crate) fn customers_blob_service(
     storage_account: &str,
     (allow_http, allowed): (bool, &Ranges),
 ) -> Result<Option<String>> {
-    let refuse = |why: &str| Failure::usage(format!("{CUSTOMERS} {why}")).hint(BLOB_EXAMPLE);
-    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
-    let origin = safe_origin(CUSTOMERS, &url, allow_http)?;
+    let url = Url::parse(text)
+        .map_err(|_| Failure::usage(format!("{CUSTOMERS} is not a URL")).hint(BLOB_EXAMPLE))?;
+    let service = operators_blob_service(CUSTOMERS, &url, storage_account, allow_http)?;
     reachable(&url, allowed)?;
+    Ok(service)
+}
+
+/// The same of the operator's own blob service, which may be in our own network; `name` is what
+/// people call the URL.
+pub(crate) fn operators_blob_service(
+    name: &str,
+    url: &Url,
+    storage_account: &str,
+    allow_http: bool,
+) -> Result<Option<String>> {
+    let refuse = |why: &str| Failure::usage(format!("{name} {why}")).hint(BLOB_EXAMPLE);
+    let origin = safe_origin(name, url, allow_http)?;
     let in_path = match url.path().trim_end_matches('/') {
         "" => None,
         path => match path.strip_prefix('/') {
@@ -83,7 +96,8 @@ pub(crate) fn customers_blob_service(
     if let Some(named) = url.host_str().and_then(azures_account)
         && (named != storage_account || in_path.is_some())
     {
-        return Err(refuse("is another storage account's than --storage-account says").into());
+        let why = format!("is another storage account's than `{storage_account}`");
+        return Err(refuse(&why).into());
     }
     if origin == format!("https://{storage_account}.{AZURES_OWN}") {
         return Ok(None);

@@ -23,6 +23,7 @@ mod parts;
 mod readings;
 mod roles_side;
 mod signals;
+mod staging;
 mod start;
 mod tasks;
 

@@ -2,6 +2,7 @@
 
 mod broker_side;
 mod ledger_side;
+mod staging_side;
 mod stores_side;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use roles::Tuning;
 
 pub(crate) use broker_side::{Publishing, broker, broker_failure};
 pub(crate) use ledger_side::{admin_failure, catalog, expect_schema, ledger_failure, old_schema};
+pub(crate) use staging_side::{Files, StagingSide, staging};
 pub(crate) use stores_side::{Buckets, buckets};
 
 use crate::clock::SystemClock;

@@ -28,6 +28,7 @@ mod place;
 mod put;
 mod sas;
 mod signing;
+mod staged;
 
 pub(crate) use container::{Container, Identity};
 pub(crate) use place::Place;

@@ -457,6 +457,7 @@ impl Original for InMemory {
             size_bytes: u64::try_from(ORIGINAL.len()).unwrap_or_default(),
             mtime_ns: 1,
             inode: 1,
+            entity: None,
         }
     }
     async fn read(&self, offset: u64, len: usize) -> Result<Bytes, StagingFault> {

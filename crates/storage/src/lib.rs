@@ -3,7 +3,7 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | `staging` | files: opening beneath a folder, the marker, the trash |
+//! | `staging` | originals: files beneath a folder, the marker, the trash; or objects of a bucket |
 //! | `connector` | the two HTTP clients, TLS, which addresses may be reached |
 //! | `credentials` | our identity, sessions of customers' roles, tokens of their applications |
 //! | `exchange` | one request and its answer: repeating, patience, limits, counting |
@@ -12,8 +12,9 @@
 //! | `stores` | all of it, as the ports of [`recording`] for buckets |
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
-//! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here deletes or
-//! overwrites an object.
+//! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here overwrites
+//! an object, and none is deleted but an original in staging, on the condition that it still is the
+//! one that was copied.
 
 mod azure;
 mod budget;
@@ -33,7 +34,11 @@ mod whole;
 
 pub use connector::ConnectorFault;
 pub use credentials::BaseIdentity;
-pub use staging::{LocalStaging, LocalTrash, MarkerFault, read_marker, write_marker};
+pub use staging::{
+    BucketOriginals, BucketStaging, BucketTrash, ListedOriginal, LocalStaging, LocalTrash,
+    MarkerFault, Unproven, read_marker, write_marker,
+};
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketWriters, StoreSettings, Stores, permits_address,
+    BucketLeftovers, BucketLookers, BucketWriters, StagingPlace, StagingStore, StoreSettings,
+    Stores, permits_address,
 };

@@ -17,6 +17,7 @@ mod multipart;
 mod place;
 mod put;
 mod read_back;
+mod staged;
 mod uploads;
 mod xml;
 

@@ -1,11 +1,13 @@
 //! Staging on a local or mounted file system, as two powers: [`LocalStaging`] reads originals,
-//! [`LocalTrash`] moves them into the trash and deletes them there.
+//! [`LocalTrash`] moves them into the trash and deletes them there. Staging that is a bucket is in
+//! [`bucket`].
 //!
 //! Nothing here is ever believed to be missing unless the staging marker was seen afterwards, in
 //! the root *reopened by path*: an unmounted root is an empty folder, and an empty folder must not
 //! look like a thousand deleted originals. Nothing is opened through a link, and everything is
 //! opened beneath its account's own folder.
 
+pub(crate) mod bucket;
 mod buffers;
 mod compare;
 mod faults;
@@ -16,6 +18,7 @@ mod root;
 mod shift;
 mod trash;
 
+pub use bucket::{BucketOriginals, BucketStaging, BucketTrash, ListedOriginal, Unproven};
 pub use marker::{MarkerFault, read_marker, write_marker};
 pub use originals::LocalStaging;
 pub use trash::LocalTrash;

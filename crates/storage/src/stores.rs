@@ -5,6 +5,7 @@ mod checked;
 mod powers;
 mod settings;
 mod shelf;
+mod staging;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::s3::{self, Bucket};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
 pub use settings::StoreSettings;
 use shelf::{Label, Shelf};
+pub use staging::{StagingPlace, StagingStore};
 
 /// Whether customer traffic may reach an address, as it is decided at every connect. For saying
 /// so at the command line when a destination is set.

@@ -179,6 +179,10 @@ fn actions(operation: &str, cx: &S3AccessContext<'_>) -> S3Result<Vec<&'static s
         "GetBucketLocation" => vec!["s3:GetBucketLocation"],
         other => return Err(s3_error!(NotImplemented, "{other} is not emulated")),
     };
+    // Whoever learns whether it is this object could as well have looked.
+    if operation == "DeleteObject" && cx.headers().contains_key("if-match") {
+        actions.push("s3:GetObject");
+    }
     if cx.headers().contains_key("x-amz-tagging") {
         actions.push("s3:PutObjectTagging");
     }

@@ -35,6 +35,8 @@ pub struct LabOptions {
 pub struct Quirks {
     /// Writes happen whatever `If-None-Match` and `If-Match` say.
     pub ignores_conditions: bool,
+    /// DELETE happens whatever `If-Match` says.
+    pub deletes_unconditionally: bool,
     /// HEAD and GET never report a checksum. (Claimed checksums are still verified.)
     pub reports_no_checksum: bool,
 }

@@ -133,7 +133,7 @@ impl S3Lab {
     /// # Errors
     /// When there is no such bucket, or the disk refuses.
     pub fn delete_object(&self, bucket: &str, key: &str) -> io::Result<bool> {
-        let deleted = self.store().delete(bucket, key, None);
+        let deleted = self.store().delete(bucket, key, None, &Condition::None);
         deleted.map(|it| it.is_some()).map_err(outward)
     }
 

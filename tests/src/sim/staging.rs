@@ -73,6 +73,7 @@ impl Files {
             size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
             mtime_ns: file.map_or(0, |file| file.mtime_ns),
             inode: i64::try_from(inode).unwrap_or(i64::MAX),
+            entity: None,
         }
     }
 

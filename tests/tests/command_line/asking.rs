@@ -77,7 +77,7 @@ async fn what_is_not_configured_is_named_with_its_variable() -> Result<()> {
         .clone()
         .with("CALLFERRY_STAGING_URL", "s3://bucket/prefix");
     let outcome = bucket.run(&["publish", "--account", "a", "x.wav"]).await?;
-    assert_refused(&outcome, 2, "not supported yet");
+    assert_refused(&outcome, 2, "`staging_region` is not configured");
     Ok(())
 }
 

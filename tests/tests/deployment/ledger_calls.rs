@@ -103,6 +103,7 @@ fn upload() -> Upload {
         size_bytes: 1,
         mtime_ns: 1,
         inode: 1,
+        entity: None,
     };
     Upload {
         id: "upload".to_owned(),

@@ -24,7 +24,8 @@ async fn eight_processes_that_migrate_at_once_apply_each_migration_once() {
             "0001_accounts",
             "0002_recordings",
             "0003_quarantine",
-            "0004_clouds_and_uploads"
+            "0004_clouds_and_uploads",
+            "0011_staging"
         ]
     );
     assert!(world.catalog.schema_is_current().await.unwrap());

@@ -386,6 +386,7 @@ fn proven_in_azure(granted: &Granted, blocks: bool) -> Stored {
         size_bytes: 480_044,
         mtime_ns: 1,
         inode: 2,
+        entity: None,
     };
     staged.stored(&proof, identity, Uuid::new_v4(), at("2024-05-01T12:00:00Z"))
 }

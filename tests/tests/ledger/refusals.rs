@@ -9,7 +9,7 @@ const WITHOUT_RECEIPT: &str = "object_key = null, receipt_size_bytes = null, \
     receipt_sha256 = null, receipt_etag = null, receipt_version_id = null, \
     receipt_checksum = null, receipt_method = null, stored_at = null, \
     original_size_bytes = null, original_mtime_ns = null, original_inode = null, \
-    acknowledgment_id = null, acknowledged_at = null, released_at = null";
+    original_entity = null, acknowledgment_id = null, acknowledged_at = null, released_at = null";
 const WITH_RECEIPT: &str = "object_key = 'k', receipt_size_bytes = 1, \
     receipt_sha256 = sha256('x'), receipt_etag = 'e', receipt_checksum = 'c', \
     receipt_method = 'read_back', stored_at = now(), original_size_bytes = 1, \
@@ -126,6 +126,8 @@ async fn the_database_refuses_a_change_of_content_or_of_a_proof() {
         "object_key = 'other'",
         "destination_revision = 99",
         "original_inode = 1",
+        "original_entity = 'other'",
+        "upload_entity = 'x'",
         "acknowledgment_id = gen_random_uuid()",
         "receipt_content_md5 = 'x'",
         "upload_id = 'u', upload_part_bytes = 1, upload_size_bytes = 1, upload_mtime_ns = 1, \

@@ -124,6 +124,7 @@ async fn an_upload_that_an_older_release_left_open_is_a_leftover() {
              'acme/' || n, 1, '{}', 1, gen_random_uuid(), 'u-' || n, now(), 'transfer' \
              from generate_series(1, 3) n",
         include_str!("../../../schemas/postgres/0004_clouds_and_uploads.sql"),
+        include_str!("../../../schemas/postgres/0011_staging.sql"),
     ] {
         world.sql(migration).await;
     }

@@ -19,6 +19,7 @@ pub(crate) fn upload(id: &str) -> Upload {
             size_bytes: 20 << 30,
             mtime_ns: -1_714_557_600_000_000_001,
             inode: i64::MIN,
+            entity: Some("\"u\" v-1".to_owned()),
         },
         parts: Vec::new(),
     }
@@ -172,11 +173,11 @@ async fn parking_and_giving_back_keep_the_upload_and_storing_forgets_it_with_its
     let stored = catalog.store(&grant.lease, &proven(&grant)).await;
     assert_eq!(stored.unwrap(), Advance::Done(()));
     let columns = "num_nonnulls(upload_id, upload_part_bytes, upload_size_bytes, \
-                   upload_mtime_ns, upload_inode)";
+                   upload_mtime_ns, upload_inode, upload_entity)";
     assert_eq!(world.column(key, columns).await, "0");
     // The other recording's are still there.
     assert_eq!(parts(&world).await, "2");
-    assert_eq!(world.column(&other.key, columns).await, "5");
+    assert_eq!(world.column(&other.key, columns).await, "6");
 }
 
 #[tokio::test]

@@ -332,6 +332,7 @@ pub(crate) fn proven(granted: &Granted) -> Stored {
         size_bytes: 480_044,
         mtime_ns: 1_714_557_600_000_000_001,
         inode: -5,
+        entity: Some("\"o\" v-1".to_owned()),
     };
     staged.stored(
         &proof,

@@ -183,11 +183,41 @@ async fn writes_happen_only_under_their_condition() {
     let careless = Quirks {
         ignores_conditions: true,
         reports_no_checksum: true,
+        ..Quirks::default()
     };
     it.lab.set_quirks(BUCKET, careless);
     assert_eq!(create(b"fifth").await.status, 200);
     let head = it.owner.head("/calls/k").await;
     assert_eq!(head.header("x-amz-checksum-crc64nvme"), None);
+}
+
+#[tokio::test]
+async fn deletions_happen_only_under_their_condition() {
+    let it = Fixture::start().await;
+    it.lab.create_versioned_bucket("kept", OWNER).unwrap();
+    for path in ["/calls/k", "/kept/k"] {
+        let etag = it.owner.put(path, b"first").await.etag();
+        let delete = |etag: &str| {
+            it.owner
+                .send(Ask::new("DELETE", path).header("if-match", etag))
+        };
+        let refused = delete("\"0\"").await.refusal();
+        assert_eq!(refused, (412, "PreconditionFailed".into()), "{path}");
+        assert_eq!(it.owner.get(path).await.body, b"first");
+        assert_eq!(delete(&etag).await.status, 204, "{path}");
+        assert_eq!(it.owner.head(path).await.status, 404, "{path}");
+        let again = delete(&etag).await.refusal();
+        assert_eq!(again, (404, "NoSuchKey".into()), "{path}");
+    }
+    let careless = Quirks {
+        deletes_unconditionally: true,
+        ..Quirks::default()
+    };
+    it.lab.set_quirks(BUCKET, careless);
+    it.owner.put("/calls/k", b"second").await;
+    let ask = Ask::new("DELETE", "/calls/k").header("if-match", "\"0\"");
+    assert_eq!(it.owner.send(ask).await.status, 204);
+    assert_eq!(it.owner.head("/calls/k").await.status, 404);
 }
 
 #[tokio::test]

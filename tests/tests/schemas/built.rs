@@ -123,6 +123,7 @@ fn stored_after(announced: Announced, look: Look, id: Uuid, now: DateTime<Utc>) 
         size_bytes: digests.size_bytes,
         mtime_ns: 1,
         inode: 1,
+        entity: None,
     };
     let store = if in_azure { container() } else { bucket() };
     let Recording::Staged(staged) = recall(announced, store) else {

@@ -60,7 +60,7 @@ impl Case {
             destination,
             key,
             receipt,
-            identity: self.identity,
+            identity: self.identity.clone(),
             acknowledgment_id: Uuid::nil(),
             released: false,
         };
@@ -141,12 +141,12 @@ async fn an_original_goes_by_way_of_the_trash() {
     let it = Case::new().await;
     assert!(it.find().await.is_empty());
     let path = staging_path("acme/day/rec.wav");
-    assert_eq!(it.trash.in_place(&path, it.identity).await, Ok(true));
+    assert_eq!(it.trash.in_place(&path, &it.identity).await, Ok(true));
     let entry = it.moved(1).await;
     assert!(!it.original().exists());
     assert_eq!(read(&it.in_trash(1)), BYTES);
     assert_eq!(it.find().await, std::slice::from_ref(&entry));
-    assert_eq!(it.trash.in_place(&path, it.identity).await, Ok(false));
+    assert_eq!(it.trash.in_place(&path, &it.identity).await, Ok(false));
     let listed = it.trash.list(0, 10).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&entry));
     assert_eq!(it.trash.list(0, 0).await.unwrap(), []);
@@ -266,7 +266,7 @@ async fn an_entry_goes_back_to_its_path_but_never_over_another_file() {
     std::fs::remove_dir(it.staging.at("acme/day")).unwrap();
     assert_eq!(it.trash.put_back(&entry, &path).await, Ok(true));
     assert_eq!(read(&it.original()), BYTES);
-    assert_eq!(it.trash.in_place(&path, it.identity).await, Ok(true));
+    assert_eq!(it.trash.in_place(&path, &it.identity).await, Ok(true));
     assert!(it.find().await.is_empty());
     // It is back and nothing is left to put back.
     let again = it.trash.put_back(&entry, &path).await;
@@ -297,7 +297,7 @@ async fn an_unmounted_root_is_an_outage_and_not_an_empty_trash() {
     assert!(is_down(&it.trash.find(&entry.key).await));
     assert!(is_down(&it.trash.list(0, 10).await));
     assert!(is_down(&it.move_in(2).await));
-    assert!(is_down(&it.trash.in_place(&path, it.identity).await));
+    assert!(is_down(&it.trash.in_place(&path, &it.identity).await));
     assert!(is_down(&it.trash.put_back(&entry, &path).await));
     assert!(is_down(
         &it.trash.take_over(entry.clone(), Uuid::from_u128(2)).await

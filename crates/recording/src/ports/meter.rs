@@ -14,11 +14,13 @@ pub enum Cloud {
     Sts,
     /// Microsoft's token service.
     Entra,
+    /// Staging, where it is a bucket, of whichever cloud.
+    Staging,
 }
 
 impl Cloud {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::S3, Self::Azure, Self::Sts, Self::Entra];
+    pub const ALL: [Self; 5] = [Self::S3, Self::Azure, Self::Sts, Self::Entra, Self::Staging];
 
     /// The label.
     #[must_use]
@@ -28,6 +30,7 @@ impl Cloud {
             Self::Azure => "azure",
             Self::Sts => "sts",
             Self::Entra => "entra",
+            Self::Staging => "staging",
         }
     }
 }
@@ -53,13 +56,17 @@ pub enum Operation {
     List,
     /// Reads a copy back.
     ReadBack,
+    /// Reads an original, or a part of it.
+    Read,
+    /// Deletes an original.
+    Delete,
     /// Asks for a session or a token.
     Token,
 }
 
 impl Operation {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Put,
         Self::CreateUpload,
         Self::PutPart,
@@ -69,6 +76,8 @@ impl Operation {
         Self::Look,
         Self::List,
         Self::ReadBack,
+        Self::Read,
+        Self::Delete,
         Self::Token,
     ];
 
@@ -85,6 +94,8 @@ impl Operation {
             Self::Look => "look",
             Self::List => "list",
             Self::ReadBack => "read_back",
+            Self::Read => "read",
+            Self::Delete => "delete",
             Self::Token => "token",
         }
     }

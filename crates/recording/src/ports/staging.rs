@@ -1,5 +1,10 @@
 //! Staging as two powers: transfer reads originals, cleanup moves them into the trash and deletes
 //! them there. They are separate traits so that transfer cannot even name a deletion.
+//!
+//! Staging is a folder or a bucket. A bucket cannot rename: there an entry of the trash is the
+//! object itself, still at its path and known to be the copied one, and deleting it is one request
+//! that the bucket carries out only if it still is. So nothing ever lies in a bucket's trash that
+//! another lease could find, list, take over or put back.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -123,7 +128,8 @@ pub trait Trash: Send + Sync {
     ///
     /// # Errors
     /// Staging is unusable.
-    async fn in_place(&self, path: &StagingPath, identity: Identity) -> Result<bool, StagingFault>;
+    async fn in_place(&self, path: &StagingPath, identity: &Identity)
+    -> Result<bool, StagingFault>;
 
     /// Puts an entry back to `path` without replacing anything. `false`: the path is taken, the
     /// entry stays in the trash.
@@ -136,7 +142,8 @@ pub trait Trash: Send + Sync {
     /// Deleting what is no longer there is success.
     ///
     /// # Errors
-    /// Staging is unusable, or the permission is for something else.
+    /// Staging is unusable, the permission is for something else, or, as
+    /// [`StagingFault::Changed`], what is there is no longer what was copied: it stays.
     async fn unlink(&self, entry: TrashEntry, permission: Releasable) -> Result<(), StagingFault>;
 
     /// Looks for the staging marker in the root reopened by path.

@@ -1,6 +1,6 @@
 //! `callferry destination`.
 
-mod azure;
+pub(crate) mod azure;
 mod prefix;
 mod s3;
 mod shown;

@@ -1,10 +1,12 @@
-//! `callferry publish`: announces files in staging, as a recorder would.
+//! `callferry publish`: announces files or objects in staging, as a recorder would.
 //!
 //! Everything is planned before anything is sent, so that a folder with one impossible name
 //! announces nothing. The same file gives the same event: repeating is a duplicate.
 
 mod event;
+mod objects;
 mod plan;
+mod source;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use crate::failure::Failure;
 use crate::output::tell;
 use crate::wiring;
 use plan::Planned;
+use source::{Reader, Source};
 
 /// Events on their way to the broker at once.
 const IN_FLIGHT: usize = 128;
@@ -36,6 +39,7 @@ Examples:
   callferry publish --account acme acme/2026/11/22/rec-7f3a.wav
   callferry publish --account acme --kind voicemail \\
       --sha256 /srv/recordings/acme/2026/11/22
+  callferry publish --account acme s3://staging-bucket/calls/acme/2026/11/22
   callferry publish --account acme --media-type audio/wav \\
       --duration-ms 120000 acme/rec.raw --json")]
 pub(crate) struct PublishArgs {
@@ -55,14 +59,14 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     sha256: bool,
     /// Files, or folders with everything in them: absolute within the staging folder, or relative
-    /// to it
+    /// to it. Where staging is a bucket: keys, or what leads them, relative to its prefix
     #[arg(required = true)]
     paths: Vec<PathBuf>,
 }
 
 pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> {
-    let root = context.config.staging_root()?;
-    let (planned, skipped) = plan::plan(&args, &root)?;
+    let source = Source::open(context)?;
+    let (planned, skipped) = source.plan(&args).await?;
     for path in &skipped {
         tell(&format!(
             "skipped: {} (hidden, or not a plain file)",
@@ -74,8 +78,9 @@ pub(super) async fn execute(args: PublishArgs, context: &Context) -> Result<()> 
             .hint("name plain files, or folders that hold some; hidden ones are left out")
             .into());
     }
+    let reader = source.reader(&args).await?;
     let publishing = wiring::Publishing::start(&context.config, &wiring::clock(), PATIENCE).await?;
-    let Sent { confirmed, failed } = send(planned, &args, publishing.publisher()).await;
+    let Sent { confirmed, failed } = send(planned, (&args, &reader), publishing.publisher()).await;
     publishing.end().await;
     let recordings: Vec<_> = confirmed
         .iter()
@@ -129,10 +134,14 @@ impl From<PublishFault> for Unsent {
     }
 }
 
-async fn send(planned: Vec<Planned>, args: &PublishArgs, publisher: &dyn Publisher) -> Sent {
+async fn send(
+    planned: Vec<Planned>,
+    (args, reader): (&PublishArgs, &Reader),
+    publisher: &dyn Publisher,
+) -> Sent {
     let bar = bar(planned.len());
     let each = planned.into_iter().map(async |planned| {
-        let sent = match event::completed(&planned, args).await {
+        let sent = match event::completed(&planned, args, reader).await {
             Ok(event) => publisher.publish(event).await.map_err(Unsent::from),
             Err(error) => Err(Unsent {
                 why: format!("{error:#}"),

@@ -7,7 +7,16 @@ pub(super) fn hint(key: &str) -> String {
         "amqp_url" => "amqp://user:password@host:5672/vhost",
         "amqp_management_url" => "http://user:password@host:15672",
         "database_url" => "postgres://user:password@host:5432/database",
-        "staging_url" => "file:///srv/recordings",
+        "staging_url" => {
+            "file:///srv/recordings, s3://bucket/prefix or az://storage-account/container/prefix"
+        }
+        "staging_region" => "eu-central-1",
+        "staging_endpoint" => "https://minio.internal:9000",
+        "staging_azure_access_key_file" => "/run/secrets/staging-access-key",
+        "staging_azure_sas_token_file" => "/run/secrets/staging-sas",
+        "staging_azure_tenant_id" => "72f988bf-86f1-41af-91ab-2d7cd011db47",
+        "staging_azure_client_id" => "00001111-aaaa-2222-bbbb-3333cccc4444",
+        "staging_azure_client_secret_file" => "/run/secrets/staging-client-secret",
         "sts_endpoint" => "https://sts.eu-central-1.amazonaws.com",
         "entra_authority" => "https://login.microsoftonline.us",
         "allow_http" => "true, in laboratories only",

@@ -25,11 +25,18 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 20] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
     "staging_url",
+    "staging_region",
+    "staging_endpoint",
+    "staging_azure_access_key_file",
+    "staging_azure_sas_token_file",
+    "staging_azure_tenant_id",
+    "staging_azure_client_id",
+    "staging_azure_client_secret_file",
     "sts_endpoint",
     "entra_authority",
     "allowed_private_ranges",

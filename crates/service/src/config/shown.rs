@@ -11,12 +11,11 @@ impl Config {
     pub(crate) fn shown(&self) -> Value {
         let secret = |url: &Option<SecretString>| url.as_ref().map(without_secret);
         let ranges = self.allowed_private_ranges.as_slice();
-        json!({
+        let mut shown = json!({
             "amqp_url": secret(&self.amqp_url),
             "amqp_management_url": secret(&self.amqp_management_url),
             "database_url": secret(&self.database_url),
             "database_pool_size": self.database_pool_size,
-            "staging_url": self.staging_url,
             "sts_endpoint": self.sts_endpoint,
             "entra_authority": self.entra_authority,
             "allow_http": self.allow_http,
@@ -52,6 +51,24 @@ impl Config {
                 "sweep_every_s": self.drive.sweep_every_s,
                 "leftover_age_s": self.drive.leftover_age_s,
             },
+        });
+        if let (Value::Object(all), Value::Object(staging)) = (&mut shown, self.shown_staging()) {
+            all.extend(staging);
+        }
+        shown
+    }
+
+    /// What of it is about staging.
+    pub(super) fn shown_staging(&self) -> Value {
+        json!({
+            "staging_url": self.staging_url,
+            "staging_region": self.staging_region,
+            "staging_endpoint": self.staging_endpoint,
+            "staging_azure_access_key_file": self.staging_azure_access_key_file,
+            "staging_azure_sas_token_file": self.staging_azure_sas_token_file,
+            "staging_azure_tenant_id": self.staging_azure_tenant_id,
+            "staging_azure_client_id": self.staging_azure_client_id,
+            "staging_azure_client_secret_file": self.staging_azure_client_secret_file,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, environment, layers};
+use super::{Config, Staging, environment, layers};
 
 fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -113,14 +113,11 @@ fn a_missing_place_is_named_with_both_ways_to_set_it() {
     let error = config.amqp_url().unwrap_err();
     let hint = crate::failure::hint(&error).unwrap();
     assert!(hint.contains("CALLFERRY_AMQP_URL"), "{hint}");
-    let later = load("staging_url = 's3://bucket/prefix'", &[]).unwrap();
-    let error = later.staging_root().unwrap_err().to_string();
-    assert!(error.contains("not supported yet"), "{error}");
     let here = load("staging_url = 'file:///var/spool/calls'", &[]).unwrap();
-    assert_eq!(
-        here.staging_root().unwrap().to_str(),
-        Some("/var/spool/calls")
-    );
+    let Staging::Folder(root) = here.staging().unwrap() else {
+        panic!("no folder");
+    };
+    assert_eq!(root.to_str(), Some("/var/spool/calls"));
 }
 
 #[test]
@@ -174,7 +171,7 @@ fn every_example_in_deploy_config_is_a_valid_configuration() {
             let config = config.unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
             config.amqp_url().unwrap();
             config.database_url().unwrap();
-            config.staging_root().unwrap();
+            config.staging().unwrap();
             examples += 1;
         }
     }

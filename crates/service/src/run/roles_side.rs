@@ -13,25 +13,16 @@ use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
     TransferPorts,
 };
-use storage::{LocalStaging, LocalTrash};
 
 use super::readings;
 use super::start::Process;
 use super::tasks::Tasks;
 use crate::cli::role::Role;
 use crate::ops::Seen;
-use crate::wiring::{self, Buckets};
+use crate::wiring::{self, Buckets, Files};
 
 /// Quarantined messages in hand at once: each is one statement.
 const QUARANTINE_PREFETCH: u16 = 16;
-
-/// Staging, for the roles that touch originals.
-pub(super) struct Files {
-    /// Staging, for reading.
-    pub(super) originals: Arc<LocalStaging>,
-    /// Staging, for deleting.
-    pub(super) trash: Arc<LocalTrash>,
-}
 
 /// Everything outside of the roles.
 pub(super) struct Outside {
@@ -78,7 +69,7 @@ pub(super) fn spawn(process: &Process<'_>, outside: &Outside, tasks: &mut Tasks)
 pub(super) fn transfer_role(process: &Process<'_>, outside: &Outside, files: &Files) -> Transfer {
     let ports = TransferPorts {
         ledger: outside.ledger(),
-        originals: Arc::<LocalStaging>::clone(&files.originals),
+        originals: Arc::clone(&files.originals),
         writers: Arc::clone(&outside.buckets.writers),
         lookers: Arc::clone(&outside.buckets.lookers),
         publisher: outside.publisher(),
@@ -100,7 +91,7 @@ fn transfer(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut
 fn cleanup(process: &Process<'_>, outside: &Outside, files: &Files, tasks: &mut Tasks) {
     let ports = CleanupPorts {
         ledger: outside.ledger(),
-        trash: Arc::<LocalTrash>::clone(&files.trash),
+        trash: Arc::clone(&files.trash),
         lookers: Arc::clone(&outside.buckets.lookers),
         publisher: outside.publisher(),
         clock: Arc::clone(&outside.clock),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use broker::{BrokerStats, Publisher, Settings};
 use catalog::{AdminFault, Catalog};
 use recording::{Isolation, Ledger, LedgerFault, Meter, Originals, Publisher as _};
 use retry::{Policy, Verdict};
-use storage::{LocalStaging, LocalTrash};
 use telemetry::Metrics;
 use uuid::Uuid;
 
 use super::Stops;
 use super::parts::{note, watch};
 use super::readings;
-use super::roles_side::{self, Files, Outside};
+use super::roles_side::{self, Outside};
+use super::staging;
 use super::tasks::Tasks;
 use crate::cli::role::Role;
 use crate::config::Config;
@@ -70,8 +69,9 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     // What can only be wrong, never down, comes first: a misspelt URL ends the process at once.
     let ledger = Arc::new(wiring::catalog(config, &clock, &meter)?);
     let settings = wiring::broker(config, &clock)?;
-    let root = with_files.then(|| config.staging_root()).transpose()?;
     let buckets = wiring::buckets(config, &clock, &meter)?;
+    let place = with_files.then(|| wiring::staging(config, || Ok(buckets.stores.clone())));
+    let place = place.transpose()?;
     let stores = buckets.stores.clone();
     process
         .metrics
@@ -82,11 +82,12 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     let staging_id = waited(process, "ledger", || usable(&ledger)).await?;
     watch_ledger(process, tasks, &ledger);
     let mut files = None;
-    if let Some(root) = root {
-        let opened = waited(process, "staging", || open(root.clone(), staging_id));
-        let (originals, trash) = opened.await?;
-        watch_staging(process, tasks, &originals);
-        files = Some(Files { originals, trash });
+    if let Some(place) = &place {
+        let deletes = process.roles.contains(&Role::Cleanup);
+        let open = || staging::open(place, staging_id, deletes);
+        let opened = waited(process, "staging", open).await?;
+        watch_staging(process, tasks, &opened.originals);
+        files = Some(opened);
     }
     publisher.until_live().await;
     watch_topology(process, tasks, &publisher);
@@ -101,7 +102,7 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
 }
 
 /// Why a part cannot be used yet, or at all.
-enum NotYet {
+pub(super) enum NotYet {
     /// It is down: wait.
     Down(String),
     /// It is wrong: waiting does not help.
@@ -119,8 +120,12 @@ where
 {
     let asked = || async {
         let answer = ask().await;
-        if let Err(NotYet::Down(why)) = &answer {
-            note(part, process.readiness, Err(why.clone()));
+        match &answer {
+            Ok(_) => {}
+            Err(NotYet::Down(why)) => note(part, process.readiness, Err(why.clone())),
+            Err(NotYet::Wrong(error)) => {
+                note(part, process.readiness, Err(format!("{error:#}")));
+            }
         }
         answer
     };
@@ -154,34 +159,6 @@ async fn usable(ledger: &Catalog) -> Result<Uuid, NotYet> {
     }
     ledger.check_durability().await.map_err(not_yet)?;
     ledger.staging_id().await.map_err(not_yet)
-}
-
-/// Opens staging. No marker is "not mounted (yet)"; another staging's marker is wrong.
-async fn open(
-    root: PathBuf,
-    staging_id: Uuid,
-) -> Result<(Arc<LocalStaging>, Arc<LocalTrash>), NotYet> {
-    let opened = tokio::task::spawn_blocking(move || {
-        match storage::read_marker(&root) {
-            Ok(Some(found)) if found != staging_id => {
-                let message = format!(
-                    "the staging folder {} belongs to another installation ({found})",
-                    root.display()
-                );
-                let failure = Failure::failed(message)
-                    .hint("mount this installation's staging there, or set CALLFERRY_STAGING_URL");
-                return Err(NotYet::Wrong(failure.into()));
-            }
-            Ok(_) => {}
-            Err(fault) => return Err(NotYet::Down(fault.to_string())),
-        }
-        let down = |fault: recording::StagingFault| NotYet::Down(fault.to_string());
-        let originals = LocalStaging::open(&root, staging_id).map_err(down)?;
-        let trash = LocalTrash::open(&root, staging_id).map_err(down)?;
-        Ok((Arc::new(originals), Arc::new(trash)))
-    });
-    let opened = opened.await;
-    opened.unwrap_or_else(|error| Err(NotYet::Down(error.to_string())))
 }
 
 /// Starts what publishes; it connects by itself, again and again.
@@ -240,7 +217,7 @@ fn watch_ledger(process: &Process<'_>, tasks: &mut Tasks, ledger: &Arc<Catalog>)
     tasks.rest("ledger probe", watch("ledger", readiness, stop, ask));
 }
 
-fn watch_staging(process: &Process<'_>, tasks: &mut Tasks, originals: &Arc<LocalStaging>) {
+fn watch_staging(process: &Process<'_>, tasks: &mut Tasks, originals: &Arc<dyn Originals>) {
     note("staging", process.readiness, Ok("marked".to_owned()));
     let originals = Arc::clone(originals);
     let ask = move || {

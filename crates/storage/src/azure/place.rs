@@ -64,6 +64,12 @@ impl Place {
         }
         Uri::try_from(url).map_err(|_| unusable("no URL can be made for the key"))
     }
+
+    /// The URL of the container itself, with a query that is escaped already.
+    pub(super) fn container_url(&self, query: &str) -> Result<Uri, Fault> {
+        let url = format!("{}?{query}", self.container_url);
+        Uri::try_from(url).map_err(|_| unusable("no URL can be made for the container"))
+    }
 }
 
 /// An emulator names the storage account in its path, so the endpoint may have one.

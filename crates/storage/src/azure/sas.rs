@@ -17,6 +17,9 @@ pub(super) const VERSION: &str = "2023-11-03";
 /// How long a signature is good: longer than any request may wait to be repeated, and than clocks
 /// differ. The service judges it when the request arrives, not while bytes come in.
 const LIFE: TimeDelta = TimeDelta::minutes(50);
+/// The same for a deletion: little longer than the lease it is made under, so that the service
+/// itself refuses one that a frozen process sends when it wakes.
+const LIFE_TO_DELETE: TimeDelta = TimeDelta::minutes(5);
 
 /// What may be done to the blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,10 @@ pub(super) enum Grant {
     Blocks,
     /// Looking at it and reading it.
     Read,
+    /// Deleting it.
+    Delete,
+    /// Listing the container: the only grant that is not for one blob.
+    List,
 }
 
 impl Grant {
@@ -36,11 +43,14 @@ impl Grant {
             Self::Create => "c",
             Self::Blocks => "cw",
             Self::Read => "r",
+            Self::Delete => "d",
+            Self::List => "l",
         }
     }
 }
 
-/// Makes a service SAS for one blob. It has no beginning: ours may be ahead of the service's clock.
+/// Makes a service SAS for one blob, or for listing. It has no beginning: ours may be ahead of the
+/// service's clock.
 pub(super) fn mint(
     place: &Place,
     key: &str,
@@ -57,7 +67,11 @@ pub(super) fn mint(
         .map_err(|_| malformed())?;
     let raw = Zeroizing::new(raw);
     let mut mac = Hmac::<Sha256>::new_from_slice(&raw).map_err(|_| malformed())?;
-    let expiry = now.checked_add_signed(LIFE).unwrap_or(now);
+    let life = match grant {
+        Grant::Delete => LIFE_TO_DELETE,
+        Grant::Create | Grant::Blocks | Grant::Read | Grant::List => LIFE,
+    };
+    let expiry = now.checked_add_signed(life).unwrap_or(now);
     let expiry = expiry.to_rfc3339_opts(SecondsFormat::Secs, true);
     let protocol = match place.plain_http {
         true => "https,http",
@@ -69,16 +83,20 @@ pub(super) fn mint(
         ..
     } = place;
     let permissions = grant.as_str();
+    let (path, kind) = match grant {
+        Grant::List => (String::new(), 'c'),
+        Grant::Create | Grant::Blocks | Grant::Read | Grant::Delete => (format!("/{key}"), 'b'),
+    };
     // Permissions, start, expiry, resource, policy, addresses, protocol, version, kind of resource,
     // snapshot, encryption scope, and five headers of answers.
     let text = format!(
-        "{permissions}\n\n{expiry}\n/blob/{storage_account}/{container}/{key}\n\n\n\
-         {protocol}\n{VERSION}\nb\n\n\n\n\n\n\n"
+        "{permissions}\n\n{expiry}\n/blob/{storage_account}/{container}{path}\n\n\n\
+         {protocol}\n{VERSION}\n{kind}\n\n\n\n\n\n\n"
     );
     mac.update(text.as_bytes());
     let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
     Ok(Secret::new(format!(
-        "sv={VERSION}&spr={}&se={}&sr=b&sp={permissions}&sig={}",
+        "sv={VERSION}&spr={}&se={}&sr={kind}&sp={permissions}&sig={}",
         encode(protocol),
         encode(&expiry),
         encode(&signature),

@@ -52,7 +52,70 @@ impl Drop for Lent {
     }
 }
 
+/// A piece that is filled from its beginning, by what comes over a line.
+pub(super) struct Filling {
+    piece: Piece,
+    len: usize,
+    filled: usize,
+}
+
+enum Piece {
+    Small(Vec<u8>),
+    Mapped(Lent),
+}
+
+impl Filling {
+    /// Adds bytes; `false` if they are more than the piece has room for.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let end = self.filled.saturating_add(bytes.len());
+        if end > self.len {
+            return false;
+        }
+        match &mut self.piece {
+            Piece::Small(vector) => vector.extend_from_slice(bytes),
+            Piece::Mapped(lent) => {
+                let mapping = lent.mapping.as_deref_mut().unwrap_or_default();
+                match mapping.get_mut(self.filled..end) {
+                    Some(place) => place.copy_from_slice(bytes),
+                    None => return false,
+                }
+            }
+        }
+        self.filled = end;
+        true
+    }
+
+    /// All of it, or `None` if it is not full.
+    pub(super) fn whole(self) -> Option<Bytes> {
+        (self.filled == self.len).then(|| match self.piece {
+            Piece::Small(vector) => Bytes::from(vector),
+            Piece::Mapped(lent) => Bytes::from_owner(lent),
+        })
+    }
+}
+
 impl Buffers {
+    /// A piece of `len` bytes to be filled.
+    pub(super) fn begin(self: &Arc<Self>, len: usize) -> Result<Filling, Errno> {
+        let piece = if len < MAPPED_MIN {
+            Piece::Small(Vec::with_capacity(len))
+        } else {
+            let mapping = match self.take(len) {
+                Some(mapping) => mapping,
+                None => MmapMut::map_anon(len).map_err(|error| errno(&error))?,
+            };
+            Piece::Mapped(Lent {
+                mapping: Some(mapping),
+                home: Arc::clone(self),
+            })
+        };
+        Ok(Filling {
+            piece,
+            len,
+            filled: 0,
+        })
+    }
+
     /// Reads exactly `len` bytes at `offset`, or `None` if the file ends before that.
     pub(super) fn read(
         self: &Arc<Self>,
@@ -125,6 +188,23 @@ mod tests {
             assert!(read == bytes[7..7 + len]);
             let beyond = u64::try_from(bytes.len() - len + 1).unwrap();
             assert!(buffers.read(&file, beyond, len).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_comes_over_a_line_fills_a_piece_exactly_or_not_at_all() {
+        let bytes = pattern(2 * MAPPED_MIN);
+        let buffers = Arc::new(Buffers::default());
+        for len in [1, MAPPED_MIN - 1, MAPPED_MIN + 7] {
+            let mut filling = buffers.begin(len).unwrap();
+            for chunk in bytes[..len].chunks(100_001) {
+                assert!(filling.push(chunk));
+            }
+            assert!(!filling.push(b"x"));
+            assert!(filling.whole().unwrap() == bytes[..len]);
+            let mut short = buffers.begin(len).unwrap();
+            assert!(short.push(&bytes[..len - 1]));
+            assert!(short.whole().is_none());
         }
     }
 

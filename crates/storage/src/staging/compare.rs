@@ -27,6 +27,7 @@ pub(super) fn identity(stat: &Stat) -> Identity {
             .saturating_mul(1_000_000_000)
             .saturating_add(nanoseconds),
         inode: i64::from_ne_bytes(inode.to_ne_bytes()),
+        entity: None,
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) fn fill(file: impl AsFd, offset: u64, bytes: &mut [u8]) -> Result<boo
 /// Whether an open file is the one that was copied: the same file unchanged, or the same bytes.
 pub(super) fn is_the_copied(
     file: impl AsFd,
-    copied: Identity,
+    copied: &Identity,
     digests: &Digests,
 ) -> Result<bool, Errno> {
     let stat = rustix::fs::fstat(file.as_fd())?;
@@ -79,7 +80,7 @@ pub(super) fn is_the_copied(
         return Ok(false);
     }
     let found = identity(&stat);
-    if found == copied {
+    if found == *copied {
         return Ok(true);
     }
     if found.size_bytes != digests.size_bytes {

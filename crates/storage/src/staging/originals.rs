@@ -86,7 +86,7 @@ struct LocalOriginal {
 #[async_trait]
 impl Original for LocalOriginal {
     fn identity(&self) -> Identity {
-        self.identity
+        self.identity.clone()
     }
 
     async fn read(&self, offset: u64, len: usize) -> Result<Bytes, StagingFault> {

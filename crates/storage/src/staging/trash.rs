@@ -70,7 +70,7 @@ impl Copied {
         Self {
             key: permission.key().clone(),
             token: permission.token(),
-            identity: permission.identity(),
+            identity: permission.identity().clone(),
             digests: *permission.digests(),
         }
     }
@@ -119,9 +119,13 @@ impl Trash for LocalTrash {
             .await
     }
 
-    async fn in_place(&self, path: &StagingPath, identity: Identity) -> Result<bool, StagingFault> {
-        let path = path.clone();
-        self.on_one(move |root| moves::in_place(root, &path, identity))
+    async fn in_place(
+        &self,
+        path: &StagingPath,
+        identity: &Identity,
+    ) -> Result<bool, StagingFault> {
+        let (path, identity) = (path.clone(), identity.clone());
+        self.on_one(move |root| moves::in_place(root, &path, &identity))
             .await
     }
 

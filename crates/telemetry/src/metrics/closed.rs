@@ -140,7 +140,7 @@ pub(crate) struct Request(pub(crate) Cloud, pub(crate) Operation);
 pub(crate) fn gives_tokens(cloud: Cloud) -> bool {
     match cloud {
         Cloud::Sts | Cloud::Entra => true,
-        Cloud::S3 | Cloud::Azure => false,
+        Cloud::S3 | Cloud::Azure | Cloud::Staging => false,
     }
 }
 

@@ -66,7 +66,7 @@ fn token_service(cloud: Cloud) -> Option<TokenService> {
     match cloud {
         Cloud::Sts => Some(TokenService::Sts),
         Cloud::Entra => Some(TokenService::Entra),
-        Cloud::S3 | Cloud::Azure => None,
+        Cloud::S3 | Cloud::Azure | Cloud::Staging => None,
     }
 }
 

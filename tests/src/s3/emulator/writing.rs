@@ -6,15 +6,16 @@ use futures::StreamExt;
 use http::StatusCode;
 use s3s::dto::{
     ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
-    DeletedObject, ETag, ETagCondition, Error as KeyError, PutObjectInput, PutObjectOutput,
-    ServerSideEncryption,
+    DeletedObject, ETag, Error as KeyError, PutObjectInput, PutObjectOutput, ServerSideEncryption,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::{Emulator, Incoming, attributes, damage, key_id};
 use crate::s3::access::{arn, denied};
 use crate::s3::checksum::{Algorithm, Claims, crc64_text};
-use crate::s3::store::{BlobWriter, Checksum, NULL_VERSION, ObjectRecord, Put, internal};
+use crate::s3::store::{
+    BlobWriter, Checksum, Condition, NULL_VERSION, ObjectRecord, Put, Store, internal,
+};
 
 /// S3's limit for one request.
 const DELETE_KEYS_MAX: usize = 1000;
@@ -95,16 +96,17 @@ impl Emulator {
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = req.input;
-        if let Some(ETagCondition::ETag(etag)) = &input.if_match {
-            let found = self.store.find(&input.bucket, &input.key, None)?;
-            if found.is_some_and(|object| object.etag != etag.value()) {
-                return Err(s3_error!(PreconditionFailed));
-            }
-        }
+        // As on S3, the condition is held against the current version, whichever is deleted.
+        let quirks = self.lab.quirks(&input.bucket);
+        let condition = match quirks.deletes_unconditionally {
+            true => Condition::None,
+            false => self.condition(&input.bucket, input.if_match.as_ref(), None),
+        };
         let deleted = self
             .store
             .blocking(move |store| {
-                store.delete(&input.bucket, &input.key, input.version_id.as_deref())
+                let version = input.version_id.as_deref();
+                store.delete(&input.bucket, &input.key, version, &condition)
             })
             .await?;
         let named = |object: &Arc<ObjectRecord>| version(object);
@@ -136,10 +138,10 @@ impl Emulator {
             let result = if self.may(caller.as_deref(), action, &resource, &object.key) {
                 let (bucket, key) = (input.bucket.clone(), object.key.clone());
                 let version = object.version_id.clone();
-                let work = self
-                    .store
-                    .blocking(move |store| store.delete(&bucket, &key, version.as_deref()));
-                work.await
+                let delete = move |store: &Store| {
+                    store.delete(&bucket, &key, version.as_deref(), &Condition::None)
+                };
+                self.store.blocking(delete).await
             } else {
                 Err(denied())
             };

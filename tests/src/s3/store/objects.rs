@@ -136,9 +136,11 @@ impl Store {
         bucket: &str,
         key: &str,
         version: Option<&str>,
+        condition: &Condition,
     ) -> S3Result<Option<Arc<ObjectRecord>>> {
         let mut inner = locked(&self.inner);
         let found = inner.state.bucket(bucket)?;
+        condition.check(found, key)?;
         let marks = version.is_none() && found.versioned;
         let version = version.unwrap_or(NULL_VERSION);
         let removed = found.version(key, version).map(Arc::clone);

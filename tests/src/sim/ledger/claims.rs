@@ -44,7 +44,7 @@ impl Rows {
             destination,
             key: copy.key.clone(),
             receipt: copy.receipt.clone(),
-            identity: copy.identity,
+            identity: copy.identity.clone(),
             acknowledgment_id: copy.acknowledgment_id,
             released: row.state == State::Released,
         }))

@@ -39,7 +39,7 @@ impl Rows {
         row.copy = Some(CopyRow {
             key: stored.object_key().clone(),
             receipt: stored.receipt().clone(),
-            identity: stored.identity(),
+            identity: stored.identity().clone(),
             acknowledgment_id: id,
             stored_at: moment.now,
             acknowledged_at: None,

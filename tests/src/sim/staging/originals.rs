@@ -76,7 +76,7 @@ pub(crate) async fn probe(side: &Side) -> Result<(), StagingFault> {
 #[async_trait]
 impl Original for OpenFile {
     fn identity(&self) -> Identity {
-        self.identity
+        self.identity.clone()
     }
 
     async fn read(&self, offset: u64, len: usize) -> Result<Bytes, StagingFault> {
@@ -110,7 +110,7 @@ impl Original for OpenFile {
     }
 
     async fn still_same(&self) -> Result<(), StagingFault> {
-        let (inode, identity) = (self.inode, self.identity);
+        let (inode, identity) = (self.inode, self.identity.clone());
         let same = self
             .side
             .step(Call::StillSame, &self.path, move |world| {

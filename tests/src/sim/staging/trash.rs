@@ -29,7 +29,7 @@ struct Copied {
 impl Copied {
     fn new(permission: &Releasable) -> Self {
         Self {
-            identity: permission.identity(),
+            identity: permission.identity().clone(),
             digests: *permission.digests(),
         }
     }
@@ -235,8 +235,12 @@ impl Trash for TrashPort {
         Ok(same == Some(true))
     }
 
-    async fn in_place(&self, path: &StagingPath, identity: Identity) -> Result<bool, StagingFault> {
-        let at = path.to_string();
+    async fn in_place(
+        &self,
+        path: &StagingPath,
+        identity: &Identity,
+    ) -> Result<bool, StagingFault> {
+        let (at, identity) = (path.to_string(), identity.clone());
         let there = self
             .0
             .step(Call::InPlace, path, move |world| {

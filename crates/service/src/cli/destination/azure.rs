@@ -3,7 +3,7 @@
 //! read last, so that a misspelt word costs nobody a secret typed twice.
 
 pub(super) mod sas;
-mod secret_file;
+pub(crate) mod secret_file;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -12,24 +12,27 @@ use sha2::{Digest, Sha256};
 
 use super::PublishArgs;
 use super::plan::Planned;
+use super::source::Reader;
 use crate::failure::Failure;
 
 const ROUTING_KEY: &str = "recording.completed.v1";
 
 /// `recording.completed` for a planned file. What we would not believe ourselves is not sent.
-pub(super) async fn completed(planned: &Planned, args: &PublishArgs) -> Result<Outgoing> {
-    let sha256 = if args.sha256 {
-        let file = planned.file.clone();
-        let hashed = tokio::task::spawn_blocking(move || sha256(&file)).await;
-        let (digest, size_bytes) = hashed.context("computing a digest")??;
-        ensure!(
-            size_bytes == planned.size_bytes,
-            "{} is still being written",
-            planned.path
-        );
-        Some(digest)
-    } else {
-        None
+pub(super) async fn completed(
+    planned: &Planned,
+    args: &PublishArgs,
+    reader: &Reader,
+) -> Result<Outgoing> {
+    let sha256 = match reader.sha256(planned).await? {
+        Some((digest, size_bytes)) => {
+            ensure!(
+                size_bytes == planned.size_bytes,
+                "{} is still being written",
+                planned.path
+            );
+            Some(digest)
+        }
+        None => None,
     };
     let body = event(planned, args, sha256.as_deref())?;
     let delivery = Delivery {
@@ -122,7 +125,7 @@ fn media_type_of(file: &Path) -> &'static str {
 }
 
 /// SHA-256 in hexadecimal digits, and the bytes that were read.
-fn sha256(file: &Path) -> Result<(String, u64)> {
+pub(super) fn sha256(file: &Path) -> Result<(String, u64)> {
     let shown = || format!("reading {}", file.display());
     let mut reader = File::open(file).with_context(shown)?;
     let mut hasher = Sha256::new();
@@ -171,10 +174,10 @@ mod tests {
         let file = folder.path().join("rec-1.wav");
         std::fs::write(&file, "abc").unwrap();
         let planned = planned(&file);
-        let first = completed(&planned, &args(true, Some(60_000)))
+        let first = completed(&planned, &args(true, Some(60_000)), &Reader::Folder)
             .await
             .unwrap();
-        let again = completed(&planned, &args(true, Some(60_000)))
+        let again = completed(&planned, &args(true, Some(60_000)), &Reader::Folder)
             .await
             .unwrap();
         assert_eq!(first, again);
@@ -199,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rec-1.wav");
         std::fs::write(&file, "abcd").unwrap();
-        let error = completed(&planned(&file), &args(true, None)).await;
+        let error = completed(&planned(&file), &args(true, None), &Reader::Folder).await;
         assert!(error.unwrap_err().to_string().contains("still"));
     }
 }

@@ -33,16 +33,12 @@ pub(super) fn plan(args: &PublishArgs, root: &Path) -> Result<(Vec<Planned>, Vec
         Failure::failed(format!("the staging folder {}: {error}", root.display()))
             .hint("mount it, or see that CALLFERRY_STAGING_URL names the folder it is on here")
     })?;
-    let mut walk = Walk {
-        account: &args.account,
-        planned: BTreeMap::new(),
-        skipped: Vec::new(),
-    };
+    let mut walk = Walk::new(&args.account);
     for path in &args.paths {
         let relative = relative(path, root, &real_root)?;
         walk.named(&real_root, &relative)?;
     }
-    Ok((walk.planned.into_values().collect(), walk.skipped))
+    Ok(walk.ended())
 }
 
 /// A path as given, relative to the staging root.
@@ -61,13 +57,43 @@ fn relative(path: &Path, root: &Path, real_root: &Path) -> Result<PathBuf> {
     })
 }
 
-struct Walk<'a> {
+/// What was found so far.
+pub(super) struct Walk<'a> {
     account: &'a AccountId,
     planned: BTreeMap<RecordingId, Planned>,
     skipped: Vec<PathBuf>,
 }
 
-impl Walk<'_> {
+/// What is known of an original.
+pub(super) struct Found {
+    /// Where it is, for reading it.
+    pub(super) file: PathBuf,
+    /// Its size.
+    pub(super) size_bytes: u64,
+    /// Its last change.
+    pub(super) changed: DateTime<Utc>,
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing yet.
+    pub(super) fn new(account: &'a AccountId) -> Self {
+        Self {
+            account,
+            planned: BTreeMap::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The originals in the order of their ids, and what was left out.
+    pub(super) fn ended(self) -> (Vec<Planned>, Vec<PathBuf>) {
+        (self.planned.into_values().collect(), self.skipped)
+    }
+
+    /// Leaves something out.
+    pub(super) fn skip(&mut self, path: PathBuf) {
+        self.skipped.push(path);
+    }
+
     /// A path that was named: it must be a plain file or a folder.
     fn named(&mut self, root: &Path, relative: &Path) -> Result<()> {
         let file = root.join(relative);
@@ -111,6 +137,17 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, root: &Path, relative: &Path, metadata: &Metadata) -> Result<()> {
+        let changed = metadata.modified().context("reading the time of a file")?;
+        let found = Found {
+            file: root.join(relative),
+            size_bytes: metadata.len(),
+            changed: DateTime::<Utc>::from(changed),
+        };
+        self.announce(relative, found)
+    }
+
+    /// One original to announce, by its path relative to staging.
+    pub(super) fn announce(&mut self, relative: &Path, found: Found) -> Result<()> {
         let refuse = |why: String| Failure::usage(format!("{}: {why}", relative.display()));
         let text = relative
             .to_str()
@@ -126,13 +163,12 @@ impl Walk<'_> {
         let id = id.map_err(|malformed| {
             refuse(malformed.to_string()).hint("the file's name without extension becomes the id")
         })?;
-        let changed = metadata.modified().context("reading the time of a file")?;
         let planned = Planned {
             id: id.clone(),
             path,
-            file: root.join(relative),
-            size_bytes: metadata.len(),
-            completed_at: DateTime::<Utc>::from(changed).trunc_subsecs(6),
+            file: found.file,
+            size_bytes: found.size_bytes,
+            completed_at: found.changed.trunc_subsecs(6),
         };
         if let Some(other) = self.planned.insert(id, planned.clone())
             && other.path != planned.path

@@ -121,6 +121,7 @@ mod tests {
                     size_bytes: 12,
                     mtime_ns: 1,
                     inode: 2,
+                    entity: None,
                 },
                 parts: Vec::new(),
             },

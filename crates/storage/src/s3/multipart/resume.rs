@@ -146,6 +146,7 @@ mod tests {
                 size_bytes: 9,
                 mtime_ns: 1,
                 inode: 2,
+                entity: None,
             },
             parts: vec![part(2, 7), part(1, 6)],
         };

@@ -109,7 +109,7 @@ pub(super) fn same(
         Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(false)),
         Err(errno) => return Err(unavailable("the entry cannot be opened", errno)),
     };
-    let same = compare::is_the_copied(&file, copied.identity, &copied.digests);
+    let same = compare::is_the_copied(&file, &copied.identity, &copied.digests);
     same.map(Some)
         .map_err(|errno| unavailable("the entry cannot be read", errno))
 }

@@ -76,7 +76,7 @@ pub(super) fn move_in(
 pub(super) fn in_place(
     root: &Root,
     path: &StagingPath,
-    copied: Identity,
+    copied: &Identity,
 ) -> Result<bool, StagingFault> {
     let parent = match parent_of(root, path) {
         Ok(parent) => parent,
@@ -88,7 +88,7 @@ pub(super) fn in_place(
         ) => return Err(fault),
     };
     match rustix::fs::statat(&parent, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(is_regular(&stat) && identity(&stat) == copied),
+        Ok(stat) => Ok(is_regular(&stat) && identity(&stat) == *copied),
         Err(Errno::NOENT) => root.probe().map(|()| false),
         Err(errno) => Err(unavailable("the original cannot be reached", errno)),
     }

@@ -16,11 +16,11 @@ use crate::output::tell;
 const BYTES_MAX: usize = 8 * 1024;
 
 /// One word that must not be shown.
-pub(super) struct Word(Zeroizing<String>);
+pub(crate) struct Word(Zeroizing<String>);
 
 impl Word {
     /// It.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -32,7 +32,7 @@ impl From<Word> for Secret {
 }
 
 /// Reads the secret that `flag` names a file for; `-` is standard input.
-pub(super) fn read(flag: &str, file: &Path) -> Result<Word> {
+pub(crate) fn read(flag: &str, file: &Path) -> Result<Word> {
     let read = if file == Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(Failure::usage(format!("{flag} - reads no terminal"))
