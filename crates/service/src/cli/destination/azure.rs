@@ -22,10 +22,6 @@ use crate::config::Config;
 use crate::endpoint;
 use crate::failure::Failure;
 
-/// The ways to say who we are to a storage account, for people.
-const IDENTITIES: &str = "one of: --tenant-id with --client-id and --client-secret-file (a service \
-                          principal, preferred); --sas-token-file; --access-key-file";
-
 /// `destination set ACCOUNT azure`, and the body that asks for the same. No field of a body may
 /// name a file: it would be one of ours.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
