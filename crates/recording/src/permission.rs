@@ -115,7 +115,10 @@ pub enum When {
 }
 
 macro_rules! permissions {
-    ($($name:ident $action:literal $scope:ident $when:ident [$($purpose:ident)+] $why:literal,)+) => {
+    ($(
+        $name:ident $action:literal $scope:ident $when:ident [$($purpose:ident)+]
+            $why:literal,
+    )+) => {
         /// One action that a customer's role must allow.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,

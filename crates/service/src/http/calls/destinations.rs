@@ -12,6 +12,7 @@ use crate::administration::destinations;
 use crate::cli::destination::azure::AzureArgs;
 use crate::cli::destination::s3::S3Args;
 use crate::cli::destination::{Kind, shown};
+use crate::endpoint;
 
 /// Whose destination a path means: without an account, the platform's.
 fn owner(call: &Call) -> DestinationOwner {
@@ -98,6 +99,7 @@ pub(super) async fn set(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let wanted = wanted.kind()?;
     let store = wanted.check(&owner, &api.config, now)?;
     refuse_ours(call, &store)?;
+    endpoint::resolves_well(&store, &api.config).await?;
     let target = (call.account.as_ref(), Some(store.location()));
     call.audited(api, target, async {
         let planned = api.ledger.plan_destination(&owner, &store).await?;
