@@ -133,12 +133,12 @@ pub(crate) fn written(world: &mut World, write: &Write, exists: bool) {
 fn comes_late(world: &World, key: &RecordingKey, write: &Write) -> bool {
     let quiet = world.mix.reroute_quiet;
     let moves = world.truth.moves.get(key);
-    let from_there = moves
+    let mut from_there = moves
         .into_iter()
         .flatten()
         .filter(|(place, _)| *place == write.place);
     from_there
-        .last()
+        .next_back()
         .is_some_and(|(_, at)| write.signed_at + quiet <= *at)
 }
 

@@ -132,10 +132,8 @@ impl Emulator {
         self.may_use_key(caller.as_deref(), "kms:Decrypt", &input.bucket, kept)?;
         let wrong = |it: &ChecksumType| *it != kind(upload.algorithm());
         if input.checksum_type.as_ref().is_some_and(wrong) {
-            return Err(s3_error!(
-                InvalidRequest,
-                "The upload was created with another checksum type"
-            ));
+            let message = "The upload was created with another checksum type";
+            return Err(s3_error!(InvalidRequest, "{message}"));
         }
         let claims = Claims::read(&req.headers)?;
         let crc64 = match claims.checksum {
