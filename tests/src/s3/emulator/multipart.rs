@@ -148,15 +148,13 @@ impl Emulator {
         };
         let named = input.multipart_upload.and_then(|upload| upload.parts);
         let if_none_match = input.if_none_match.as_ref();
+        let heeds = !self
+            .lab
+            .quirks(&input.bucket)
+            .ignores_conditions_on_complete;
+        let condition = self.condition(&input.bucket, input.if_match.as_ref(), if_none_match);
         let completion = Completion {
-            condition: match self
-                .lab
-                .quirks(&input.bucket)
-                .ignores_conditions_on_complete
-            {
-                true => Condition::None,
-                false => self.condition(&input.bucket, input.if_match.as_ref(), if_none_match),
-            },
+            condition: if heeds { condition } else { Condition::None },
             bucket: input.bucket.clone(),
             key: input.key.clone(),
             upload: input.upload_id,
