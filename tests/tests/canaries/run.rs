@@ -67,6 +67,10 @@ async fn listen(platform: &Platform) -> Result<()> {
     management.call("POST", &binding, Some(all)).await.map(drop)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn commands(out: &Outputs, world: &World, wrong: &[String; 2]) -> Result<()> {
     let platform = &world.platform;
     let good: &[&[&str]] = &[

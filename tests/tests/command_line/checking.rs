@@ -1,10 +1,5 @@
 //! `destination check`, and that a destination becomes active only after one.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a key that an answer lacks reads as null, and the comparison fails"
-)]
-
 use anyhow::{Context, Result};
 use callferry_tests::fleet::Outcome;
 use callferry_tests::platform::{Platform, REGION};

@@ -1,11 +1,6 @@
 //! The key ring as an operator handles it, while the fleet runs: nothing waits for a rotation, and
 //! nothing is lost by one that is broken off.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a key that an answer lacks reads as null, and the comparison fails"
-)]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -55,6 +50,10 @@ async fn flow(platform: &Platform, goes_on: &AtomicBool, announced: &AtomicU64) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked() -> Result<()> {
     let scratch = Scratch::new("keyring-live")?;
     let mut platform = Platform::start(scratch.path()).await?;
@@ -134,6 +133,10 @@ async fn keys_are_rotated_and_retired_while_recordings_flow_and_none_is_parked()
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn a_rotation_says_what_it_did_and_a_key_that_is_needed_stays() -> Result<()> {
     let scratch = Scratch::new("keyring-told")?;
     let mut platform = Platform::start(scratch.path()).await?;

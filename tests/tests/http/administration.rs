@@ -79,6 +79,10 @@ async fn accounts_are_made_once_listed_by_the_page_and_shown_as_on_the_command_l
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn destinations_are_set_as_on_the_command_line_and_no_secret_comes_back() -> Result<()> {
     let served = Served::new("http-destinations", &[]).await?;
     served.platform.json(&["account", "create", "acme"]).await?;
@@ -236,6 +240,10 @@ async fn parked(platform: &Platform, account: &str) -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn recordings_parked_ones_and_quarantine_are_seen_and_driven_on() -> Result<()> {
     let served = Served::new("http-recordings", &[]).await?;
     let platform = &served.platform;
@@ -426,6 +434,10 @@ async fn quarantine_is_emptied(served: &Served) -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn everything_that_changes_something_is_written_down_for_good() -> Result<()> {
     let served = Served::new("http-audit", &[]).await?;
     let s3 = json!({"s3": {"bucket": "acme-calls", "region": REGION, "role_arn": ROLE},
@@ -525,10 +537,7 @@ fn every_writing_operation_was_asked(asked: &[&str]) {
                     .zip(template)
                     .all(|(own, t)| t.starts_with('{') || *own == t)
         };
-        assert!(
-            asked.iter().any(|asked| fits(&asked)),
-            "{what} was not asked"
-        );
+        assert!(asked.iter().any(fits), "{what} was not asked");
     }
 }
 

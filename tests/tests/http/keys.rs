@@ -25,6 +25,10 @@ async fn status(root: &str, key: &IssuerKey, header: Value) -> Result<u16> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn published_keys_are_found_by_their_id_and_a_flood_of_others_costs_one_look() -> Result<()> {
     let scratch = Scratch::new("http-keys")?;
     let platform = Platform::start(scratch.path()).await?;

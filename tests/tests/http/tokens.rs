@@ -431,6 +431,10 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -> Result<()> {
     let served = Served::new("http-scopes", &[]).await?;
     for (scope, what, lacks) in [

@@ -98,7 +98,6 @@ async fn few_requests(setting: &Setting) -> Result<()> {
         .iter()
         .filter(|seen| seen.operation == Operation::PutObject);
     let (writes, keys, asked) = (writes.count(), keys.len(), asked.len());
-    println!("{sent} probes: {asked} requests to the bucket, {writes} writes, {keys} keys");
     // One more was under way when the count began.
     let most = |each: f64| (sent + 1.0) * each;
     let count = |n: usize| u32::try_from(n).map(f64::from);

@@ -185,6 +185,10 @@ fn assert_is_example(example: &str, build: impl FnOnce(Uuid, DateTime<Utc>) -> O
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 fn the_published_examples_are_what_the_code_builds() {
     assert_is_example("recording.stored.v1.json", |id, at| {
         let look = Look {

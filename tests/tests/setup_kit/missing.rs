@@ -31,6 +31,10 @@ const NEEDED: [(&str, &str, Stops); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn each_permission_is_needed_and_the_fleet_says_so() -> Result<()> {
     let mut setting = Setting::new("kit-missing").await?;
     // One with everything, whose leftover goes: the sweep was there.

@@ -57,7 +57,11 @@ fn each_operation_is_documented_with_its_name_scope_parameters_and_body() {
         let name = route.call.as_str();
         assert_eq!(operation["operationId"], name);
         let scope = operation["security"][0]["token"][0].as_str();
-        assert_eq!(scope, route.scope.map(|scope| scope.as_str()), "{name}");
+        assert_eq!(
+            scope,
+            route.scope.map(super::token::Scope::as_str),
+            "{name}"
+        );
         assert_eq!(scope.is_none(), route.whose == Whose::Nobodys, "{name}");
         let given = operation["parameters"].as_array().into_iter().flatten();
         let mut by_place: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
