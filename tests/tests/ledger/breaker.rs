@@ -59,9 +59,9 @@ async fn an_open_breaker_lets_one_at_a_time_try_and_puts_the_others_off() {
     assert_eq!(grant.shut, None);
 
     // It fails: the next one may, and it goes to the end of the line.
-    let parking = parking(ParkReason::BucketMissing);
-    let park = world.catalog.park(&probe, &grant.lease, &parking);
-    park.await.unwrap();
+    let why = parking(ParkReason::BucketMissing);
+    let park = world.catalog.park(&probe, &grant.lease, &why).await;
+    park.unwrap();
     assert!((47..=73).contains(&due_in(&world, &probe).await));
     world
         .sql("update destination_health set probe_at = now()")
