@@ -194,7 +194,8 @@ impl World {
                 account,
             ];
             let mut args = [&["destination", "set", account][..], &store].concat();
-            args.extend(["--endpoint", &endpoint, flag, &file]);
+            // Nothing can be stored there: it must be insisted on.
+            args.extend(["--endpoint", &endpoint, flag, &file, "--force"]);
             if account == "wrong-client" {
                 args.extend(["--tenant-id", tenant, "--client-id", application]);
             }
@@ -221,7 +222,7 @@ impl World {
             let args = [
                 &["destination", "set", account][..],
                 &store,
-                &["--endpoint", &endpoint],
+                &["--endpoint", &endpoint, "--force"],
             ];
             self.platform.json(&args.concat()).await?;
         }

@@ -23,7 +23,7 @@ async fn asking_wrongly_ends_with_2_and_says_how_to_ask() -> Result<()> {
     let role = ["--role-arn", "arn:aws:iam::123456789012:role/x"];
     for (args, says) in [
         (vec!["run"], "required"),
-        (vec!["run", "playback"], "later release"),
+        (vec!["run", "playback"], "CALLFERRY_JWT_ISSUER"),
         (vec!["runn"], "unrecognized subcommand"),
         (vec!["account", "create", "../etc"], "ACCOUNT"),
         (vec!["account", "create", "default"], "default"),

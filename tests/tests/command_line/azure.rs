@@ -37,7 +37,7 @@ impl Setting {
     /// Sets a container that is not there, so that it must be insisted on.
     async fn set(&self, container: &str, identity: &[&str]) -> Result<Value> {
         let store = ["azure", "--storage-account", "acmecalls"];
-        let nowhere = ["--endpoint", "https://127.0.0.1:1/acmecalls", "--force"];
+        let nowhere = ["--endpoint", "https://127.0.0.1:1025/acmecalls", "--force"];
         let named = ["--container", container];
         let args = [
             &["destination", "set", "acme"],
@@ -127,7 +127,7 @@ async fn a_secret_is_read_from_standard_input_and_what_is_set_is_said() -> Resul
         "--prefix",
         "eu",
         "--endpoint",
-        "https://127.0.0.1:1/ourcalls",
+        "https://127.0.0.1:1025/ourcalls",
         "--force",
         "--sas-token-file",
         "-",

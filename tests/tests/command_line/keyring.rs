@@ -155,6 +155,8 @@ async fn a_rotation_says_what_it_did_and_a_key_that_is_needed_stays() -> Result<
     let set = [
         &set[..],
         &["--container", "calls", "--access-key-file", &key],
+        // Nothing is there: it must be insisted on.
+        &["--endpoint", "https://127.0.0.1:1025/acmecalls", "--force"],
     ]
     .concat();
     platform.json(&set).await?;

@@ -71,7 +71,7 @@ async fn accounts_and_destinations_are_set_listed_and_shown() -> Result<()> {
         "--region",
         REGION,
         "--endpoint",
-        "http://127.0.0.1:1",
+        "http://127.0.0.1:1025",
         "--force",
     ];
     let role = [

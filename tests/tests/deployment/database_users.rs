@@ -238,7 +238,11 @@ async fn the_command_line_does_all_of_its_work_as_the_operator() -> Result<()> {
         let set = ["destination", "set", account, "azure"];
         let place = ["--storage-account", "umbrellacalls", "--container", account];
         // Nothing is there: it must be insisted on.
-        let nowhere = ["--endpoint", "https://127.0.0.1:1/umbrellacalls", "--force"];
+        let nowhere = [
+            "--endpoint",
+            "https://127.0.0.1:1025/umbrellacalls",
+            "--force",
+        ];
         [&set[..], &place, &["--access-key-file", &key], &nowhere].concat()
     };
     let (umbrella, globex) = (azure("umbrella"), azure("globex"));

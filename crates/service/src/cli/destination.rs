@@ -9,12 +9,12 @@ pub(crate) mod shown;
 use std::str::FromStr;
 
 use anyhow::Result;
-use catalog::PinnedCounts;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use recording::{AccountId, DestinationOwner, MalformedId, Store};
 
 use super::Context;
+use crate::administration::destinations::{self, Held};
 use crate::config::Config;
 use crate::endpoint;
 use crate::output::listed;
@@ -191,10 +191,8 @@ async fn show(args: ShowArgs, context: &Context) -> Result<()> {
     let ledger = context.ledger().await?;
     let view = ledger.show_destination(&args.owner.0).await;
     let view = view.map_err(admin_failure)?;
-    let health = ledger.destination_health(&[view.revision]).await;
-    let health = health.map_err(admin_failure)?;
-    let shown = shown::shown(&view, wiring::clock().now())?;
-    let shown = shown::with_health(shown, health.get(&view.revision))?;
+    let shown = destinations::seen(&ledger, &view, wiring::clock().now()).await;
+    let shown = shown.map_err(admin_failure)??;
     context.output.answer(&shown, |shown| {
         let mut fields = shown.clone();
         if let Some(fields) = fields.as_object_mut() {
@@ -242,25 +240,11 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         [only] => Some(only),
         _ => None,
     };
-    let none = PinnedCounts {
-        released: matches!(only, Some(DestinationOwner::Account(_))).then_some(0),
-        ..PinnedCounts::default()
-    };
-    let counts = ledger.count_pinned(only).await.map_err(admin_failure)?;
+    let held = Held::count(&ledger, only).await.map_err(admin_failure)?;
     let mut revisions = Vec::new();
     for owner in &owners {
-        let of_owner = ledger.list_destinations(owner).await;
-        let of_owner = of_owner.map_err(admin_failure)?;
-        let ids: Vec<i64> = of_owner.iter().map(|view| view.revision).collect();
-        let health = ledger.destination_health(&ids).await;
-        let health = health.map_err(admin_failure)?;
-        for view in of_owner {
-            let shown = shown::shown(&view, now)?;
-            let mut shown = shown::with_health(shown, health.get(&view.revision))?;
-            let held = counts.get(&view.revision).copied();
-            shown::add_counts(&mut shown, held.unwrap_or(none));
-            revisions.push(shown);
-        }
+        let listed = destinations::listed(&ledger, owner, &held, now).await;
+        revisions.extend(listed.map_err(admin_failure)??);
     }
     let columns = [
         "revision",

@@ -31,7 +31,7 @@ pub(crate) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value>
 }
 
 /// The same with how it is, beside the rest.
-pub(super) fn with_health(mut shown: Value, health: Option<&HealthView>) -> Result<Value> {
+pub(crate) fn with_health(mut shown: Value, health: Option<&HealthView>) -> Result<Value> {
     let health = serde_json::to_value(health).context("writing the answer as JSON")?;
     if let (Some(fields), Value::Object(health)) = (shown.as_object_mut(), health) {
         fields.extend(health);
@@ -40,7 +40,7 @@ pub(super) fn with_health(mut shown: Value, health: Option<&HealthView>) -> Resu
 }
 
 /// How many recordings the revision holds: as numbers for scripts, and in one word for people.
-pub(super) fn add_counts(shown: &mut Value, counts: PinnedCounts) {
+pub(crate) fn add_counts(shown: &mut Value, counts: PinnedCounts) {
     let Some(fields) = shown.as_object_mut() else {
         return;
     };

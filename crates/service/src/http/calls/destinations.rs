@@ -8,7 +8,7 @@ use super::super::call::{Answer, Call};
 use super::super::input;
 use super::super::page::Page;
 use super::super::problem::Problem;
-use crate::administration::destinations;
+use crate::administration::destinations::{self, Held};
 use crate::cli::destination::azure::AzureArgs;
 use crate::cli::destination::s3::S3Args;
 use crate::cli::destination::{Kind, shown};
@@ -22,11 +22,9 @@ fn owner(call: &Call) -> DestinationOwner {
 
 /// `GET …/destinations`: every revision, oldest first.
 pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
-    let now = api.clock.now();
-    let mut items = Vec::new();
-    for view in api.ledger.list_destinations(&owner(call)).await? {
-        items.push(shown::shown(&view, now)?);
-    }
+    let owner = owner(call);
+    let held = Held::count(&api.ledger, Some(&owner)).await?;
+    let items = destinations::listed(&api.ledger, &owner, &held, api.clock.now()).await??;
     Answer::ok(&Page::whole(items))
 }
 
@@ -38,7 +36,8 @@ pub(super) async fn show(api: &Api, call: &Call) -> Result<Answer, Problem> {
     if call.caller.account.is_some() && view.owner != owner {
         return Err(Problem::not_found());
     }
-    Answer::ok(&shown::shown(&view, api.clock.now())?)
+    let seen = destinations::seen(&api.ledger, &view, api.clock.now()).await??;
+    Answer::ok(&seen)
 }
 
 /// What is asked for: one of both, in the words of `callferry destination set`. Secrets stand in
