@@ -66,11 +66,11 @@ fn links_between_runbooks_lead_somewhere() -> Result<()> {
         let text = fs::read_to_string(&page)?;
         for rest in text.split("](").skip(1) {
             let link = rest.split(')').next().unwrap_or_default();
-            assert!(
-                page.with_file_name(link).exists(),
-                "{}: {link}",
-                page.display()
-            );
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let there = fs::read_to_string(page.with_file_name(file)).is_ok_and(|text| {
+                heading.is_empty() || text.lines().any(|line| anchor(line) == heading)
+            });
+            assert!(there, "{}: {link}", page.display());
         }
     }
     Ok(())
@@ -111,4 +111,13 @@ async fn every_command_that_a_runbook_or_a_panel_names_exists() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a heading is linked by.
+fn anchor(line: &str) -> String {
+    let title = line.trim_start_matches('#').trim().to_lowercase();
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || "- ".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
