@@ -88,8 +88,6 @@ grant select, delete,
     on quarantined_messages to callferry_housekeeping;
 grant select, delete, insert (revision, account_id, begun_at, due_at), update (due_at, handed_at)
     on upload_sweeps to callferry_housekeeping;
-grant select, delete, insert (revision, at, usable, forced, findings)
-    on destination_checks to callferry_housekeeping;
 
 -- The command line: makes accounts and destinations, has things tried again. It moves no state.
 grant select on all tables in schema public to callferry_operator;
@@ -131,8 +129,13 @@ grant execute on function destination_in_force(text, timestamptz) to callferry_p
 grant insert (account_id, name) on accounts to callferry_playback;
 grant insert (account_id, place, account_leads_key, external_id, in_force_from, endpoint, prefix,
     cloud, bucket, region, role_arn, kms_key, storage_class, expected_owner, storage_account,
-    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_sealed)
+    container, identity, tenant_id, client_id, secret_id, secret_key_id, secret_wrapped_key,
+    secret_sealed, sse, bucket_key, tags, bucket_owner_full_control)
     on destinations to callferry_playback;
+grant select, insert (revision), update on destination_health to callferry_playback;
+grant execute on function destination_worked(bigint, text, double precision),
+    destination_failed(bigint, text, text, text, boolean, boolean, text, integer,
+        double precision, double precision) to callferry_playback;
 grant update (destination_revision, next_attempt_at, rungs, release_next_attempt_at, due_at,
     due_queue, driven_at, drive_count, updated_at) on recordings to callferry_playback;
 grant delete, update (asked_at, check_at) on quarantined_messages to callferry_playback;
