@@ -33,8 +33,8 @@ const BATCH: u32 = 200;
 
 /// What housekeeping reaches the outside through.
 ///
-/// It cannot touch originals or copies: all that it can do in a bucket is to list and abort uploads that never became an object, and to check
-/// it, which touches no key but the check's own.
+/// It cannot touch originals or copies: all that it can do in a bucket is to list and abort
+/// uploads that never became an object, and to check it, which touches no key but the check's own.
 #[derive(Clone)]
 pub struct HousekeepingPorts {
     /// The ledger.

@@ -27,9 +27,9 @@ pub(crate) async fn quick() -> World {
 pub(crate) async fn fails(world: &World, id: &str, reason: ParkReason) -> RecordingKey {
     let event = announced(id);
     let grant = world.granted(&event).await;
-    let why = parking(reason);
-    let park = world.catalog.park(&event.key, &grant.lease, &why).await;
-    assert!(matches!(park.unwrap(), Advance::Done(_)));
+    let parking = parking(reason);
+    let park = world.catalog.park(&event.key, &grant.lease, &parking);
+    assert!(matches!(park.await.unwrap(), Advance::Done(_)));
     event.key
 }
 
@@ -77,9 +77,9 @@ async fn a_denial_is_believed_when_three_different_recordings_in_a_row_meet_it()
     for _ in 0..4 {
         due_now(&world, &first).await;
         let grant = world.granted_due(&first).await;
-        let why = parking(denied);
-        let park = world.catalog.park(&first, &grant.lease, &why).await;
-        park.unwrap();
+        let parking = parking(denied);
+        let park = world.catalog.park(&first, &grant.lease, &parking);
+        park.await.unwrap();
     }
     assert_eq!(health(&world).await, "healthy|-|f|1");
     fails(&world, "rec-2", denied).await;
