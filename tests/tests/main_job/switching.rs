@@ -18,12 +18,14 @@ use serde_json::Value;
 use super::setting::{LONG, Setting};
 
 /// What a role must allow for storing.
-const OBJECTS: [&str; 5] = [
+const OBJECTS: [&str; 6] = [
     "s3:PutObject",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
+    // Or the check leaves its object behind.
+    "s3:DeleteObject",
 ];
 /// The customer's other AWS account.
 const ELSEWHERE: &str = "444455556666";
