@@ -7,8 +7,8 @@
 //!
 //! The HTTP and XML of S3 and the signature check are the `s3s` library's. Written here: the
 //! objects on disk (`store`), the operations over them (`emulator`), identities, roles, sessions
-//! and their policies (`identity`, `policy`, `trust`, `sts`, `iam`, `access`), misbehaviour (`faults`, `front`)
-//! and the record of every request (`history`).
+//! and their policies (`identity`, `policy`, `trust`, `sts`, `iam`, `access`), misbehaviour
+//! (`faults`, `front`) and the record of every request (`history`).
 //!
 //! What it does as S3 does: conditional writes, also on complete; full-object CRC64NVME; `ETags`;
 //! part sizes and part `ETags` at complete; 403 in place of 404 for those who may not list (the key

@@ -11,11 +11,13 @@
 
 mod http {
     pub(crate) mod administration;
+    pub(crate) mod audit;
     pub(crate) mod contract;
     pub(crate) mod fuzzed;
     pub(crate) mod keys;
     pub(crate) mod life;
     pub(crate) mod limits;
+    pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;
 }

@@ -108,7 +108,8 @@ impl Catalog {
         Ok(finding)
     }
 
-    /// Keeps what a check of a revision found, and moves its health by it. `forced`: a person insists on it all the same.
+    /// Keeps what a check of a revision found, and moves its health by it. `forced`: a person
+    /// insists on it all the same.
     ///
     /// # Errors
     /// When there is no such revision, or the database fails.

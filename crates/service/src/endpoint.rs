@@ -247,8 +247,8 @@ mod tests {
             assert!(hint.contains("--endpoint"), "{bad}: {hint}");
         }
         assert_eq!(
-            customers("http://h:1", true, &none).unwrap(),
-            "http://h:1".to_owned()
+            customers("http://h:1025", true, &none).unwrap(),
+            "http://h:1025".to_owned()
         );
     }
 

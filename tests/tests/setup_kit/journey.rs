@@ -126,7 +126,8 @@ async fn the_readme_leads_from_nothing_to_a_recording_in_each_cloud() -> Result<
 
 #[test]
 fn commands_are_read_as_they_are_typed() -> Result<()> {
-    let readme = "# x\n## From nothing to the first recording\n\n```console\n$ make lab # a\n$ a \\\n    \
+    let readme = "# x\n## From nothing to the first recording\n\n\
+                  ```console\n$ make lab # a\n$ a \\\n    \
                   --b\nanswer\n```\n```\n$ no\n```\n## Next\n```console\n$ no\n```\n";
     assert_eq!(commands(readme)?, ["make lab # a", "a \\\n    --b"]);
     Ok(())

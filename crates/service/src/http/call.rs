@@ -1,7 +1,7 @@
 //! One request, from its token to its answer: the one way that every operation goes, in this order.
 //!
-//! Token (401) → scope (403) → rate (429) → ids and parameters (400) → whose it is (404) → body (413,
-//! 415) → the operation. Nothing of the ledger is asked before the last.
+//! Token (401) → scope (403) → rate (429) → ids and parameters (400) → whose it is (404) → body
+//! (413, 415) → the operation. Nothing of the ledger is asked before the last.
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -4,6 +4,10 @@
 use super::azure::{AzureKit, DELEGATOR, DELEGATOR_ID};
 use super::{Document, comment};
 
+/// The kinds of resources whose names are long.
+const BLOB_SERVICES: &str = "Microsoft.Storage/storageAccounts/blobServices";
+const ROLES: &str = "Microsoft.Authorization/roleDefinitions";
+
 /// The file's name.
 pub(super) const FILE: &str = "callferry-role.bicep";
 
@@ -50,7 +54,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' exist
   name: 'default'
 }}
 
-resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01'{existing} = {{
+resource container '{BLOB_SERVICES}/containers@2023-05-01'{existing} = {{
   parent: blobs
   name: containerName{settings}
 }}
@@ -115,7 +119,7 @@ resource delegation 'Microsoft.Authorization/roleAssignments@2022-04-01' = {{
   name: guid(account.id, principalId, '{DELEGATOR_ID}')
   scope: account
   properties: {{
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{DELEGATOR_ID}')
+    roleDefinitionId: subscriptionResourceId('{ROLES}', '{DELEGATOR_ID}')
     principalId: principalId
     principalType: 'ServicePrincipal'
   }}

@@ -164,8 +164,8 @@ fn bucket(kit: &AwsKit) -> String {
               SSEAlgorithm: AES256"
     };
     format!(
-        "  # Not public, all objects its owner's, encrypted, without leftovers; it stays when the stack
-  # goes.
+        "  # Not public, all objects its owner's, encrypted, without leftovers; it stays when the
+  # stack goes.
   Bucket:
     Type: AWS::S3::Bucket
     DeletionPolicy: Retain

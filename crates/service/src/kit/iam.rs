@@ -96,7 +96,10 @@ fn condition(kit: &AwsKit, scope: Scope) -> Option<Value> {
 fn encryption(kit: &AwsKit) -> Value {
     let rule = match &kit.kms_key {
         Some(key) => json!({
-            "ApplyServerSideEncryptionByDefault": { "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key },
+            "ApplyServerSideEncryptionByDefault": {
+                "SSEAlgorithm": "aws:kms",
+                "KMSMasterKeyID": key,
+            },
             "BucketKeyEnabled": true,
         }),
         None => json!({ "ApplyServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }),

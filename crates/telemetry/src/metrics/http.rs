@@ -11,7 +11,7 @@ use super::words::words;
 
 words! {
     /// One operation of the HTTP interface. The word is the operation's id in its OpenAPI document.
-    pub HttpRoute: "route", "an operation of the HTTP interface, by its id in the OpenAPI document" {
+    pub HttpRoute: "route", "an operation of the HTTP interface, by its id in the contract" {
         /// `GET /v1/openapi.json`.
         ShowContract "show_contract",
         /// `GET /v1/accounts`.

@@ -101,7 +101,8 @@ fn aws() -> String {
     let tool = environment::local().join("tools/aws/bin/aws");
     let tool = tool.display();
     format!(
-        "#!/bin/sh\n[ -x '{tool}' ] || {{ echo 'first: deploy/local/install.sh kit' >&2; exit 1; }}\n\
+        "#!/bin/sh\n\
+         [ -x '{tool}' ] || {{ echo 'first: deploy/local/install.sh kit' >&2; exit 1; }}\n\
          exec '{tool}' \"$@\"\n"
     )
 }

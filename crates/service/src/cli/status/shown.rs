@@ -211,7 +211,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("Unhealthy destinations\nreason") && text.contains("1 min 0 s  create"),
+            text.contains("Unhealthy destinations\n REASON") && text.contains("1 min 0 s  create"),
             "{text}"
         );
         let place = |word| text.find(word).unwrap();
