@@ -18,12 +18,14 @@ use serde_json::json;
 use tokio::time::Instant;
 
 /// What a customer's role must allow for storing.
-const OBJECTS: [&str; 5] = [
+const OBJECTS: [&str; 6] = [
     "s3:PutObject",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
+    // Or a daily check leaves its object behind.
+    "s3:DeleteObject",
 ];
 /// Requests to the catalog or the broker at the same time.
 const AT_ONCE: usize = 8;
