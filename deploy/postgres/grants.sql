@@ -18,6 +18,11 @@ alter default privileges in schema public revoke execute on functions from publi
 -- Everybody checks that this is the ledger it expects.
 grant select on installation, schema_migrations to callferry_transfer, callferry_cleanup,
     callferry_housekeeping, callferry_playback, callferry_operator;
+-- Whoever reaches a destination does so with the newest credential for its place.
+grant select on reached_destinations to callferry_transfer, callferry_cleanup,
+    callferry_housekeeping, callferry_playback, callferry_operator;
+grant execute on function credential_of(bigint) to callferry_transfer, callferry_cleanup,
+    callferry_housekeeping, callferry_playback, callferry_operator;
 
 -- Transfer: claims, keeps its lease, and says that a copy is stored or why it is not yet.
 grant select on accounts, destinations, retention_policies, recordings to callferry_transfer;
@@ -113,7 +118,7 @@ grant delete, insert (revision, at, usable, forced, findings)
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
 grant update (destination_revision, reroute_note, next_attempt_at, rungs, announced_reason,
     release_next_attempt_at, upload_id, upload_part_bytes, upload_size_bytes, upload_mtime_ns,
-    upload_inode, due_at, due_queue, driven_at, drive_count, updated_at)
+    upload_inode, upload_entity, due_at, due_queue, driven_at, drive_count, updated_at)
     on recordings to callferry_operator;
 -- A recording that is rerouted leaves its open upload behind, and the sweep looks for it.
 grant delete on recording_upload_parts to callferry_operator;

@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod fuzz;
 pub mod issuer;
 pub mod load;
+pub mod page;
 pub mod patience;
 pub mod platform;
 pub mod ports;

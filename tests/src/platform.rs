@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-pub use azure::{AzureAccess, AzureLab, STORAGE_ACCOUNT};
+pub use azure::{AzureAccess, AzureLab, MACHINE, STORAGE_ACCOUNT, TENANT, WORKLOAD};
 pub use staging::{BucketKind, STAGING_BUCKET};
 
 use crate::auditor::Auditor;

@@ -8,6 +8,7 @@
 )]
 
 mod main_job {
+    pub(crate) mod credentials;
     pub(crate) mod damage;
     pub(crate) mod destinations;
     pub(crate) mod health;

@@ -38,7 +38,7 @@ const CLAIM: &str = concat!(
     recording_columns!(),
     "from (values (1)) one
      left join known on true left join offer on true left join holder on true
-     left join r on true left join destinations d on d.revision = r.destination_revision
+     left join r on true left join reached_destinations d on d.revision = r.destination_revision
      left join destination_health h on h.revision = r.destination_revision"
 );
 
@@ -50,7 +50,7 @@ const CLAIM_DUE: &str = concat!(
     shut_columns!(),
     recording_columns!(),
     "from r cross join offer
-     left join destinations d on d.revision = r.destination_revision
+     left join reached_destinations d on d.revision = r.destination_revision
      left join destination_health h on h.revision = r.destination_revision"
 );
 

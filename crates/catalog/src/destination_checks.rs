@@ -66,6 +66,7 @@ impl Catalog {
         Ok(Destination {
             owner: owner.clone(),
             revision: 0,
+            credential_revision: 0,
             store: store.clone(),
             external_id: Some(external_id),
             account_leads_key,

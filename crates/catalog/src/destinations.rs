@@ -19,6 +19,7 @@ use crate::places::{Space, place};
 use crate::pool::Lent;
 use crate::rows::{get, optional_word, unsigned};
 use crate::stores::{Parts, destination, destination_columns};
+use crate::succession::succeed;
 
 /// How many waiting rows one statement pins.
 const BATCH: i64 = 500;
@@ -99,6 +100,9 @@ returning true";
 pub struct DestinationView {
     /// Identifies it; unique over all owners.
     pub revision: i64,
+    /// The revision whose role or secret is used there: the one in force for the same bucket and
+    /// prefix of the same owner, and else itself.
+    pub credential_revision: i64,
     /// Whose it is: an account's id, or `default`.
     #[serde(serialize_with = "as_word")]
     pub owner: DestinationOwner,
@@ -125,30 +129,18 @@ fn as_word<S: Serializer>(owner: &DestinationOwner, to: S) -> Result<S::Ok, S::E
     to.collect_str(owner)
 }
 
-impl DestinationView {
-    /// The revision as recordings are pinned to it.
-    #[must_use]
-    pub fn destination(&self) -> Destination {
-        Destination {
-            owner: self.owner.clone(),
-            revision: self.revision,
-            store: self.store.clone(),
-            external_id: Some(self.external_id.clone()),
-            account_leads_key: self.account_leads_key,
-        }
-    }
-}
-
 fn view(row: &Row, keyring: Option<&KeyRing>) -> Result<DestinationView, Failure> {
     let Destination {
         owner,
         revision,
+        credential_revision,
         store,
         account_leads_key,
         external_id,
     } = destination(row, keyring)?;
     Ok(DestinationView {
         revision,
+        credential_revision,
         owner,
         store,
         in_force_from: get(row, "in_force_from")?,
@@ -169,7 +161,9 @@ pub(crate) fn account(owner: &DestinationOwner) -> Option<&str> {
 
 impl Catalog {
     /// Sets a destination: a new revision, unless it is what the latest one says already. Every
-    /// recording that waited because there was none is pinned to it and due.
+    /// recording that waited because there was none is pinned to it and due; so is what waits at
+    /// the same place under an earlier revision, which is reached with this one's credential from
+    /// now on.
     ///
     /// An account's first destination is in force from the beginning of time unless one of its
     /// recordings is pinned (to the platform's) or `in_force_from` says otherwise; the platform's
@@ -223,6 +217,8 @@ impl Catalog {
         };
         keep(&mut lent, view.revision, approval).await?;
         view.recordings_pinned = Some(pin_waiting(&mut lent, account, view.revision).await?);
+        // After the recordings, as whoever parks one locks them.
+        succeed(&mut lent, view.revision, account, store).await?;
         lent.commit().await?;
         Ok(view)
     }

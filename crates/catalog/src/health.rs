@@ -22,7 +22,7 @@ use crate::failure::{Failure, corrupt};
 use crate::pool::Lent;
 use crate::rows::{get, optional_word, unsigned, word};
 use crate::sas;
-use crate::stores::{destination, destination_columns};
+use crate::stores::{destination, reached_columns};
 
 const DUE: &str = concat!(
     "-- name: due_checks
@@ -52,8 +52,8 @@ with due as materialized (
       from judged j where h.revision = j.revision
 )
 select ",
-    destination_columns!(),
-    "from judged j join destinations d on d.revision = j.revision where j.used"
+    reached_columns!(),
+    "from judged j join reached_destinations d on d.revision = j.revision where j.used"
 );
 
 const CHECKED: &str = "-- name: note_check
@@ -87,8 +87,8 @@ select h.state, h.reason, h.announcement_id, h.announcement_at, h.findings,
        h.secret_expires_at,
        (select count(*) from recordings r
          where r.destination_revision = h.revision and r.state = 'parked') as waiting, ",
-    destination_columns!(),
-    "from h join destinations d on d.revision = h.revision order by h.announcement_at"
+    reached_columns!(),
+    "from h join reached_destinations d on d.revision = h.revision order by h.announcement_at"
 );
 
 const ANNOUNCED: &str = "-- name: health_announced

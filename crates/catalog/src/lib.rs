@@ -40,6 +40,7 @@ mod set_up;
 mod settings;
 mod status;
 mod stores;
+mod succession;
 mod sweeps;
 mod transfer;
 mod uploads;

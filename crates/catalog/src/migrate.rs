@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations![
     9 "0009_reroute",
     10 "0010_api",
     11 "0011_staging",
+    12 "0012_succession",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

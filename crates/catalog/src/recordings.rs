@@ -39,7 +39,7 @@ const SHOW: &str = concat!(
     "from accounts a
      cross join lateral (select * from recordings
         where account_id = a.account_id and recording_id = $2 limit 1) r
-     left join destinations d on d.revision = r.destination_revision
+     left join reached_destinations d on d.revision = r.destination_revision
      where $1::text is null or a.account_id = $1 order by r.account_id"
 );
 
@@ -47,7 +47,7 @@ const LIST: &str = concat!(
     "-- name: list_recordings
     select ",
     view_columns!(),
-    "from recordings r left join destinations d on d.revision = r.destination_revision
+    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and ($2::text is null or r.state = $2)
        and ($5::text is null or r.kind = $5)
        and ($6::text is null or r.interaction_id = $6)
@@ -59,7 +59,7 @@ const PARKED: &str = concat!(
     "-- name: list_parked
     select ",
     view_columns!(),
-    "from recordings r left join destinations d on d.revision = r.destination_revision
+    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id between coalesce($1::text, '') and coalesce($1::text, '~')
        and r.state not in ('released', 'expired')
        and (r.state = 'parked' or (r.state = 'stored' and r.release_reason is not null))

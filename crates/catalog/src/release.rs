@@ -34,7 +34,7 @@ with r as (
 )
 select ",
     recording_columns!(),
-    "from r left join destinations d on d.revision = r.destination_revision"
+    "from r left join reached_destinations d on d.revision = r.destination_revision"
 );
 
 /// Why a claim for release was not granted.
@@ -42,7 +42,7 @@ const LOOKED_UP: &str = concat!(
     "-- name: claim_release_refused
 select ",
     recording_columns!(),
-    "from recordings r left join destinations d on d.revision = r.destination_revision
+    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
     where r.account_id = $1 and r.recording_id = $2"
 );
 

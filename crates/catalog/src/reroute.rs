@@ -13,7 +13,7 @@ use crate::Catalog;
 use crate::catalog::{plain, seconds};
 use crate::failure::corrupt;
 use crate::rows::{self, get, optional_word, recording_columns, unsigned};
-use crate::stores::{destination, destination_columns};
+use crate::stores::{destination, reached_columns};
 
 const ROW: &str = concat!(
     "-- name: reroutable
@@ -21,7 +21,7 @@ const ROW: &str = concat!(
            case when r.claims > 0 then extract(epoch from
                now() - greatest(r.updated_at, r.lease_until))::float8 end as worked_on, ",
     recording_columns!(),
-    "from recordings r left join destinations d on d.revision = r.destination_revision
+    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and r.recording_id = $2"
 );
 
@@ -29,8 +29,8 @@ const ROW: &str = concat!(
 const TARGET: &str = concat!(
     "-- name: reroute_target
     select d.place, ",
-    destination_columns!(),
-    "from destinations d
+    reached_columns!(),
+    "from reached_destinations d
      where d.revision = coalesce($2, destination_in_force($1, now()))
        and (d.account_id = $1 or d.account_id is null)"
 );
@@ -54,7 +54,7 @@ with held as materialized (
     update recordings r set
         destination_revision = $4, reroute_note = $7,
         upload_id = null, upload_part_bytes = null, upload_size_bytes = null,
-        upload_mtime_ns = null, upload_inode = null,
+        upload_mtime_ns = null, upload_inode = null, upload_entity = null,
         next_attempt_at = case when r.state = 'parked' then now() end, rungs = 0,
         -- The same reason at another place is news, unless it is still owed for the old one.
         announced_reason = case when r.announce_after is not null then r.announced_reason end,

@@ -16,7 +16,7 @@ use crate::keyring::KeyRing;
 use crate::stores::destination;
 
 /// What a query must select for the functions here: `r` is a row of `recordings` and `d` the
-/// pinned row of `destinations`. Listed, because `*` would make cached plans fail as soon as a
+/// pinned row of `reached_destinations`. Listed, because `*` would make cached plans fail as soon as a
 /// migration adds a column.
 macro_rules! recording_columns {
     () => {
@@ -33,7 +33,7 @@ macro_rules! recording_columns {
          r.acknowledgment_id, r.announcement_id, r.announcement_at, r.announced_reason,
          r.lease_token,
          extract(epoch from now() - r.first_claimed_at)::float8 as known_for, ",
-            crate::stores::destination_columns!()
+            crate::stores::reached_columns!()
         )
     };
 }

@@ -11,19 +11,40 @@ use crate::failure::{Failure, corrupt};
 use crate::keyring::{Binding, Kept, KeyRing, Sealed};
 use crate::rows::{get, optional_word};
 
-/// What a query must select for [`destination`]: `d` is a row of `destinations`.
-macro_rules! destination_columns {
+/// What both ways of reading a destination select of `d`.
+macro_rules! common_columns {
     () => {
         "d.revision, d.account_id as destination_account, d.cloud, d.bucket, d.region, d.role_arn,
          d.endpoint, d.prefix, d.kms_key, d.storage_class, d.expected_owner, d.storage_account,
          d.container, d.identity, d.tenant_id, d.client_id, d.secret_id, d.secret_key_id,
          d.secret_wrapped_key, d.secret_sealed, d.account_leads_key, d.external_id, d.sse,
-         d.bucket_key, d.tags, d.bucket_owner_full_control "
+         d.bucket_key, d.tags, d.bucket_owner_full_control, "
+    };
+}
+pub(crate) use common_columns;
+
+/// What a query must select for [`destination`], of a revision as it was set: `d` is a row of
+/// `destinations`.
+macro_rules! destination_columns {
+    () => {
+        concat!(
+            crate::stores::common_columns!(),
+            "credential_of(d.revision) as credential_revision "
+        )
     };
 }
 pub(crate) use destination_columns;
 
-/// The pinned revision. Without a key ring its secret stays locked: for whoever only needs to
+/// The same of a revision as it is reached, with the newest credential for its place: `d` is a
+/// row of `reached_destinations`.
+macro_rules! reached_columns {
+    () => {
+        concat!(crate::stores::common_columns!(), "d.credential_revision ")
+    };
+}
+pub(crate) use reached_columns;
+
+/// A revision. Without a key ring its secret stays locked: for whoever only needs to
 /// know where it is.
 pub(crate) fn destination(row: &Row, keyring: Option<&KeyRing>) -> Result<Destination, Failure> {
     let owner = match optional_word::<AccountId>(row, "destination_account")? {
@@ -38,6 +59,7 @@ pub(crate) fn destination(row: &Row, keyring: Option<&KeyRing>) -> Result<Destin
     Ok(Destination {
         owner,
         revision: get(row, "revision")?,
+        credential_revision: get(row, "credential_revision")?,
         store,
         external_id: get(row, "external_id")?,
         account_leads_key: get(row, "account_leads_key")?,

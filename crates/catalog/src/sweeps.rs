@@ -7,7 +7,7 @@ use crate::Catalog;
 use crate::catalog::seconds;
 use crate::failure::Failure;
 use crate::rows::word;
-use crate::stores::{destination, destination_columns};
+use crate::stores::{destination, reached_columns};
 
 const SWEEPS: &str = concat!(
     "-- name: sweeps
@@ -21,8 +21,8 @@ with due as materialized (
     returning s.revision, s.account_id, due.was_due
 )
 select m.account_id as swept_account, ",
-    destination_columns!(),
-    "from marked m join destinations d on d.revision = m.revision order by m.was_due"
+    reached_columns!(),
+    "from marked m join reached_destinations d on d.revision = m.revision order by m.was_due"
 );
 
 // SUBTLE: an upload that was begun after the sweep was handed out may not have been in its list:

@@ -62,7 +62,7 @@ const KNOWN: &str = concat!(
     "-- name: known_upload
     select ",
     recording_columns!(),
-    "from recordings r left join destinations d on d.revision = r.destination_revision
+    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
     where r.account_id = $1 and r.recording_id = $2"
 );
 

@@ -194,7 +194,10 @@ pub struct Destination {
     pub owner: DestinationOwner,
     /// Identifies the revision; unique over all owners and never reused.
     pub revision: i64,
-    /// How to reach it.
+    /// The revision whose role or secret `store` carries: the one in force of the same owner for
+    /// the same place and prefix, so that a new credential also serves what is there already.
+    pub credential_revision: i64,
+    /// How to reach it, and how to write there.
     pub store: Store,
     /// The external id that we minted for the owner and that every AssumeRole carries.
     pub external_id: Option<String>,

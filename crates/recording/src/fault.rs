@@ -66,7 +66,7 @@ reasons! {
         "the role's trust policy must name our identity and the account's external id",
     /// The destination does not accept our key, SAS or secret: wrong, expired or revoked.
     CredentialRefused "credential_refused" Destination
-        "set the destination anew with a valid key, SAS or secret, then `recording reroute`",
+        "set the destination anew with a valid key, SAS or secret; what waits then goes on by itself",
     /// A secret of the destination cannot be decrypted here.
     SecretLocked "secret_locked" Transient
         "put the key named in the detail back into the key ring of every process",
@@ -78,7 +78,8 @@ reasons! {
         "create the bucket, or set another destination and `recording reroute`",
     /// The bucket belongs to somebody else now.
     OwnerMismatch "owner_mismatch" Destination
-        "the bucket's owner is not the expected account: set the destination anew, and reroute",
+        "the bucket's owner is not the expected account: set the destination anew, then `recording \
+         reroute`",
     /// The bucket is in another region, or the endpoint redirects.
     WrongRegion "wrong_region" Destination
         "set the destination with the bucket's region",

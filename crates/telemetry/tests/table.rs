@@ -43,6 +43,7 @@ const OF_OPERATORS: &[&str] = &[
     "list_recordings",
     "lock_destinations",
     "pin_waiting",
+    "reached_destination",
     "recording_history",
     "requeue_quarantine",
     "reroutable",
@@ -68,6 +69,7 @@ const OF_OPERATORS: &[&str] = &[
     "status_parked",
     "status_quarantine",
     "status_states",
+    "succeed_destinations",
 ];
 
 #[test]

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Platform;
@@ -19,11 +20,11 @@ use crate::servers::azurite::Wire;
 /// The storage account that every container is in.
 pub const STORAGE_ACCOUNT: &str = "callferrylab";
 /// The directory that every service principal is of.
-const TENANT: &str = "0f2b6d3c-5a1e-4c3f-9d43-6f8a2a1b7c55";
+pub const TENANT: &str = "0f2b6d3c-5a1e-4c3f-9d43-6f8a2a1b7c55";
 /// What the platform's workload shows to applications that trust it.
-const WORKLOAD: &str = "laboratory-only.workload.token";
+pub const WORKLOAD: &str = "laboratory-only.workload.token";
 /// The managed identity of the machine.
-const MACHINE: &str = "5b0f4e1d-52a0-4d63-8f8e-2f6f1f1d9a10";
+pub const MACHINE: &str = "5b0f4e1d-52a0-4d63-8f8e-2f6f1f1d9a10";
 
 /// The servers.
 #[derive(Debug)]
@@ -116,12 +117,22 @@ impl Platform {
     /// When a server or the command line refuses.
     pub async fn azure_destination(&mut self, owner: &str, access: AzureAccess) -> Result<()> {
         let container = Self::bucket(owner);
-        let lab = self.azure()?;
-        let azurite = &lab.azurite;
+        let azurite = &self.azure()?.azurite;
         azurite
             .create_container(STORAGE_ACCOUNT, &container)
             .await?;
-        let secret = self.dir.join("azure").join(format!("{owner}-secret"));
+        self.azure_credential(owner, access).await
+    }
+
+    /// Sets the destination again, in the container that is there, with a new credential of this
+    /// kind.
+    ///
+    /// # Errors
+    /// When a server or the command line refuses.
+    pub async fn azure_credential(&self, owner: &str, access: AzureAccess) -> Result<()> {
+        let container = Self::bucket(owner);
+        let AzureLab { azurite, entra } = self.azure()?;
+        let secret = self.azure_secret(owner);
         let file = secret.display().to_string();
         let mut flags = Vec::new();
         match access {
@@ -137,26 +148,43 @@ impl Platform {
             AzureAccess::ServicePrincipal => {
                 let (client, word) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
                 let (client, word) = (client.to_string(), word.simple().to_string());
-                lab.entra.register(TENANT, &client, &word);
+                entra.register(TENANT, &client, &word);
                 keep(&secret, &word)?;
                 flags.extend(["--tenant-id", TENANT, "--client-id"].map(str::to_owned));
                 flags.extend([client, "--client-secret-file".to_owned(), file]);
             }
             AzureAccess::Federated => {
                 let client = uuid::Uuid::new_v4().to_string();
-                lab.entra.trust(TENANT, &client, WORKLOAD);
+                entra.trust(TENANT, &client, WORKLOAD);
                 flags.extend(["--federated", "--tenant-id", TENANT].map(str::to_owned));
                 flags.extend(["--client-id".to_owned(), client]);
             }
             AzureAccess::ManagedIdentity => flags.push("--managed-identity".to_owned()),
         }
-        let endpoint = azurite.endpoint(STORAGE_ACCOUNT);
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        self.set_azure(owner, &flags).await.map(drop)
+    }
+
+    /// Sets the destination in the container that is there, with flags of the caller's own.
+    ///
+    /// # Errors
+    /// When the command line refuses.
+    pub async fn set_azure(&self, owner: &str, flags: &[&str]) -> Result<Value> {
+        let (container, endpoint) = (
+            Self::bucket(owner),
+            self.azure()?.azurite.endpoint(STORAGE_ACCOUNT),
+        );
         let store = ["destination", "set", owner, "azure"];
         let account = ["--storage-account", STORAGE_ACCOUNT];
         let place = ["--container", &container, "--endpoint", &endpoint];
-        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        let args = [&store[..], &account, &place, &flags].concat();
-        self.json(&args).await.map(drop)
+        let args = [&store[..], &account, &place, flags].concat();
+        self.json(&args).await
+    }
+
+    /// The file with the secret of an account's destination, for whoever changes it.
+    #[must_use]
+    pub fn azure_secret(&self, owner: &str) -> PathBuf {
+        self.dir.join("azure").join(format!("{owner}-secret"))
     }
 
     /// What is stored at a location such as `az://storage-account/container/key`, read with the

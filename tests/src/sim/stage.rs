@@ -71,12 +71,13 @@ fn store(other_cloud: bool, bucket: &str) -> Store {
 pub(crate) fn set_destination(world: &mut World, owner: Option<&str>, bucket: &str) {
     add_bucket(world, bucket, owner);
     let account: Option<AccountId> = owner.and_then(|name| name.parse().ok());
-    let revision = world.ledger.destinations.len();
+    let revision = i64::try_from(world.ledger.destinations.len()).unwrap_or(i64::MAX);
     let destination = Destination {
         owner: account
             .clone()
             .map_or(DestinationOwner::Default, DestinationOwner::Account),
-        revision: i64::try_from(revision).unwrap_or(i64::MAX),
+        revision,
+        credential_revision: revision,
         store: store(world.mix.other_cloud, bucket),
         external_id: None,
         account_leads_key: account.is_none(),

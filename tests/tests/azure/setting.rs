@@ -219,6 +219,7 @@ pub(crate) fn destination(endpoint: &str, identity: AzureIdentity) -> Destinatio
     Destination {
         owner: DestinationOwner::Account("acme".parse().unwrap()),
         revision: 1,
+        credential_revision: 1,
         store: Store::Azure(AzureContainer {
             storage_account: STORAGE_ACCOUNT.to_owned(),
             container: CONTAINER.to_owned(),

@@ -1,10 +1,9 @@
 //! The book: `BAD_INPUT.md`, written from a run, so that it says what was seen.
 
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::{Context, Result, bail};
-use callferry_tests::environment::{local, repository};
+use anyhow::{Context, Result};
+use callferry_tests::page::{self, cell};
 
 use super::case::{Case, Row};
 use super::differences::{ELSEWHERE, OTHERWISE};
@@ -82,24 +81,10 @@ page says something else, and then says where it left the new one.
 
 /// Compares the page with what was seen.
 pub(crate) fn compare(rows: &[Row], lines: &[Line]) -> Result<()> {
-    let written = page(rows, lines);
-    let path = repository().join("tests/BAD_INPUT.md");
-    let known = fs::read_to_string(&path).unwrap_or_default();
-    if known == written {
-        return Ok(());
-    }
-    let new = local().join("BAD_INPUT.md");
-    fs::write(&new, &written)?;
-    let differs = known.lines().zip(written.lines()).find(|(a, b)| a != b);
-    bail!(
-        "{} is not what was seen; first at {differs:?}. If that is meant: cp {} {}",
-        path.display(),
-        new.display(),
-        path.display()
-    )
+    page::compare("BAD_INPUT.md", &written(rows, lines))
 }
 
-fn page(rows: &[Row], lines: &[Line]) -> String {
+fn written(rows: &[Row], lines: &[Line]) -> String {
     let mut page = HEAD.to_owned();
     let mut rows: Vec<&Row> = rows.iter().collect();
     rows.sort_by_key(|row| row.number);
@@ -142,18 +127,4 @@ fn page(rows: &[Row], lines: &[Line]) -> String {
 
 fn line(page: &mut String, text: &str) {
     writeln!(page, "{text}").expect("a text takes more text");
-}
-
-/// Text as a cell of a table, on one line, and nothing that a page could obey.
-fn cell(text: &str) -> String {
-    let mut cell = String::new();
-    for letter in text.chars() {
-        match letter {
-            '|' => cell.push_str("\\|"),
-            '<' => cell.push_str("&lt;"),
-            letter if letter.is_control() => cell.extend(letter.escape_default()),
-            letter => cell.push(letter),
-        }
-    }
-    cell
 }

@@ -229,10 +229,10 @@ async fn the_command_line_does_all_of_its_work_as_the_operator() -> Result<()> {
     let waiting = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
          media_type, started_at, completed_at, path, size_bytes, attributes, created_by, \
          destination_revision, due_at, due_queue, upload_id, upload_part_bytes, \
-         upload_size_bytes, upload_mtime_ns, upload_inode) \
+         upload_size_bytes, upload_mtime_ns, upload_inode, upload_entity) \
          select 'globex', 'rec-moves', 'staged', 'call-1', 'call', 'audio/wav', now(), now(), \
          'globex/rec-moves.wav', 1, '{}', gen_random_uuid(), revision, now(), 'transfer', 'u-1', \
-         5242880, 1, 1, 1 from destinations where account_id = 'globex'";
+         5242880, 1, 1, 1, 'e-1' from destinations where account_id = 'globex'";
     postgres.sql(DATABASE, waiting).await?;
     let azure = |account| {
         let set = ["destination", "set", account, "azure"];

@@ -151,7 +151,8 @@ async fn what_would_be_set_is_planned_with_its_external_id_and_whose_keys_it_mee
     assert_eq!(overlap.verdict, Verdict::Passed, "{overlap:?}");
 
     let revision = world.catalog.show_destination(&acme).await.unwrap();
-    let overlap = world.catalog.find_overlap(&revision.destination()).await;
+    let reached = world.catalog.reached(revision.revision).await.unwrap();
+    let overlap = world.catalog.find_overlap(&reached).await;
     assert_eq!(overlap.unwrap().verdict, Verdict::Passed);
     let nobody = owner("nobody");
     let unknown = world.catalog.plan_destination(&nobody, &own).await;

@@ -97,7 +97,7 @@ async fn holds(platform: &Platform, bucket: &str, loads: &[&Produce]) -> Result<
     Ok(())
 }
 
-fn same(bucket: &str, found: impl Iterator<Item = (String, String)>, loads: &[&Produce]) {
+pub(super) fn same(bucket: &str, found: impl Iterator<Item = (String, String)>, loads: &[&Produce]) {
     let found: Vec<(String, String)> = found
         .map(|(key, sha256)| {
             let name = key.rsplit('/').next().unwrap_or_default();
@@ -369,40 +369,58 @@ async fn a_reroute_proves_that_the_old_place_is_empty_and_leaves_a_copy_there() 
     setting.stop().await
 }
 
+/// Of a recording that is stored and one that is not: a role for the same bucket delivers both,
+/// and nobody has to move anything.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_role_for_the_same_bucket_needs_no_look_and_no_wait() -> Result<()> {
+async fn another_role_for_the_same_bucket_serves_what_is_there_already() -> Result<()> {
     let mut setting = Setting::new("switch-same").await?;
     let listed = setting
         .platform
         .json(&["destination", "list", "acme"])
         .await?;
+    let first = listed[0]["revision"].as_i64().context("no revision")?;
     let old_role = listed[0]["role_arn"]
         .as_str()
         .context("no role")?
         .to_owned();
+    setting.start(&["transfer", "housekeeping"]).await?;
+    let stored = acme(2, 0x61);
+    let before = stored.stage(&setting.platform)?;
+    stored.publish(&setting.platform).await?;
+    until_stored(&setting.platform, 2).await?;
+    setting.stop().await?;
     setting.platform.lab.remove_role(&old_role);
     setting
         .start(&["transfer", "cleanup", "housekeeping"])
         .await?;
-    let stuck = acme(3, 0x61);
+    let stuck = acme(3, 0x62);
     let waiting = stuck.stage(&setting.platform)?;
     stuck.publish(&setting.platform).await?;
     for number in 0..3 {
-        let id = format!("rec-61-{number:05}");
+        let id = format!("rec-62-{number:05}");
         setting.parked("acme", &id, "role_not_assumable").await?;
     }
     let platform = &setting.platform;
     // Of the same AWS account, which must own the bucket.
     let arn = format!("{old_role}-renewed");
     allow_in(platform, "acme", "acme-recordings", &arn).await?;
-    set(platform, "acme", ("acme-recordings", &arn), None).await?;
-    let (code, answer, _) = reroute(platform, &["--all-parked"]).await?;
-    assert_eq!(
-        (code, &answer["rerouted"]),
-        (Some(0), &3.into()),
-        "{answer}"
-    );
-    load::until_released(platform, 3, LONG).await?;
-    holds(platform, "acme-recordings", &[&waiting]).await?;
+    platform.lab.clear_history();
+    let second = set(platform, "acme", ("acme-recordings", &arn), None).await?;
+    load::until_released(platform, 5, LONG).await?;
+    holds(platform, "acme-recordings", &[&before, &waiting]).await?;
+    let asked = platform.lab.history();
+    let by_old = |one: &&callferry_tests::s3::Seen| {
+        one.caller.role_arn.as_deref() == Some(old_role.as_str())
+    };
+    assert_eq!(asked.iter().filter(by_old).count(), 0);
+    // Each stays with the revision in force when its call ended.
+    for id in ["rec-61-00000", "rec-62-00002"] {
+        let row = setting.shown("acme", id).await?.context("unknown")?;
+        assert_eq!(row["destination_revision"], first, "{row}");
+    }
+    let listed = platform.json(&["destination", "list", "acme"]).await?;
+    assert_eq!(listed[0]["credential_revision"], second, "{listed}");
+    let note = listed[0]["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains(&format!("revision {second}")), "{listed}");
     setting.stop().await
 }

@@ -63,6 +63,7 @@ fn destination(store: Store) -> Destination {
     Destination {
         owner: DestinationOwner::Account("acme".parse().unwrap()),
         revision: 12,
+        credential_revision: 12,
         store,
         external_id: Some("x".into()),
         account_leads_key: false,

@@ -1,10 +1,9 @@
 //! The page: `SSRF.md`, written from a run, so that it says what was seen.
 
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::{Result, bail};
-use callferry_tests::environment::{local, repository};
+use anyhow::Result;
+use callferry_tests::page::{self, cell};
 
 use super::attempts::{ATTEMPTS, Attempt, NAMES};
 use super::connecting::Of;
@@ -46,24 +45,10 @@ says something else, and then says where it left the new one.
 
 /// Compares the page with what was seen.
 pub(crate) fn compare(lines: &[Line]) -> Result<()> {
-    let written = page(lines)?;
-    let path = repository().join("tests/SSRF.md");
-    let known = fs::read_to_string(&path).unwrap_or_default();
-    if known == written {
-        return Ok(());
-    }
-    let new = local().join("SSRF.md");
-    fs::write(&new, &written)?;
-    let differs = known.lines().zip(written.lines()).find(|(a, b)| a != b);
-    bail!(
-        "{} is not what was seen; first at {differs:?}. If that is meant: cp {} {}",
-        path.display(),
-        new.display(),
-        path.display()
-    )
+    page::compare("SSRF.md", &written(lines)?)
 }
 
-fn page(lines: &[Line]) -> Result<String> {
+fn written(lines: &[Line]) -> Result<String> {
     let mut page = HEAD.to_owned();
     writeln!(page, "\n## The attempts\n")?;
     writeln!(
@@ -98,18 +83,4 @@ fn page(lines: &[Line]) -> Result<String> {
         writeln!(page, "| {name} | {} |", addresses.join(", "))?;
     }
     Ok(page)
-}
-
-/// Text as a cell of a table, on one line.
-fn cell(text: &str) -> String {
-    let mut cell = String::new();
-    for letter in text.chars() {
-        match letter {
-            '|' => cell.push_str("\\|"),
-            '<' => cell.push_str("&lt;"),
-            letter if letter.is_control() => cell.extend(letter.escape_default()),
-            letter => cell.push(letter),
-        }
-    }
-    cell
 }

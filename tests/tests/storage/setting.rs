@@ -224,6 +224,7 @@ pub(crate) fn destination(endpoint: &str) -> Destination {
     Destination {
         owner: DestinationOwner::Account("acme".parse().unwrap()),
         revision: 7,
+        credential_revision: 7,
         store: Store::S3(S3Bucket {
             bucket: BUCKET.to_owned(),
             region: "eu-central-1".to_owned(),

@@ -60,6 +60,7 @@ mod tests {
         Destination {
             owner,
             revision: 1,
+            credential_revision: 1,
             store: Store::S3(S3Bucket {
                 bucket: "rec".to_owned(),
                 region: "eu-west-1".to_owned(),

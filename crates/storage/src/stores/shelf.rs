@@ -14,18 +14,26 @@ use super::spare::{Left, Spare};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Label {
     revision: i64,
+    /// A session of another role or secret is another's, also at the same place.
+    credential_revision: i64,
     account: AccountId,
     purpose: Purpose,
 }
 
 impl Label {
     pub(super) fn new(destination: &Destination, account: &AccountId, purpose: Purpose) -> Self {
-        Self::of(destination.revision, account, purpose)
+        let revisions = (destination.revision, destination.credential_revision);
+        Self::of(revisions, account, purpose)
     }
 
-    pub(super) fn of(revision: i64, account: &AccountId, purpose: Purpose) -> Self {
+    pub(super) fn of(
+        (revision, credential_revision): (i64, i64),
+        account: &AccountId,
+        purpose: Purpose,
+    ) -> Self {
         Self {
             revision,
+            credential_revision,
             account: account.clone(),
             purpose,
         }

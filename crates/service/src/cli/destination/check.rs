@@ -30,7 +30,8 @@ pub(crate) struct CheckArgs {
 pub(super) async fn execute(args: CheckArgs, context: &Context) -> Result<()> {
     let ledger = context.ledger().await?;
     let view = wanted(&args, &ledger).await?;
-    let destination = view.destination();
+    let reached = ledger.reached(view.revision).await;
+    let destination = reached.map_err(admin_failure)?;
     // An account without one of its own is sent to the platform's, among keys of its own.
     let account = args.owner.0.checked_as();
     let report = checked(&destination, &account, &ledger, context).await?;

@@ -25,7 +25,7 @@ pub(crate) fn shown(view: &DestinationView, now: DateTime<Utc>) -> Result<Value>
             let ends = sas_ends(&azure.identity);
             fields.insert("sas_expires_at".to_owned(), json!(ends));
         }
-        fields.insert("notes".to_owned(), json!(notes(&view.store, now)));
+        fields.insert("notes".to_owned(), json!(notes_of(view, now)));
     }
     Ok(shown)
 }
@@ -74,6 +74,17 @@ fn sas_ends(identity: &AzureIdentity) -> Option<DateTime<Utc>> {
         | AzureIdentity::Federated { .. }
         | AzureIdentity::ManagedIdentity { .. } => None,
     }
+}
+
+/// What a person should know about a revision: nothing of a credential that is not used any more.
+fn notes_of(view: &DestinationView, now: DateTime<Utc>) -> Vec<String> {
+    if view.credential_revision == view.revision {
+        return notes(&view.store, now);
+    }
+    vec![format!(
+        "reached with the role or secret of revision {}, which is for the same place",
+        view.credential_revision
+    )]
 }
 
 /// What a person should know about a destination.
@@ -174,6 +185,7 @@ mod tests {
         let at = "2026-11-22T10:00:00Z".parse().unwrap();
         DestinationView {
             revision: 7,
+            credential_revision: 7,
             owner: DestinationOwner::Account("acme".parse().unwrap()),
             store: Store::Azure(AzureContainer {
                 storage_account: "acmecalls".to_owned(),

@@ -134,8 +134,9 @@ pub(super) async fn check(api: &Api, call: &Call) -> Result<Answer, Problem> {
     }
     let target = Some(format!("revision {}", view.revision));
     call.audited(api, (call.account.as_ref(), target), async {
-        let (destination, account) = (view.destination(), owner.checked_as());
         let ledger = &api.ledger;
+        let destination = ledger.reached(view.revision).await?;
+        let account = owner.checked_as();
         let report = destinations::checked(&*api.checker, ledger, &destination, &account).await?;
         ledger.record_check(view.revision, &report, false).await?;
         Answer::ok(&destinations::told(&destination, &report)?)

@@ -100,6 +100,7 @@ mod tests {
         let destination = Destination {
             owner: DestinationOwner::Account("acme".parse().unwrap()),
             revision: 0,
+            credential_revision: 0,
             store: Store::S3(s3.clone()),
             external_id: Some("callferry-1".to_owned()),
             account_leads_key: false,
