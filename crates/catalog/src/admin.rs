@@ -1,8 +1,12 @@
 //! What the command line and the account API ask of the catalog can fail like this.
 
-use recording::LedgerFault;
+use recording::{DestinationOwner, LedgerFault};
 
 use crate::failure::Failure;
+
+/// What helps where two owners would share keys.
+pub const OVERLAP_HINT: &str = "give each owner a bucket or container of its own, or a --prefix \
+                                that is not part of another's";
 
 /// Why the catalog did not do what a person asked. [`AdminFault::hint`] says what helps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,16 @@ pub enum AdminFault {
         /// What the person can do.
         hint: String,
     },
+    /// Two owners' keys could lie among each other's; nothing was changed.
+    #[error("keys of {owner} could lie among those of {other} in {location}")]
+    Overlap {
+        /// Whose destination was to be set.
+        owner: DestinationOwner,
+        /// Who writes there: not for the ears of whoever may only act for another.
+        other: DestinationOwner,
+        /// Where.
+        location: String,
+    },
     /// The settings cannot be those of a ledger; nothing was tried.
     #[error("{why}")]
     Misconfigured {
@@ -53,6 +67,7 @@ impl AdminFault {
             | Self::Exists { hint, .. }
             | Self::Refused { hint, .. }
             | Self::Misconfigured { hint, .. } => hint,
+            Self::Overlap { .. } => OVERLAP_HINT,
             Self::Ledger(LedgerFault::Unavailable(_)) => {
                 "see that PostgreSQL runs and that CALLFERRY_DATABASE_URL is right"
             }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use crate::Catalog;
-use crate::admin::AdminFault;
+use crate::admin::{AdminFault, OVERLAP_HINT};
 use crate::catalog::plain;
 use crate::checks::check;
 use crate::destinations::{external_id, leads_key};
@@ -102,7 +102,11 @@ impl Catalog {
                 let detail = "nobody else's destination is in this bucket".to_owned();
                 finding(Verdict::Passed, detail, None)
             }
-            Err(AdminFault::Refused { why, hint }) => finding(Verdict::Failed, why, Some(hint)),
+            Err(AdminFault::Overlap { owner, .. }) => {
+                // Whose they are is nobody's business but the operator's: `destination set` says.
+                let detail = format!("keys of {owner} could lie among another owner's");
+                finding(Verdict::Failed, detail, Some(OVERLAP_HINT.to_owned()))
+            }
             Err(fault) => return Err(fault),
         };
         lent.hand_back();

@@ -33,9 +33,20 @@ pub(crate) const OWNER: &str = "-- name: destination_owner
     union all
     select default_external_id from installation where $1::text is null";
 
+/// What somebody insisted on (a misspelt bucket, say), where nothing could ever be stored, that
+/// holds no recording and is not in force any more, keeps nobody from a bucket of their own.
 pub(crate) const NEIGHBOURS: &str = "-- name: destination_neighbours
     select distinct account_id as destination_account, account_leads_key, prefix
-      from destinations where place = $1 and account_id is distinct from $2";
+      from destinations d
+     where place = $1 and account_id is distinct from $2
+       and not (account_id is not null and in_force_from <= now()
+                and revision <> destination_in_force(account_id, now())
+                and exists (select from destination_checks c
+                     where c.revision = d.revision and c.forced and c.usable is not true)
+                and not exists (select from destination_checks c
+                     where c.revision = d.revision and c.usable)
+                and not exists (select from recordings r
+                     where r.account_id = d.account_id and r.destination_revision = d.revision))";
 
 /// What decides from when a new revision is in force.
 const BEFORE: &str = "-- name: destinations_before
@@ -310,15 +321,11 @@ pub(crate) async fn leads_key(
             prefix: get(row, "prefix")?,
         };
         if mine.overlaps(&theirs) {
-            return Err(AdminFault::refused(
-                format!(
-                    "keys of {owner} could lie among those of {} in {}",
-                    theirs.owner,
-                    store.location()
-                ),
-                "give each owner a bucket or container of its own, or a --prefix that is not part \
-                 of another's",
-            ));
+            return Err(AdminFault::Overlap {
+                owner: owner.clone(),
+                other: theirs.owner,
+                location: store.location(),
+            });
         }
     }
     Ok(account_leads_key)

@@ -198,6 +198,7 @@ fn ledger_fault(fault: AdminFault) -> LedgerFault {
         other @ (AdminFault::NotFound { .. }
         | AdminFault::Exists { .. }
         | AdminFault::Refused { .. }
+        | AdminFault::Overlap { .. }
         | AdminFault::Misconfigured { .. }) => LedgerFault::Corrupt(other.to_string()),
     }
 }

@@ -46,7 +46,7 @@ mod transfer;
 mod uploads;
 
 pub use accounts::AccountView;
-pub use admin::AdminFault;
+pub use admin::{AdminFault, OVERLAP_HINT};
 pub use admin_actions::{Action, ActionOutcome, ActionView};
 pub use catalog::Catalog;
 pub use destination_checks::CheckView;

@@ -36,4 +36,5 @@ mod staged;
 pub(crate) use classify::refusal;
 pub(crate) use container::{Container, Identity};
 pub(crate) use place::Place;
+pub use place::may_see_our_identity;
 pub(crate) use sas::expiry as sas_expiry;

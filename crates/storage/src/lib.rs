@@ -36,6 +36,7 @@ mod staging;
 mod stores;
 mod whole;
 
+pub use azure::may_see_our_identity;
 pub use check::BucketChecker;
 pub use connector::ConnectorFault;
 pub use connector::address::permits_port;

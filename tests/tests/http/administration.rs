@@ -453,10 +453,21 @@ async fn a_destination_is_checked_before_it_is_set_and_whenever_it_is_asked_for(
         .await?
         .must(200);
     assert_eq!(shown["last_check"]["forced"], true, "{shown}");
-    // Whoever may only act for their own account does not send our own identity anywhere.
+    // Whoever may only act for their own account does not send our own identity anywhere, and
+    // insists on nothing.
     let bound = served.token(Some("acme"), EVERYTHING)?;
-    let ours = json!({"azure": {"storage_account": "acmecalls", "container": "calls",
-                                "managed_identity": true}, "force": true});
-    served.ask_as(&bound, put, Some(ours)).await?.must(409);
+    let machine = json!({"managed_identity": true});
+    let workload = json!({"federated": true, "tenant_id": "globex.onmicrosoft.com",
+                          "client_id": "00001111-aaaa-2222-bbbb-3333cccc4444"});
+    for mut ours in [machine, workload] {
+        ours["storage_account"] = "acmecalls".into();
+        ours["container"] = "calls".into();
+        let refused = served.ask_as(&bound, put, Some(json!({ "azure": ours }))).await?;
+        let refused = refused.must(409);
+        let hint = refused["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains("operator"), "{refused}");
+    }
+    let refused = served.ask_as(&bound, put, Some(body(true))).await?.must(409);
+    assert!(refused["detail"].as_str().is_some_and(|it| it.contains("force")), "{refused}");
     Ok(())
 }

@@ -232,6 +232,36 @@ async fn two_accounts_share_a_bucket_only_where_their_keys_cannot_meet() {
 }
 
 #[tokio::test]
+async fn what_was_insisted_on_by_mistake_keeps_nobody_from_their_bucket_for_ever() {
+    let world = World::with(|_| {}).await;
+    for account in ["acme", "beta"] {
+        world.account(account).await;
+    }
+    let mistake = world.set("acme", &bucket("beta-calls")).await.unwrap().revision;
+    let set = async || world.set("beta", &bucket("beta-calls")).await;
+    assert!(set().await.is_err(), "it is acme's for now");
+    let right = world.destination("acme", "acme-calls").await;
+    // Not while a recording is there, or a check ever found that storing works.
+    let event = announced("rec-1");
+    let grant = world.granted(&event).await;
+    assert_eq!(grant.staged.destination().revision, mistake);
+    assert!(set().await.is_err());
+    world.force(&event.key, "lease_until = now()").await;
+    let moved = format!("destination_revision = {right}, reroute_note = 'a test'");
+    world.force(&event.key, &moved).await;
+    let worked = format!(
+        "insert into destination_checks (revision, usable, forced, findings) \
+         values ({mistake}, true, false, '[]')"
+    );
+    world.sql(&worked).await;
+    assert!(set().await.is_err());
+    world.sql("alter table destination_checks disable trigger user").await;
+    world.sql("delete from destination_checks where usable").await;
+    let beta = set().await.unwrap();
+    assert!(!beta.account_leads_key, "nobody else is there");
+}
+
+#[tokio::test]
 async fn a_destination_that_would_be_ambiguous_is_refused_with_a_hint() {
     let world = World::with(|_| {}).await;
     world.account("acme").await;

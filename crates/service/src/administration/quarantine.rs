@@ -41,6 +41,7 @@ pub(crate) async fn each(
             AdminFault::NotFound { .. }
             | AdminFault::Exists { .. }
             | AdminFault::Refused { .. }
+            | AdminFault::Overlap { .. }
             | AdminFault::Misconfigured { .. } => None,
         });
         let acted = match away {

@@ -184,6 +184,13 @@ impl From<AdminFault> for Problem {
             AdminFault::Refused { why, hint } => {
                 Self::refused(words::fields(&why)).hint(words::fields(&hint))
             }
+            // Not whose: a customer's token may have asked.
+            AdminFault::Overlap {
+                owner, location, ..
+            } => Self::refused(format!(
+                "keys of {owner} could lie among another owner's in {location}"
+            ))
+            .hint(words::fields(catalog::OVERLAP_HINT)),
             AdminFault::Ledger(LedgerFault::Unavailable(why)) => {
                 tracing::warn!(error = why, "the ledger does not answer");
                 Self::unavailable("the ledger does not answer").again_in(RETRY_AFTER_S)

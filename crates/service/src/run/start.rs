@@ -198,6 +198,7 @@ async fn usable(ledger: &Catalog) -> Result<Uuid, NotYet> {
         | AdminFault::NotFound { .. }
         | AdminFault::Exists { .. }
         | AdminFault::Refused { .. }
+        | AdminFault::Overlap { .. }
         | AdminFault::Misconfigured { .. } => NotYet::Wrong(wiring::admin_failure(fault)),
     };
     if !ledger.schema_is_current().await.map_err(not_yet)? {

@@ -22,6 +22,7 @@ pub(crate) fn admin_failure(fault: AdminFault) -> anyhow::Error {
         AdminFault::NotFound { .. }
         | AdminFault::Exists { .. }
         | AdminFault::Refused { .. }
+        | AdminFault::Overlap { .. }
         | AdminFault::Ledger(_) => Failure::failed(why),
     };
     failure.hint(hint).into()

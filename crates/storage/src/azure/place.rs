@@ -1,7 +1,7 @@
 //! Where a destination's container is.
 
 use http::Uri;
-use recording::{AzureContainer, Fault};
+use recording::{AzureContainer, AzureIdentity, Fault};
 use url::Url;
 
 use crate::exchange::{encode_key, unusable};
@@ -51,10 +51,14 @@ impl Place {
                 false,
             )?,
         };
-        let host = service.host_str().unwrap_or_default();
+        let is_azure = is_azures(&service);
+        if shows_our_identity(&azure.identity) && !is_azure && !allow_http {
+            let why = "our own identity's tokens are sent to Azure's own hosts only";
+            return Err(unusable(why));
+        }
         let service_url = service.as_str().trim_end_matches('/');
         Ok(Self {
-            is_azure: AZURE.iter().any(|domain| host.ends_with(domain)),
+            is_azure,
             plain_http: service.scheme() == "http",
             container_url: format!("{service_url}/{container}"),
             service_url: service_url.to_owned(),
@@ -83,6 +87,31 @@ impl Place {
     pub(super) fn container_url(&self, query: &str) -> Result<Uri, Fault> {
         let url = format!("{}?{query}", self.container_url);
         Uri::try_from(url).map_err(|_| unusable("no URL can be made for the container"))
+    }
+}
+
+fn is_azures(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    AZURE.iter().any(|domain| host.ends_with(domain))
+}
+
+/// Whether a blob service at this URL may be shown a token that was made out to our own identity,
+/// and not to one whose secret the customer gave us. Whoever receives such a token can use it at
+/// every container that trusts us, so it goes to Azure's own hosts alone; in a laboratory, where
+/// plain http is allowed, anywhere.
+#[must_use]
+pub fn may_see_our_identity(endpoint: Option<&str>, allow_http: bool) -> bool {
+    let url = endpoint.map(Url::parse);
+    allow_http || url.is_none_or(|url| url.is_ok_and(|url| is_azures(&url)))
+}
+
+/// Whether the token that is sent there is our own workload's or machine's.
+fn shows_our_identity(identity: &AzureIdentity) -> bool {
+    match identity {
+        AzureIdentity::Federated { .. } | AzureIdentity::ManagedIdentity { .. } => true,
+        AzureIdentity::AccessKey { .. }
+        | AzureIdentity::Sas { .. }
+        | AzureIdentity::ServicePrincipal { .. } => false,
     }
 }
 

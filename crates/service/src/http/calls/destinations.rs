@@ -74,17 +74,32 @@ impl Wanted {
     }
 }
 
-/// Whoever may only act for their own account must not send our own identity to places of theirs.
-fn refuse_ours(call: &Call, store: &Store) -> Result<(), Problem> {
+/// Whoever may only act for their own account must not send our own identity to places that they
+/// name: what trusts it cannot tell whom we work for. Nor may they insist on a bucket that nobody
+/// could write to, which would keep it from whoever owns it.
+fn refuse_to_the_bound(call: &Call, store: &Store, force: bool) -> Result<(), Problem> {
+    if call.caller.account.is_none() {
+        return Ok(());
+    }
     let ours = match store {
-        Store::S3(_) => false,
-        Store::Azure(azure) => matches!(azure.identity, AzureIdentity::ManagedIdentity { .. }),
+        Store::S3(_) => None,
+        Store::Azure(azure) => match azure.identity {
+            AzureIdentity::ManagedIdentity { .. } => Some("a managed identity is the platform's"),
+            AzureIdentity::Federated { .. } => Some("a federated application trusts the platform"),
+            AzureIdentity::AccessKey { .. }
+            | AzureIdentity::Sas { .. }
+            | AzureIdentity::ServicePrincipal { .. } => None,
+        },
     };
-    if ours && call.caller.account.is_some() {
-        return Err(
-            Problem::refused("a managed identity is the platform's, not the account's")
-                .hint("use an application of your own directory, a SAS or an access key"),
-        );
+    if let Some(why) = ours {
+        return Err(Problem::refused(why).hint(
+            "use an application of your own directory with a secret, a SAS or an access key; or \
+             ask the platform's operator to set it",
+        ));
+    }
+    if force {
+        return Err(Problem::refused("`force` is the platform's operator's")
+            .hint("do what the findings of the check say, and set it without `force`"));
     }
     Ok(())
 }
@@ -97,7 +112,7 @@ pub(super) async fn set(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let force = wanted.force;
     let wanted = wanted.kind()?;
     let store = wanted.check(&owner, &api.config, now)?;
-    refuse_ours(call, &store)?;
+    refuse_to_the_bound(call, &store, force)?;
     endpoint::resolves_well(&store, &api.config).await?;
     let target = (call.account.as_ref(), Some(store.location()));
     call.audited(api, target, async {
