@@ -33,7 +33,7 @@ pub(crate) const OWNER: &str = "-- name: destination_owner
     union all
     select default_external_id from installation where $1::text is null";
 
-/// What somebody insisted on (a misspelt bucket, say), where nothing could ever be stored, that
+/// What somebody insisted on (a misspelt bucket, say), which no check ever found usable, that
 /// holds no recording and is not in force any more, keeps nobody from a bucket of their own.
 pub(crate) const NEIGHBOURS: &str = "-- name: destination_neighbours
     select distinct account_id as destination_account, account_leads_key, prefix
@@ -42,7 +42,7 @@ pub(crate) const NEIGHBOURS: &str = "-- name: destination_neighbours
        and not (account_id is not null and in_force_from <= now()
                 and revision <> destination_in_force(account_id, now())
                 and exists (select from destination_checks c
-                     where c.revision = d.revision and c.forced and c.usable is not true)
+                     where c.revision = d.revision and c.forced and not c.usable)
                 and not exists (select from destination_checks c
                      where c.revision = d.revision and c.usable)
                 and not exists (select from recordings r

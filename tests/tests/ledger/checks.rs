@@ -139,7 +139,7 @@ async fn what_would_be_set_is_planned_with_its_external_id_and_whose_keys_it_mee
     let shared = Store::S3(bucket("acme-bucket"));
     let overlapping = world.catalog.plan_destination(&beta, &shared).await;
     assert!(
-        matches!(overlapping, Err(AdminFault::Refused { .. })),
+        matches!(overlapping, Err(AdminFault::Overlap { .. })),
         "{overlapping:?}"
     );
     let own = Store::S3(bucket("beta-bucket"));

@@ -100,6 +100,7 @@ async fn an_s3_destination_is_shown_as_before_and_says_its_cloud() {
         "bucket_key",
         "bucket_owner_full_control",
         "cloud",
+        "credential_revision",
         "endpoint",
         "expected_owner",
         "external_id",

@@ -242,6 +242,11 @@ async fn what_was_insisted_on_by_mistake_keeps_nobody_from_their_bucket_for_ever
         .await
         .unwrap()
         .revision;
+    let found = format!(
+        "insert into destination_checks (revision, usable, forced, findings) \
+         values ({mistake}, false, true, '[]')"
+    );
+    world.sql(&found).await;
     let set = async || world.set("beta", &bucket("beta-calls")).await;
     assert!(set().await.is_err(), "it is acme's for now");
     let right = world.destination("acme", "acme-calls").await;

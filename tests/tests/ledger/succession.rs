@@ -101,21 +101,24 @@ async fn only_the_same_owner_and_keys_in_the_same_place_count() {
         assert_eq!(credential_of(&world, 1).await, 1, "{bucket:?}");
     }
     // Another account in the same bucket leads its keys, and so does acme from then on.
-    let shared = S3Bucket {
-        prefix: "theirs".to_owned(),
-        ..with_role("acme-bucket", "globex")
+    let within = |prefix: &str, role: &str| S3Bucket {
+        prefix: prefix.to_owned(),
+        ..with_role("shared", role)
     };
-    let theirs = world.set("globex", &shared).await.unwrap();
-    assert!(theirs.account_leads_key);
-    assert_eq!(credential_of(&world, 1).await, 1);
-    let led = world
-        .set("acme", &with_role("acme-bucket", "led"))
-        .await
-        .unwrap();
+    let ours = world.set("acme", &within("ours", "r4")).await.unwrap();
+    assert!(!ours.account_leads_key);
+    let theirs = world.set("globex", &within("theirs", "r5")).await;
+    assert!(theirs.unwrap().account_leads_key);
+    assert_eq!(
+        credential_of(&world, ours.revision).await,
+        ours.revision,
+        "it is another owner's"
+    );
+    let led = world.set("acme", &within("ours", "r6")).await.unwrap();
     assert!(led.account_leads_key);
     assert_eq!(
-        credential_of(&world, 1).await,
-        1,
+        credential_of(&world, ours.revision).await,
+        ours.revision,
         "its role may be allowed other keys alone"
     );
     // The platform's own revisions are one owner's too.

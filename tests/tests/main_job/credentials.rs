@@ -41,8 +41,8 @@ fn id(seed: u64, trouble: Trouble) -> Result<String> {
 async fn refused(setting: &Setting, account: &str, id: &str) -> Result<String> {
     patience::until("its release is refused", LONG, async || {
         let row = setting.shown(account, id).await?;
-        let reason = row.and_then(|row| row["release_reason"].as_str().map(str::to_owned));
-        Ok(reason)
+        let row = row.filter(|row| row["state"] == "stored");
+        Ok(row.and_then(|row| row["reason"].as_str().map(str::to_owned)))
     })
     .await
 }

@@ -68,7 +68,14 @@ fn steady(text: &str) -> String {
             false => word.to_owned(),
         });
     }
-    words.join(" ")
+    let mut steady = words.join(" ");
+    // An external id: minted at random.
+    let minted = |at: usize| steady.get(at + 10..at + 42).map(str::to_owned);
+    let at = steady.find("\"callferry-").map(|at| at + 1);
+    if let Some(random) = at.and_then(minted) {
+        steady = steady.replace(&random, "RANDOM");
+    }
+    steady
 }
 
 const HEAD: &str = "\
