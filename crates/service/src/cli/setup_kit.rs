@@ -76,7 +76,8 @@ pub(crate) struct SetupKitArgs {
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     role_name: Option<String>,
     /// Our identity, which the role will trust, repeated where transfer, cleanup, housekeeping,
-    /// playback and the operator have identities of their own; by default `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
+    /// playback and the operator have identities of their own; by default
+    /// `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
     #[arg(long, value_name = "ARN", value_delimiter = ',', help_heading = "AWS")]
     principal: Vec<String>,
     /// The storage account's name
