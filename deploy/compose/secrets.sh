@@ -6,6 +6,7 @@
 #   FOLDER/passwords.sql                       the database's users, to be run after roles.sql
 #   FOLDER/ROLE.toml                           what a process may log in with: its CALLFERRY_CONFIG
 #   FOLDER/pg_service.conf                     for psql as the owner: PGSERVICE=callferry
+#   FOLDER/pg_superuser.conf                   the same as the superuser of compose's PostgreSQL
 #   FOLDER/scaler-broker, scaler-database      for KEDA
 #   FOLDER/superuser, grafana                  passwords of PostgreSQL's own superuser and of
 #                                              Grafana's administrator
@@ -14,10 +15,13 @@
 #                                              keep a copy apart from the database's
 #   FOLDER/aws-credentials                     empty, for you to fill where the platform's own AWS
 #                                              identity is a key rather than a role
+#   FOLDER/ROLE.aws-credentials                empty, for a key of one role's own, as staging in
+#                                              a bucket wants it
 #   FOLDER/jwt-keys                            empty, for you to fill with the public keys of whoever
 #                                              issues the tokens of playback, if they are in a file
 #
-# Repeating it keeps the passwords and writes the other files anew; delete a password to change it.
+# Repeating it, as every upgrade does, keeps the passwords and writes the other files anew; delete
+# a password to change it.
 # It serves every shape of deployment; where servers are is told by the environment:
 #
 #   BROKER=rabbitmq:5672 BROKER_SCHEME=amqp BROKER_API=http://rabbitmq:15672
@@ -27,7 +31,7 @@
 # one, they must be readable to whoever it runs as. The key ring is refused if others may read it,
 # so it is given to the container's user (65532), where root runs this.
 set -euo pipefail
-[ $# = 1 ] || { sed -n '2,29s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# = 1 ] || { sed -n '2,32s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 here=$(dirname "$(realpath "$0")")
 folder=$1
 broker=${BROKER:-rabbitmq:5672}
@@ -77,10 +81,13 @@ printf 'amqp_url = "%s"\n' "$(amqp recorder)" >"$folder/recorder.toml"
 
 printf '%s/callferry' "$(management scaler)" >"$folder/scaler-broker"
 postgres scaler "$verified" >"$folder/scaler-database"
-printf '[callferry]\nhost=%s\nport=%s\ndbname=%s\nuser=callferry_owner\npassword=%s\nsslmode=%s\n' \
-  "${database%:*}" "${database##*:}" "$name" "$(password "$folder/database/callferry_owner")" \
-  "$verified" >"$folder/pg_service.conf"
-[ "$verified" != verify-full ] || echo sslrootcert=system >>"$folder/pg_service.conf"
+service() { # USER PASSWORD
+  printf '[callferry]\nhost=%s\nport=%s\ndbname=%s\nuser=%s\npassword=%s\nsslmode=%s\n' \
+    "${database%:*}" "${database##*:}" "$name" "$1" "$2" "$verified"
+  [ "$verified" != verify-full ] || echo sslrootcert=system
+}
+service callferry_owner "$(password "$folder/database/callferry_owner")" >"$folder/pg_service.conf"
+service postgres "$(password "$folder/superuser")" >"$folder/pg_superuser.conf"
 {
   echo '-- Not into the log of the server, which shows statements as they came.'
   echo 'set log_statement = none; set log_min_duration_statement = -1;'
@@ -90,9 +97,11 @@ printf '[callferry]\nhost=%s\nport=%s\ndbname=%s\nuser=callferry_owner\npassword
   done
 } >"$folder/passwords.sql"
 "$here/../rabbitmq/users.sh" "$folder/broker" >"$folder/callferry-definitions.json"
-password "$folder/superuser" >/dev/null
 password "$folder/grafana" >/dev/null
 touch "$folder/aws-credentials" "$folder/jwt-keys"
+for role in transfer cleanup housekeeping playback operator setup; do
+  touch "$folder/$role.aws-credentials"
+done
 if [ ! -s "$folder/keyring" ]; then
   id=k-$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
   printf 'current = "%s"\n\n[keys]\n%s = "%s"\n' "$id" "$id" "$(head -c 32 /dev/urandom | base64)" \

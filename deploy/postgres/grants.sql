@@ -1,6 +1,7 @@
 -- What each of the database's users may do: as much as its statements need, and no more. Run it
--- as callferry_owner after every `callferry migrate`; repeating it is harmless, and processes that
--- run meanwhile notice nothing: it is one transaction.
+-- as callferry_owner after every `callferry migrate`, and after roles.sql, which makes whom it
+-- names; repeating it is harmless, and processes that run meanwhile notice nothing: it is one
+-- transaction.
 --
 -- Two things no grant can say are said by a trigger: which transitions of a recording are whose.
 -- A transfer process could otherwise write `released` into a row whose original is still there.

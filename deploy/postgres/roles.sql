@@ -1,7 +1,8 @@
--- The database's users, one for each kind of process. Run it once before the first
--- `callferry migrate`, as a superuser, in the database that becomes the ledger; again whenever it
--- changed: repeating it is harmless. Passwords are not in it (deploy/compose/secrets.sh makes
--- some), and without one nobody can log in by password.
+-- The database's users, one for each kind of process. Run it as a superuser in the database that
+-- is, or becomes, the ledger: before the first `callferry migrate` and with every upgrade, since a
+-- release may bring a user that grants.sql then needs. Repeating it is harmless: who is there
+-- keeps password and grants. Passwords are not in it (deploy/compose/secrets.sh makes some), and
+-- without one nobody can log in by password.
 --
 --   callferry_owner         owns every table and runs `callferry migrate` and grants.sql; no
 --                           process that lives longer than that has its password

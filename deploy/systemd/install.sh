@@ -10,6 +10,15 @@ root=${2:-}
 cd "$(dirname "$(realpath "$0")")"
 binary=${CALLFERRY_BINARY:-../../target/release/callferry}
 [ -x "$binary" ] || { echo "install: no $binary: make build" >&2; exit 1; }
+files=(transfer.toml cleanup.toml housekeeping.toml playback.toml owner.toml topology.toml
+  operator.toml pg_service.conf keyring)
+for file in "${files[@]}"; do # before anything is changed
+  [ -r "$secrets/$file" ] || {
+    echo "install: no $secrets/$file: run compose/secrets.sh again, as before the first start:" \
+      "it makes what is new and keeps the passwords" >&2
+    exit 1
+  }
+done
 
 install -D -m 755 "$binary" "$root/usr/local/bin/callferry"
 install -D -m 644 ../postgres/grants.sql "$root/usr/local/share/callferry/grants.sql"
@@ -23,9 +32,21 @@ for role in transfer cleanup housekeeping playback; do
 done
 # systemd reads them as root and hands each process its own; nobody else needs to.
 install -d -m 700 "$root/etc/callferry"
-for file in transfer.toml cleanup.toml housekeeping.toml playback.toml owner.toml topology.toml operator.toml \
-  pg_service.conf keyring; do
+for file in "${files[@]}"; do
   install -m 600 "$secrets/$file" "$root/etc/callferry/$file"
+done
+# What you fill, there or here: an empty file takes the place of none that is filled.
+filled() { # NAME SOURCE...
+  local name=$1 source
+  shift
+  for source in "$@"; do
+    [ ! -s "$source" ] || { install -m 600 "$source" "$root/etc/callferry/$name"; return; }
+  done
+  [ -e "$root/etc/callferry/$name" ] || install -m 600 /dev/null "$root/etc/callferry/$name"
+}
+filled jwt-keys "$secrets/jwt-keys"
+for role in transfer cleanup housekeeping playback operator setup; do
+  filled "$role.aws-credentials" "$secrets/$role.aws-credentials" "$secrets/aws-credentials"
 done
 [ -e "$root/etc/callferry/callferry.env" ] \
   || install -m 644 callferry.env "$root/etc/callferry/callferry.env"
@@ -34,4 +55,5 @@ if [ -z "$root" ]; then
   install -d -m 2770 -g callferry-staging /srv/recordings
   systemctl daemon-reload
 fi
-echo "installed; next: systemctl start callferry-setup, then systemctl enable --now callferry.target"
+echo "installed; next: systemctl start callferry-setup, then systemctl enable --now callferry.target" \
+  "(after an upgrade: systemctl restart callferry.target)"

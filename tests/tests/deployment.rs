@@ -18,7 +18,9 @@ mod deployment {
     pub(crate) mod main_job;
     pub(crate) mod manifests;
     pub(crate) mod production;
+    pub(crate) mod reach;
     pub(crate) mod tools;
     pub(crate) mod topology;
     pub(crate) mod units;
+    pub(crate) mod upgrade;
 }

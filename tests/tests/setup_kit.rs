@@ -9,6 +9,7 @@
 )]
 
 mod setup_kit {
+    pub(crate) mod application;
     pub(crate) mod asking;
     pub(crate) mod checked;
     pub(crate) mod customer;

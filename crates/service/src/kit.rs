@@ -17,7 +17,7 @@ mod tests;
 use serde::Serialize;
 
 pub(crate) use aws::{AwsKit, Partition, RoleName, permissions};
-pub(crate) use azure::AzureKit;
+pub(crate) use azure::{AzureKit, Workload};
 
 /// The role's permission policy, trust policy and so on, in one language.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::tools::{deploy, documents, find, installed, must, run};
 const ROLES: [&str; 4] = ["transfer", "cleanup", "housekeeping", "playback"];
 
 /// Builds a kustomization into a file; `None` where nothing here can (said loudly).
-async fn build(folder: &str, scratch: &Scratch, what: &str) -> Result<Option<PathBuf>> {
+pub(crate) async fn build(folder: &str, scratch: &Scratch, what: &str) -> Result<Option<PathBuf>> {
     let Some(kubectl) = find("kubectl", what)? else {
         return Ok(None);
     };
@@ -49,7 +49,14 @@ async fn validate(file: &Path, what: &str) -> Result<()> {
 async fn the_manifests_of_kubernetes_are_what_kubernetes_keda_and_prometheus_understand()
 -> Result<()> {
     let scratch = Scratch::new("manifests")?;
-    for folder in ["base", "setup", "production", "production-setup"] {
+    for folder in [
+        "base",
+        "setup",
+        "production",
+        "production-setup",
+        "production-bucket",
+        "production-bucket-setup",
+    ] {
         let what = format!("kubernetes/{folder}");
         if let Some(file) = build(folder, &scratch, &what).await? {
             validate(&file, &what).await?;
@@ -59,7 +66,7 @@ async fn the_manifests_of_kubernetes_are_what_kubernetes_keda_and_prometheus_und
 }
 
 /// All objects of a kind.
-fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     let found = objects.iter().filter(|object| object["kind"] == kind);
     found.collect()
 }
@@ -176,14 +183,15 @@ fn scaled(objects: &[Value]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_compose_file_is_valid_by_the_newest_specification() -> Result<()> {
+async fn the_compose_files_are_valid_by_the_newest_specification() -> Result<()> {
     let what = "compose file";
     let Some(validator) = installed("manifests/bin/check-jsonschema", what)? else {
         return Ok(());
     };
     let mut command = Command::new(validator);
     command.args(["--builtin-schema", "vendor.compose-spec"]);
-    let said = run(command.arg(deploy("compose/compose.yaml"))).await?;
+    command.arg(deploy("compose/compose.yaml"));
+    let said = run(command.arg(deploy("compose/staging-s3.yaml"))).await?;
     assert!(said.fine, "{}", said.all);
     Ok(())
 }
@@ -232,13 +240,16 @@ async fn in_the_compose_file_each_role_has_its_own_powers_and_a_locked_container
 }
 
 #[tokio::test]
-async fn every_file_that_the_compose_file_names_is_there_or_is_made_by_its_script() -> Result<()> {
-    let what = "files of the compose file";
-    let file = deploy("compose/compose.yaml");
-    let Some(found) = documents(&file, what).await? else {
-        return Ok(());
-    };
-    let compose = found.first().context("an empty compose file")?;
+async fn every_file_that_the_compose_files_name_is_there_or_is_made_by_its_script() -> Result<()> {
+    for file in ["compose/compose.yaml", "compose/staging-s3.yaml"] {
+        if let Some(found) = documents(&deploy(file), "files of the compose files").await? {
+            named(found.first().context("an empty compose file")?).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn named(compose: &Value) -> Result<()> {
     let scratch = Scratch::new("compose-files")?;
     let made = scratch.path().join("secrets");
     must(Command::new(deploy("compose/secrets.sh")).arg(&made)).await?;

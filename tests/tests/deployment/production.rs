@@ -40,6 +40,13 @@ pub(crate) struct Production {
 impl Production {
     /// Everything up to, but without, the first process.
     pub(crate) async fn new(name: &str) -> Result<Self> {
+        let mut production = Self::bare(name).await?;
+        production.set_up().await?;
+        Ok(production)
+    }
+
+    /// Servers with nothing in them, and the secrets.
+    pub(crate) async fn bare(name: &str) -> Result<Self> {
         let scratch = Scratch::new(name)?;
         let mut platform = Platform::private(scratch.path()).await?;
         let ours = Identity::new(OURS.0, OURS.1).named("callferry");
@@ -48,17 +55,6 @@ impl Production {
         platform.staging = scratch.folder("recordings")?;
         platform.postgres.create_database(DATABASE).await?;
         let secrets = scratch.path().join("secrets");
-        let script = Command::new(tools::deploy("compose/secrets.sh"))
-            .arg(&secrets)
-            .env("BROKER", platform.rabbit.address()?)
-            .env("BROKER_API", platform.rabbit.management_url())
-            .env("DATABASE", platform.postgres.address()?)
-            .env("DATABASE_NAME", DATABASE)
-            .kill_on_drop(true)
-            .output()
-            .await?;
-        let errors = String::from_utf8_lossy(&script.stderr);
-        anyhow::ensure!(script.status.success(), "secrets.sh: {errors}");
         let bare = Fleet::new(&scratch.folder("production-logs")?)?
             .with(
                 "CALLFERRY_STAGING_URL",
@@ -78,18 +74,47 @@ impl Production {
             .with("AWS_ACCESS_KEY_ID", OURS.0)
             .with("AWS_SECRET_ACCESS_KEY", OURS.1)
             .with("AWS_REGION", REGION);
-        let mut production = Self {
+        let production = Self {
             platform,
             secrets,
             bare,
             scratch,
         };
-        production.set_up().await?;
+        let mut script = Command::new(tools::deploy("compose/secrets.sh"));
+        script.arg(&production.secrets).envs(production.servers()?);
+        tools::must(&mut script).await?;
         Ok(production)
+    }
+
+    /// What `secrets.sh` is told.
+    pub(crate) fn servers(&self) -> Result<[(&'static str, String); 4]> {
+        let Platform {
+            rabbit, postgres, ..
+        } = &self.platform;
+        Ok([
+            ("BROKER", rabbit.address()?),
+            ("BROKER_API", rabbit.management_url()),
+            ("DATABASE", postgres.address()?),
+            ("DATABASE_NAME", DATABASE.to_owned()),
+        ])
     }
 
     /// The steps of the README, in its order.
     async fn set_up(&mut self) -> Result<()> {
+        self.import().await?;
+        self.superuser(&tools::deploy("postgres/roles.sql")).await?;
+        self.superuser(&self.secrets.join("passwords.sql")).await?;
+        self.fleet("owner").must(&["migrate"]).await?;
+        self.grant().await?;
+        // Nothing is declared: everything is there, and the command says so by changing nothing.
+        let topology = self.fleet("topology");
+        topology.must(&["topology", "apply"]).await?;
+        topology.must(&["topology", "check"]).await?;
+        self.accounts().await
+    }
+
+    /// Gives the broker its users and everything else, and the test a way in.
+    pub(crate) async fn import(&mut self) -> Result<()> {
         let definitions = self.secrets.join("callferry-definitions.json");
         let definitions = definitions.display().to_string();
         let import = ["import_definitions", definitions.as_str()];
@@ -102,16 +127,16 @@ impl Production {
             Ok(found.ok().filter(|found| found != &json!([])).map(drop))
         })
         .await?;
-        rabbit.create_vhost("callferry").await?;
-        let superuser = self.platform.postgres.url(DATABASE);
-        psql_file(&superuser, &tools::deploy("postgres/roles.sql")).await?;
-        psql_file(&superuser, &self.secrets.join("passwords.sql")).await?;
-        self.fleet("owner").must(&["migrate"]).await?;
-        self.grant().await?;
-        // Nothing is declared: everything is there, and the command says so by changing nothing.
-        let topology = self.fleet("topology");
-        topology.must(&["topology", "apply"]).await?;
-        topology.must(&["topology", "check"]).await?;
+        rabbit.create_vhost("callferry").await
+    }
+
+    /// Runs a file in the ledger as the database's superuser.
+    pub(crate) async fn superuser(&self, file: &Path) -> Result<()> {
+        psql_file(&self.platform.postgres.url(DATABASE), file).await
+    }
+
+    /// Makes the operator the platform's command line, and two accounts with it.
+    pub(crate) async fn accounts(&mut self) -> Result<()> {
         let recorder = self.broker_url("recorder")?;
         self.platform.fleet = self.fleet("operator").with("CALLFERRY_AMQP_URL", recorder);
         for account in ["acme", "globex"] {
@@ -122,12 +147,22 @@ impl Production {
 
     /// Grants everybody what is theirs, as after a migration.
     pub(crate) async fn grant(&self) -> Result<()> {
+        self.as_owner(&tools::deploy("postgres/grants.sql")).await
+    }
+
+    /// Runs a file in the ledger as its owner.
+    pub(crate) async fn as_owner(&self, file: &Path) -> Result<()> {
         let mut psql = Command::new("psql");
         psql.args(["--no-psqlrc", "--quiet", "--file"])
-            .arg(tools::deploy("postgres/grants.sql"))
+            .arg(file)
             .env("PGSERVICEFILE", self.secrets.join("pg_service.conf"))
             .env("PGSERVICE", "callferry");
         tools::must(&mut psql).await.map(drop)
+    }
+
+    /// A folder of this test's own.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        self.scratch.folder(name)
     }
 
     /// The command line, or the processes, of somebody `secrets.sh` has made a file for.

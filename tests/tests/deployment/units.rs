@@ -77,7 +77,8 @@ async fn what_is_installed_is_closed_to_others_and_complete() -> Result<()> {
     install(&scratch, &root).await?;
     let unit = text("systemd/callferry@.service")?;
     let setup = text("systemd/callferry-setup.service")?;
-    let loaded = unit.lines().chain(setup.lines());
+    let playback = text("systemd/callferry@playback.service.d/role.conf")?;
+    let loaded = unit.lines().chain(setup.lines()).chain(playback.lines());
     let loaded = loaded.filter_map(|line| line.strip_prefix("LoadCredential="));
     for credential in loaded {
         let (_, path) = credential.split_once(':').unwrap_or_default();
@@ -89,6 +90,63 @@ async fn what_is_installed_is_closed_to_others_and_complete() -> Result<()> {
     }
     let folder = std::fs::metadata(root.join("etc/callferry"))?;
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_process_is_told_to_read_what_is_roots_alone() -> Result<()> {
+    for file in [
+        "systemd/callferry.env",
+        "systemd/callferry@.service",
+        "systemd/callferry-setup.service",
+        "systemd/callferry@playback.service.d/role.conf",
+    ] {
+        let told = text(file)?;
+        let settings = told.lines().map(|line| line.trim_start_matches("# "));
+        let settings = settings.map(|line| line.strip_prefix("Environment=").unwrap_or(line));
+        let variables = settings.filter(|line| {
+            line.starts_with("CALLFERRY_") || line.starts_with("AWS_") || line.starts_with("PG")
+        });
+        for variable in variables {
+            assert!(!variable.contains("/etc/callferry"), "{file}: {variable}");
+        }
+    }
+    // What is installed a second time takes nothing that was filled in, and what is filled goes in.
+    let scratch = Scratch::new("units-again")?;
+    let root = scratch.path().join("root");
+    install(&scratch, &root).await?;
+    let installed = |name: &str| std::fs::read_to_string(root.join("etc/callferry").join(name));
+    assert_eq!(installed("cleanup.aws-credentials")?, "");
+    let here = root.join("etc/callferry/cleanup.aws-credentials");
+    std::fs::write(here, "[default] # by hand")?;
+    let secrets = scratch.path().join("secrets");
+    std::fs::write(
+        secrets.join("transfer.aws-credentials"),
+        "[default] # its own",
+    )?;
+    install(&scratch, &root).await?;
+    assert_eq!(installed("cleanup.aws-credentials")?, "[default] # by hand");
+    std::fs::write(secrets.join("aws-credentials"), "[default] # everybody's")?;
+    install(&scratch, &root).await?;
+    assert_eq!(
+        installed("transfer.aws-credentials")?,
+        "[default] # its own"
+    );
+    assert_eq!(
+        installed("playback.aws-credentials")?,
+        "[default] # everybody's"
+    );
+    // Secrets of an earlier release lack a file: that is said, and nothing is changed.
+    std::fs::remove_file(secrets.join("playback.toml"))?;
+    let mut again = Command::new(deploy("systemd/install.sh"));
+    again.arg(&secrets).arg(scratch.path().join("elsewhere"));
+    let said = run(again.env("CALLFERRY_BINARY", "/bin/true")).await?;
+    assert!(
+        !said.fine && said.all.contains("secrets.sh again"),
+        "{}",
+        said.all
+    );
+    assert!(!scratch.path().join("elsewhere").exists());
     Ok(())
 }
 

@@ -8,8 +8,16 @@ use callferry_tests::platform::{Platform, REGION};
 use callferry_tests::s3::Identity;
 use serde_json::Value;
 
-use super::setting::{CUSTOMER, Setting};
+use super::setting::{CUSTOMER, KEY, Setting};
 
+/// An application that would trust anybody who can stand in the way.
+const FEDERATED: [&str; 5] = [
+    "--federated",
+    "--issuer",
+    "http://oidc.example",
+    "--subject",
+    "us",
+];
 const BUCKET: [&str; 4] = ["--bucket", "acme-recordings", "--region", REGION];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +67,18 @@ async fn what_is_missing_or_of_the_other_cloud_is_named() -> Result<()> {
             vec!["--bucket", "a-b", "--region", "cn-north-1"],
             2,
             "partitions of AWS",
+        ),
+        (
+            "azure-cli",
+            [&container[..], &["--container", "calls"], &FEDERATED].concat(),
+            2,
+            "--issuer is not",
+        ),
+        (
+            "iam",
+            [&BUCKET[..], &FEDERATED].concat(),
+            2,
+            "--federated has no meaning",
         ),
     ] {
         let ask = ["setup-kit", "acme", "--format", format];
@@ -163,6 +183,22 @@ async fn what_is_not_said_is_what_is_in_force() -> Result<()> {
     assert_eq!(again["documents"], first.kit["documents"]);
     // Set anew, it would lose what a kit does not speak of.
     assert_eq!(again["next"][0], first.kit["next"][1]);
+    // Nor is what is in force, said once more, anything new; what differs must be set.
+    let said = ["setup-kit", "acme", "--format", "iam"];
+    let same = [&said[..], &["--prefix", "calls/eu", "--region", REGION]].concat();
+    let same = setting.platform.json(&same).await?;
+    assert_eq!(same["next"], again["next"]);
+    for (option, value) in [("--kms-key", KEY), ("--prefix", "calls/us")] {
+        let kit = [&said[..], &[option, value]].concat();
+        let kit = setting.platform.json(&kit).await?;
+        let next = kit["next"][0].as_str().context("no command")?;
+        assert!(
+            next.starts_with("callferry destination set acme s3"),
+            "{kit}"
+        );
+        assert!(next.contains(&format!("{option} {value}")), "{kit}");
+        assert!(kit["notes"].to_string().contains("storage class"), "{kit}");
+    }
     let policy = first.document("permissions.json")?;
     assert!(policy.contains("acme-recordings/calls/eu/*"), "{policy}");
     assert!(policy.contains("s3:DeleteObjectVersion"), "{policy}");

@@ -1,14 +1,14 @@
 //! The customer's side by the AWS command line: the kit's script makes bucket and role, may be run
-//! again, and what it made is what the documents say.
+//! again without touching a bucket that is there, and what it made is what the documents say.
 
 use std::path::Path;
 
 use anyhow::Result;
 use callferry_tests::platform::{Platform, REGION};
-use callferry_tests::s3::{Identity, Policy};
+use callferry_tests::s3::{Identity, Operation, Policy};
 use tokio::process::Command;
 
-use super::documents::{installed, must};
+use super::documents::installed;
 use super::setting::{CUSTOMER, Setting};
 
 /// The command line with an administrator's credentials of the customer's account.
@@ -48,10 +48,31 @@ async fn the_script_makes_bucket_and_role_and_may_be_run_again() -> Result<()> {
     let customer = setting.kit("acme", &options).await?;
     let endpoint = setting.platform.lab.endpoint();
     let script = folder.join("create.sh");
+    let settings = |setting: &Setting| {
+        let seen = setting.platform.lab.history().into_iter();
+        let of_bucket = seen.filter(|one| {
+            one.operation == Operation::Other && one.bucket.as_ref() == Some(&customer.bucket)
+        });
+        of_bucket.count()
+    };
+    let mut made = 0;
     for time in ["first", "second"] {
         let mut command = as_administrator(&aws, &endpoint, &script);
-        let printed = must(&mut command).await?;
+        let output = command.kill_on_drop(true).output().await?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let advice = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{time}: {printed}{advice}");
         assert_eq!(printed.trim(), customer.role, "{time}");
+        // What is there by now may hold other people's rules: it is advised, and not replaced.
+        if time == "first" {
+            made = settings(&setting);
+            assert!(made >= 4 && advice.is_empty(), "{made}: {advice}");
+        } else {
+            assert_eq!(settings(&setting), made, "the bucket was set up again");
+            for says in ["was there before", "put-bucket-lifecycle-configuration"] {
+                assert!(advice.contains(says), "{advice}");
+            }
+        }
     }
     assert_eq!(Platform::bucket("acme"), customer.bucket);
     setting.set(&customer).await?;

@@ -25,6 +25,11 @@ Examples:
       --out acme-kit
   callferry setup-kit beta --format azure-cli \\
       --storage-account betacalls --container calls --out beta-kit
+  callferry setup-kit gamma --format azure-cli \\
+      --storage-account gammacalls --container calls --federated \\
+      --issuer https://oidc.example.com/cluster \\
+      --subject system:serviceaccount:callferry:callferry-transfer \\
+      --out gamma-kit
   callferry setup-kit acme --format terraform --json
 
 For an account that has a destination, what is not said is what is in force there, so that the kit
@@ -70,8 +75,9 @@ pub(crate) struct SetupKitArgs {
     /// What the role is to be called; by default `callferry-ACCOUNT`
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     role_name: Option<String>,
-    /// Our identity, which the role will trust, repeated where the fleet's roles have identities
-    /// of their own; by default `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
+    /// Our identity, which the role will trust, repeated where transfer, cleanup, housekeeping,
+    /// playback and the operator have identities of their own; by default
+    /// `CALLFERRY_AWS_PRINCIPAL`, or else what STS says of us
     #[arg(long, value_name = "ARN", value_delimiter = ',', help_heading = "AWS")]
     principal: Vec<String>,
     /// The storage account's name
@@ -80,6 +86,27 @@ pub(crate) struct SetupKitArgs {
     /// The container's name
     #[arg(long, value_name = "NAME", help_heading = "Azure")]
     container: Option<String>,
+    /// Make an application without a secret, which trusts our workload's own token
+    #[arg(long, requires_all = ["issuer", "subject"], help_heading = "Azure")]
+    federated: bool,
+    /// Who issues that token: its `iss`, an https address
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "federated",
+        help_heading = "Azure"
+    )]
+    issuer: Option<String>,
+    /// Whose token it is: its `sub`, repeated where transfer, cleanup, housekeeping, playback and
+    /// the operator are somebody each
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "federated",
+        help_heading = "Azure"
+    )]
+    subject: Vec<String>,
 }
 
 /// What the administrator works with.

@@ -104,6 +104,8 @@ pub(crate) struct AwsKit {
     pub(crate) creates_bucket: bool,
     /// The ARN of the role that the destination in force is reached by.
     pub(crate) in_force: Option<String>,
+    /// Whether anything that was asked for is not as it is in force.
+    pub(crate) differs: bool,
 }
 
 /// The permissions for these needs: `storing` and `tidiness` always are.
@@ -271,10 +273,15 @@ impl AwsKit {
         format!("recordings-{name}")
     }
 
+    /// Whether everything that the kit speaks of is in force already.
+    fn is_in_force(&self) -> bool {
+        !self.differs && self.in_force.is_some() && self.in_force == self.role_arn()
+    }
+
     fn next(&self) -> Vec<String> {
         let check = format!("callferry destination check {}", self.owner);
         // Set anew, it would lose what a kit does not speak of: tags, a storage class.
-        if self.in_force.is_some() && self.in_force == self.role_arn() {
+        if self.is_in_force() {
             return vec![check];
         }
         let role = self.role_arn().unwrap_or_else(|| "ROLE_ARN".to_owned());
@@ -303,6 +310,14 @@ impl AwsKit {
                 "ROLE_ARN below is what the customer's administrator sends back: the role's ARN."
                     .to_owned(),
             );
+        }
+        if self.in_force.is_some() && !self.is_in_force() {
+            notes.push(format!(
+                "`destination set` puts what it is told in the place of what is in force: say \
+                 again what a kit does not speak of (tags, a storage class, how to encrypt), which \
+                 `callferry destination show {}` shows.",
+                self.owner
+            ));
         }
         if !self.creates_bucket {
             notes.push(format!(

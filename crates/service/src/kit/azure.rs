@@ -27,7 +27,7 @@ pub(super) struct BlobAction {
     letters: &'static str,
 }
 
-const BLOBS: [BlobAction; 4] = [
+const BLOBS: [BlobAction; 3] = [
     BlobAction {
         action: "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
         why: "looks at copies, reads them back where they were not sent by this attempt",
@@ -44,19 +44,23 @@ const BLOBS: [BlobAction; 4] = [
         action: "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
         why: "deletes recordings whose retention has ended",
         need: Need::Retention,
-        letters: "dl",
-    },
-    BlobAction {
-        action: "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/\
-                 deleteBlobVersion/action",
-        why: "the same where the storage account keeps versions",
-        need: Need::Retention,
-        letters: "x",
+        letters: "d",
     },
 ];
 
-/// The order in which Azure wants the letters.
-const LETTERS: &str = "racwdxl";
+/// The order in which Azure wants the letters. No `x` and no `l`: nothing of ours deletes a version
+/// by its id or lists a container (what is deleted where versions are kept stays as one until a
+/// rule of the storage account ends it, and the check says so).
+const LETTERS: &str = "rcwd";
+
+/// Our workload, as an application trusts it: whose tokens, and of whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Workload {
+    /// Who issues its tokens: `iss`.
+    pub(crate) issuer: String,
+    /// Who it is, for each role that is somebody of its own: `sub`.
+    pub(crate) subjects: Vec<String>,
+}
 
 /// Everything that the documents say.
 #[derive(Debug, Clone)]
@@ -73,6 +77,8 @@ pub(crate) struct AzureKit {
     pub(crate) prefix: String,
     /// What else than storing is wanted.
     pub(crate) needs: Vec<Need>,
+    /// What the application trusts instead of a secret.
+    pub(crate) workload: Option<Workload>,
     /// Whether the kit also makes the container.
     pub(crate) creates_container: bool,
 }
@@ -104,6 +110,12 @@ impl AzureKit {
         format!("callferry recordings of {}", self.owner)
     }
 
+    /// The file that the application's secret is written to: the account's own, so that kits of
+    /// several accounts can be applied from one folder.
+    pub(super) fn secret_file(&self) -> String {
+        format!("callferry-client-secret-{}", self.owner)
+    }
+
     /// The first lines of each file.
     pub(super) fn title(&self) -> String {
         format!(
@@ -119,11 +131,16 @@ impl AzureKit {
 
     /// The kit as a script for the Azure command line.
     pub(crate) fn azure_cli(&self) -> Kit {
+        let secret = match &self.workload {
+            None => "the directory's id, the application's id, and the file with its secret",
+            Some(_) => "the directory's id and the application's id",
+        };
         let steps = vec![
-            "Run create.sh signed in to the directory and subscription of the storage account, as \
-             somebody who may make applications and roles there; it ends by printing the \
-             directory's id, the application's id, and the file with its secret."
-                .to_owned(),
+            format!(
+                "Run create.sh signed in to the directory and subscription of the storage \
+                 account, as somebody who may make applications and roles there; it ends by \
+                 printing {secret}."
+            ),
             "Or, where there are to be no applications: sas.sh prints a shared access signature. \
              Recordings that were stored with one cannot be played, and it must be renewed before \
              it ends."
@@ -136,7 +153,11 @@ impl AzureKit {
     pub(crate) fn bicep(&self) -> Kit {
         let steps = vec![
             format!(
-                "Make the application, which no template can, with its secret in a file:\n{}",
+                "Make the application, which no template can, {}:\n{}",
+                match &self.workload {
+                    None => "with its secret in a file",
+                    Some(_) => "which trusts our workload",
+                },
                 azure_cli::application(self)
             ),
             format!(
@@ -162,11 +183,22 @@ impl AzureKit {
     }
 
     fn kit(&self, documents: Vec<super::Document>, steps: Vec<String>) -> Kit {
-        let mut notes = vec![
-            "TENANT_ID and CLIENT_ID below, and the file with the secret, are what the customer's \
-             administrator sends back; the secret by a way that keeps it one."
-                .to_owned(),
-        ];
+        let notes: &[&str] = match &self.workload {
+            None => &[
+                "TENANT_ID and CLIENT_ID below, and the file with the secret, are what the \
+                 customer's administrator sends back; the secret by a way that keeps it one.",
+                "The secret ends in a year. What made it makes another when it is run again and \
+                 the file's own has ended, or before that with RENEW=1; then `destination set` \
+                 again.",
+            ],
+            Some(_) => &[
+                "TENANT_ID and CLIENT_ID below are what the customer's administrator sends back.",
+                "Every role that reaches the container needs a subject that the application \
+                 trusts: name those of transfer, cleanup, housekeeping, playback and whoever runs \
+                 the command line, where they differ.",
+            ],
+        };
+        let mut notes: Vec<_> = notes.iter().map(|&note| note.to_owned()).collect();
         if !self.plays() {
             notes.push(
                 "Recordings can be stored and not played: `--with playback` also lets callferry \
@@ -183,6 +215,7 @@ impl AzureKit {
     }
 
     fn next(&self) -> Vec<String> {
+        let secret_file = self.secret_file();
         let mut options = vec![
             ("--storage-account", self.storage_account.as_str()),
             ("--container", self.container.as_str()),
@@ -193,12 +226,12 @@ impl AzureKit {
         if !self.prefix.is_empty() {
             options.push(("--prefix", &self.prefix));
         }
-        options.extend([
-            ("--tenant-id", "TENANT_ID"),
-            ("--client-id", "CLIENT_ID"),
-            ("--client-secret-file", azure_cli::SECRET_FILE),
-        ]);
-        let set = format!("callferry destination set {} azure", self.owner);
+        options.extend([("--tenant-id", "TENANT_ID"), ("--client-id", "CLIENT_ID")]);
+        let mut set = format!("callferry destination set {} azure", self.owner);
+        match &self.workload {
+            None => options.push(("--client-secret-file", &secret_file)),
+            Some(_) => set.push_str(" --federated"),
+        }
         vec![
             command(&set, &options),
             format!("callferry destination check {}", self.owner),

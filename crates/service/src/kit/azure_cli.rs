@@ -1,16 +1,25 @@
 //! The kit as scripts for the Azure command line.
 
-use super::azure::{AzureKit, DELEGATOR};
+use super::azure::{AzureKit, DELEGATOR, Workload};
 use super::{Document, comment, quoted, text};
 
-/// Where the application's secret is written.
-pub(super) const SECRET_FILE: &str = "callferry-client-secret";
+/// Whom a token for an exchange is meant for, in Microsoft's public cloud.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
 
 pub(super) fn documents(kit: &AzureKit) -> Vec<Document> {
     vec![
         Document::new(
             "create.sh",
-            "makes the application and the role, and gives one to the other; may be run again",
+            match &kit.workload {
+                None => {
+                    "makes the application and the role, and gives one to the other; may be run \
+                     again, with RENEW=1 for another secret"
+                }
+                Some(_) => {
+                    "makes the application, which trusts us, and the role, and gives one to the \
+                     other; may be run again"
+                }
+            },
             script(kit),
         ),
         Document::new(
@@ -35,8 +44,7 @@ fn script(kit: &AzureKit) -> String {
     script.push_str(&comment("#", &kit.title()));
     script.push_str("set -eu\n\n");
     script.push_str(&place(kit));
-    script.push_str(&format!("name={}\n", quoted(&kit.name())));
-    script.push_str(&format!("secret_file={SECRET_FILE}\n"));
+    script.push_str(&names(kit));
     script.push_str(
         "
 storage_account_id=$(az storage account show --name \"$storage_account\" \\
@@ -54,8 +62,14 @@ az storage container-rm create --storage-account \"$storage_account_id\" --name 
 ",
         );
     }
-    script.push_str("\n# The application, and its secret in a file that only you may read.\n");
+    script.push_str(match &kit.workload {
+        None => "\n# The application, and its secret in a file that only you may read.\n",
+        Some(_) => {
+            "\n# The application, which has no secret: it trusts the tokens of our workload.\n"
+        }
+    });
     script.push_str(APPLICATION);
+    script.push_str(&credential(kit));
     script.push_str(&definition(kit));
     script.push_str(ASSIGN);
     script.push_str("\n# The role, on this container only.\nassign \"$name\" \"$container_id\"\n");
@@ -71,10 +85,24 @@ assign '{DELEGATOR}' \"$storage_account_id\"
         "
 echo \"tenant id: $(az account show --query tenantId --output tsv)\"
 echo \"client id: $client_id\"
-echo \"client secret: in the file $secret_file\"
 ",
     );
+    if kit.workload.is_none() {
+        script.push_str(
+            "echo \"client secret: in the file $secret_file, for a year at most; RENEW=1 makes \
+             another\"\n",
+        );
+    }
     script
+}
+
+/// What the application is called, and where its secret is written.
+fn names(kit: &AzureKit) -> String {
+    let name = quoted(&kit.name());
+    match &kit.workload {
+        None => format!("name={name}\nsecret_file={}\n", quoted(&kit.secret_file())),
+        Some(_) => format!("name={name}\n"),
+    }
 }
 
 const APPLICATION: &str = "\
@@ -82,17 +110,66 @@ client_id=$(az ad app create --display-name \"$name\" --query appId --output tsv
 az ad sp show --id \"$client_id\" --output none 2>/dev/null ||
   az ad sp create --id \"$client_id\" --output none
 object_id=$(az ad sp show --id \"$client_id\" --query id --output tsv)
-if [ ! -s \"$secret_file\" ]; then
+";
+
+/// A secret that is in the file is kept as long as Azure knows it (by the three letters that it
+/// shows of each) and it has not ended. Another is in the file at once or not at all.
+const SECRET: &str = "\
+ends=
+if [ -s \"$secret_file\" ] && [ -z \"${RENEW:-}\" ]; then
+  now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  ends=$(az ad app credential list --id \"$client_id\" --output tsv --query \\
+    \"[?hint=='$(cut -c 1-3 \"$secret_file\")' && endDateTime>'$now'].endDateTime\")
+fi
+if [ -z \"$ends\" ]; then
   (umask 077 && az ad app credential reset --id \"$client_id\" --append \\
-    --display-name callferry --years 1 --query password --output tsv >\"$secret_file\")
+    --display-name callferry --years 1 --query password --output tsv >\"$secret_file.new\" &&
+    mv \"$secret_file.new\" \"$secret_file\")
 fi
 ";
+
+/// What the application is known by.
+fn credential(kit: &AzureKit) -> String {
+    match &kit.workload {
+        None => SECRET.to_owned(),
+        Some(workload) => trust(workload),
+    }
+}
+
+fn trust(workload: &Workload) -> String {
+    let mut script = String::from(
+        "\
+trust() { # NAME PARAMETERS
+  if az ad app federated-credential show --id \"$client_id\" --federated-credential-id \"$1\" \\
+    --output none 2>/dev/null; then
+    az ad app federated-credential update --id \"$client_id\" --federated-credential-id \"$1\" \\
+      --parameters \"$2\" --output none
+  else
+    az ad app federated-credential create --id \"$client_id\" --parameters \"$2\" --output none
+  fi
+}
+",
+    );
+    for (subject, number) in workload.subjects.iter().zip(1..) {
+        let name = format!("callferry-{number}");
+        let parameters = format!(
+            "{{\"name\": {}, \"issuer\": {}, \"subject\": {}, \"audiences\": [{}]}}",
+            text(&name),
+            text(&workload.issuer),
+            text(subject),
+            text(AUDIENCE),
+        );
+        script.push_str(&format!("trust {name} {}\n", quoted(&parameters)));
+    }
+    script
+}
 
 /// The application alone, for those who make the role by a template.
 pub(super) fn application(kit: &AzureKit) -> String {
     format!(
-        "name={}\nsecret_file={SECRET_FILE}\n{APPLICATION}echo \"object id: $object_id\"",
-        quoted(&kit.name())
+        "{}{APPLICATION}{}echo \"object id: $object_id\"",
+        names(kit),
+        credential(kit)
     )
 }
 

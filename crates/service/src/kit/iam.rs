@@ -160,8 +160,61 @@ aws iam get-role --role-name {name} --query Role.Arn --output text
     )
 }
 
+/// What a bucket of ours is like, and the command that makes it so.
+fn settings(bucket: &str, region: &str) -> [(&'static str, String); 4] {
+    let put = |what: &str, how: &str| {
+        format!("aws s3api {what} --bucket {bucket} --region {region} \\\n  {how}")
+    };
+    [
+        (
+            "nothing in it is public",
+            put(
+                "put-public-access-block",
+                "--public-access-block-configuration \\\n  BlockPublicAcls=true,\
+                 IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true",
+            ),
+        ),
+        (
+            "its objects are all its owner's",
+            put(
+                "put-bucket-ownership-controls",
+                "--ownership-controls 'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
+            ),
+        ),
+        (
+            "it encrypts",
+            put(
+                "put-bucket-encryption",
+                "--server-side-encryption-configuration file://encryption.json",
+            ),
+        ),
+        (
+            "it ends uploads that nobody goes on with; this replaces every rule that it has, so \
+             put them into lifecycle.json first",
+            put(
+                "put-bucket-lifecycle-configuration",
+                "--lifecycle-configuration file://lifecycle.json >/dev/null",
+            ),
+        ),
+    ]
+}
+
+fn indented(command: &str) -> String {
+    let lines = command.lines().map(|line| format!("  {line}\n"));
+    lines.collect()
+}
+
+/// **Decision.** A bucket that was there is left as it is, with advice. **Because** each of these
+/// commands replaces what was set, and others may keep their things in it. **Instead of** merging
+/// with what is there, which is the customer's to judge.
 fn bucket(kit: &AwsKit) -> String {
     let (bucket, region) = (quoted(&kit.bucket), quoted(&kit.region));
+    let settings = settings(&bucket, &region);
+    let made: String = settings.iter().map(|(_, put)| indented(put)).collect();
+    let advice = settings
+        .iter()
+        .map(|(what, put)| format!("- {what}:\n{}", indented(put)));
+    let advice: String = advice.collect();
     // us-east-1 is where a bucket is made that names no place, and S3 refuses its name here.
     let place = match kit.region.as_str() {
         "us-east-1" => String::new(),
@@ -170,18 +223,20 @@ fn bucket(kit: &AwsKit) -> String {
     format!(
         "
 # A bucket that is not public, whose objects are all its owner's, encrypted, and without leftovers.
-if ! aws s3api head-bucket --bucket {bucket} --region {region} >/dev/null 2>&1; then
+# One that is there already is left as it is.
+if told=$(aws s3api head-bucket --bucket {bucket} --region {region} 2>&1); then
+  cat >&2 <<'ADVICE'
+create.sh: the bucket {bucket} was there before, and is left as it is. We advise, where it is not
+so yet (in this folder):
+{advice}ADVICE
+else
+  # Anything but its absence, a bucket of somebody else's for instance, is for a person.
+  case $told in
+  *'(404)'*) ;;
+  *) printf '%s\\n' \"$told\" >&2 && exit 1 ;;
+  esac
   aws s3api create-bucket --bucket {bucket} --region {region}{place} >/dev/null
-fi
-aws s3api put-public-access-block --bucket {bucket} --region {region} \\
-  --public-access-block-configuration \\
-  BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-aws s3api put-bucket-ownership-controls --bucket {bucket} --region {region} \\
-  --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'
-aws s3api put-bucket-encryption --bucket {bucket} --region {region} \\
-  --server-side-encryption-configuration file://encryption.json
-aws s3api put-bucket-lifecycle-configuration --bucket {bucket} --region {region} \\
-  --lifecycle-configuration file://lifecycle.json >/dev/null
+{made}fi
 "
     )
 }

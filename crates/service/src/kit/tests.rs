@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use recording::{Need, Permission, When};
 use serde_json::Value;
 
-use super::{AwsKit, AzureKit, Kit, Partition, RoleName, permissions, quoted};
+use super::{AwsKit, AzureKit, Kit, Partition, RoleName, Workload, permissions, quoted};
 
 fn aws() -> AwsKit {
     AwsKit {
@@ -28,6 +28,7 @@ fn aws() -> AwsKit {
         permissions: permissions(&[], |when| when == When::Always),
         creates_bucket: false,
         in_force: None,
+        differs: false,
     }
 }
 
@@ -44,7 +45,7 @@ fn aws_full() -> AwsKit {
             path: "/vendors/".to_owned(),
             name: "callferry".to_owned(),
         },
-        principals: ["transfer", "cleanup", "housekeeping"]
+        principals: ["transfer", "cleanup", "housekeeping", "playback"]
             .map(|role| format!("arn:aws-cn:iam::444455556666:role/callferry-{role}"))
             .to_vec(),
         permissions: permissions(&[Need::Playback, Need::Retention], |_| true),
@@ -61,6 +62,7 @@ fn azure() -> AzureKit {
         endpoint: None,
         prefix: String::new(),
         needs: Vec::new(),
+        workload: None,
         creates_container: false,
     }
 }
@@ -71,6 +73,17 @@ fn azure_full() -> AzureKit {
         prefix: "calls".to_owned(),
         needs: vec![Need::Playback, Need::Retention],
         creates_container: true,
+        ..azure()
+    }
+}
+
+fn azure_federated() -> AzureKit {
+    let subject = |role: &str| format!("system:serviceaccount:callferry:callferry-{role}");
+    AzureKit {
+        workload: Some(Workload {
+            issuer: "https://oidc.example/cluster".to_owned(),
+            subjects: ["transfer", "cleanup"].map(subject).to_vec(),
+        }),
         ..azure()
     }
 }
@@ -119,7 +132,11 @@ fn the_documents_are_those_that_people_have_read() {
         compare(&format!("cloudformation-{case}"), &kit.cloudformation());
         compare(&format!("terraform-{case}"), &kit.terraform());
     }
-    for (case, kit) in [("plain", azure()), ("full", azure_full())] {
+    for (case, kit) in [
+        ("plain", azure()),
+        ("full", azure_full()),
+        ("federated", azure_federated()),
+    ] {
         compare(&format!("azure-cli-{case}"), &kit.azure_cli());
         compare(&format!("bicep-{case}"), &kit.bicep());
     }
@@ -226,7 +243,7 @@ fn azure_may_delete_and_play_only_where_that_is_wanted() {
     let sas = document(&azure().azure_cli(), "sas.sh");
     assert!(sas.contains("--permissions rcw "), "{sas}");
     let full = document(&azure_full().azure_cli(), "sas.sh");
-    assert!(full.contains("--permissions rcwdxl "), "{full}");
+    assert!(full.contains("--permissions rcwd "), "{full}");
     for text in [
         document(&azure_full().azure_cli(), "create.sh"),
         document(&azure_full().bicep(), "callferry-role.bicep"),
@@ -235,6 +252,31 @@ fn azure_may_delete_and_play_only_where_that_is_wanted() {
             text.contains("Storage Blob Delegator") && !text.contains("blobs/*"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn an_application_that_trusts_our_workload_has_no_secret() {
+    for kit in [azure_federated().azure_cli(), azure_federated().bicep()] {
+        let all = format!("{kit:?}");
+        assert!(
+            !all.contains("secret_file") && !all.contains("client-secret"),
+            "{all}"
+        );
+        let next = kit.next.first().unwrap();
+        assert!(
+            next.starts_with("callferry destination set globex azure --federated"),
+            "{next}"
+        );
+    }
+    let script = document(&azure_federated().azure_cli(), "create.sh");
+    for says in [
+        "trust callferry-2 '{\"name\": \"callferry-2\"",
+        "\"issuer\": \"https://oidc.example/cluster\"",
+        "\"subject\": \"system:serviceaccount:callferry:callferry-cleanup\"",
+        "api://AzureADTokenExchange",
+    ] {
+        assert!(script.contains(says), "{says}: {script}");
     }
 }
 

@@ -7,7 +7,7 @@ set -eu
 storage_account=globexcalls
 container=recordings
 name='callferry recordings of globex'
-secret_file=callferry-client-secret
+secret_file=callferry-client-secret-globex
 
 storage_account_id=$(az storage account show --name "$storage_account" \
   --query id --output tsv)
@@ -23,9 +23,16 @@ client_id=$(az ad app create --display-name "$name" --query appId --output tsv)
 az ad sp show --id "$client_id" --output none 2>/dev/null ||
   az ad sp create --id "$client_id" --output none
 object_id=$(az ad sp show --id "$client_id" --query id --output tsv)
-if [ ! -s "$secret_file" ]; then
+ends=
+if [ -s "$secret_file" ] && [ -z "${RENEW:-}" ]; then
+  now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  ends=$(az ad app credential list --id "$client_id" --output tsv --query \
+    "[?hint=='$(cut -c 1-3 "$secret_file")' && endDateTime>'$now'].endDateTime")
+fi
+if [ -z "$ends" ]; then
   (umask 077 && az ad app credential reset --id "$client_id" --append \
-    --display-name callferry --years 1 --query password --output tsv >"$secret_file")
+    --display-name callferry --years 1 --query password --output tsv >"$secret_file.new" &&
+    mv "$secret_file.new" "$secret_file")
 fi
 
 # A role with actions on blobs and nothing else (Storage Blob Data Contributor may also delete the
@@ -33,7 +40,6 @@ fi
 #   blobs/read: looks at copies, reads them back where they were not sent by this attempt
 #   blobs/write: stores recordings, in one request or in blocks
 #   blobs/delete: deletes recordings whose retention has ended
-#   blobs/deleteBlobVersion/action: the same where the storage account keeps versions
 definition=$(cat <<JSON
 {
   "Name": "$name",
@@ -44,8 +50,7 @@ definition=$(cat <<JSON
   "DataActions": [
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/deleteBlobVersion/action"
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"
   ],
   "NotDataActions": [],
   "AssignableScopes": ["$resource_group_id"]
@@ -76,4 +81,4 @@ assign 'Storage Blob Delegator' "$storage_account_id"
 
 echo "tenant id: $(az account show --query tenantId --output tsv)"
 echo "client id: $client_id"
-echo "client secret: in the file $secret_file"
+echo "client secret: in the file $secret_file, for a year at most; RENEW=1 makes another"

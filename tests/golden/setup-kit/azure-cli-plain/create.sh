@@ -7,7 +7,7 @@ set -eu
 storage_account=globexcalls
 container=recordings
 name='callferry recordings of globex'
-secret_file=callferry-client-secret
+secret_file=callferry-client-secret-globex
 
 storage_account_id=$(az storage account show --name "$storage_account" \
   --query id --output tsv)
@@ -19,9 +19,16 @@ client_id=$(az ad app create --display-name "$name" --query appId --output tsv)
 az ad sp show --id "$client_id" --output none 2>/dev/null ||
   az ad sp create --id "$client_id" --output none
 object_id=$(az ad sp show --id "$client_id" --query id --output tsv)
-if [ ! -s "$secret_file" ]; then
+ends=
+if [ -s "$secret_file" ] && [ -z "${RENEW:-}" ]; then
+  now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  ends=$(az ad app credential list --id "$client_id" --output tsv --query \
+    "[?hint=='$(cut -c 1-3 "$secret_file")' && endDateTime>'$now'].endDateTime")
+fi
+if [ -z "$ends" ]; then
   (umask 077 && az ad app credential reset --id "$client_id" --append \
-    --display-name callferry --years 1 --query password --output tsv >"$secret_file")
+    --display-name callferry --years 1 --query password --output tsv >"$secret_file.new" &&
+    mv "$secret_file.new" "$secret_file")
 fi
 
 # A role with actions on blobs and nothing else (Storage Blob Data Contributor may also delete the
@@ -65,4 +72,4 @@ assign "$name" "$container_id"
 
 echo "tenant id: $(az account show --query tenantId --output tsv)"
 echo "client id: $client_id"
-echo "client secret: in the file $secret_file"
+echo "client secret: in the file $secret_file, for a year at most; RENEW=1 makes another"

@@ -46,8 +46,6 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'
           // deletes recordings whose retention has ended
           'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'
-          // the same where the storage account keeps versions
-          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/deleteBlobVersion/action'
         ]
         notDataActions: []
       }

@@ -44,7 +44,7 @@ variable "kms_key_arn" {
 variable "principal_arns" {
   description = "The identities of callferry that may assume the role"
   type        = list(string)
-  default     = ["arn:aws-cn:iam::444455556666:role/callferry-transfer", "arn:aws-cn:iam::444455556666:role/callferry-cleanup", "arn:aws-cn:iam::444455556666:role/callferry-housekeeping"]
+  default     = ["arn:aws-cn:iam::444455556666:role/callferry-transfer", "arn:aws-cn:iam::444455556666:role/callferry-cleanup", "arn:aws-cn:iam::444455556666:role/callferry-housekeeping", "arn:aws-cn:iam::444455556666:role/callferry-playback"]
 }
 
 data "aws_partition" "current" {}

@@ -10,7 +10,7 @@ use super::super::destination::{azure, prefix, s3};
 use super::{Extra, Format, Made, SetupKitArgs, principal};
 use crate::endpoint;
 use crate::failure::Failure;
-use crate::kit::{self, AwsKit, AzureKit, Partition, RoleName};
+use crate::kit::{self, AwsKit, AzureKit, Partition, RoleName, Workload};
 use crate::wiring::admin_failure;
 
 /// The longest name of a role.
@@ -68,6 +68,7 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
     let azures = [
         ("--storage-account", args.storage_account.is_some()),
         ("--container", args.container.is_some()),
+        ("--federated", args.federated),
     ];
     refuse(
         args.format,
@@ -111,6 +112,7 @@ pub(super) async fn aws(args: &SetupKitArgs, context: &Context) -> Result<Made> 
         external_id: external_id.clone(),
         creates_bucket: args.create_bucket,
         in_force: words.in_force,
+        differs: words.differs,
     };
     let role_arn = kit.role_arn();
     let mut kit = match args.format {
@@ -150,6 +152,8 @@ struct Known {
     role: RoleName,
     /// The role's ARN of the destination in force.
     in_force: Option<String>,
+    /// Whether something was said that is not as that destination has it.
+    differs: bool,
     /// Whether that one tags its objects, or gives them to the bucket's owner.
     tagged: bool,
     owner_control: bool,
@@ -211,9 +215,20 @@ impl Words {
             aws_account,
             role: self.role(role_arn.as_deref())?,
             in_force: role_arn,
+            differs: set.is_some_and(|s3| self.differs(s3)),
             tagged: set.is_some_and(|s3| !s3.options.tags.is_empty()),
             owner_control: set.is_some_and(|s3| s3.options.bucket_owner_full_control),
         })
+    }
+
+    /// Whether something was said that this destination has otherwise.
+    fn differs(&self, set: &S3Bucket) -> bool {
+        let other =
+            |said: &Option<String>, set: Option<&str>| said.is_some() && said.as_deref() != set;
+        other(&self.region, Some(&set.region))
+            || other(&self.endpoint, set.endpoint.as_deref())
+            || other(&self.prefix, Some(&set.prefix))
+            || other(&self.kms_key, set.kms_key.as_deref())
     }
 
     /// The role's name: as said, as in force, or after the account.
@@ -368,6 +383,33 @@ fn azure_kit(
         endpoint,
         prefix: prefix.unwrap_or_default(),
         needs: args.needs(),
+        workload: workload(args)?,
         creates_container: args.create_bucket,
     })
+}
+
+/// Whom the application is to trust; the words go into a script.
+fn workload(args: &SetupKitArgs) -> Result<Option<Workload>> {
+    let Some(issuer) = &args.issuer else {
+        return Ok(None);
+    };
+    let plain = |b: u8| b.is_ascii_graphic() && !b"'\"`$\\".contains(&b);
+    let is_plain = |word: &str| !word.is_empty() && word.bytes().all(plain);
+    if !issuer.starts_with("https://") || !is_plain(issuer) {
+        return Err(Failure::usage("--issuer is not the issuer of a token")
+            .hint("`iss` of our workload's token, as in --issuer https://oidc.example.com/cluster")
+            .into());
+    }
+    if !args.subject.iter().all(|subject| is_plain(subject)) {
+        return Err(Failure::usage("--subject is not the subject of a token")
+            .hint(
+                "`sub` of our workload's token, as in --subject \
+                 system:serviceaccount:callferry:callferry-transfer",
+            )
+            .into());
+    }
+    Ok(Some(Workload {
+        issuer: issuer.clone(),
+        subjects: args.subject.clone(),
+    }))
 }

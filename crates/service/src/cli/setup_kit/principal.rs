@@ -15,8 +15,10 @@ const HINT: &str = "name the identity that the fleet runs with: --principal \
 
 /// What an answer of STS leaves open.
 const ONE: &str = "The kit trusts the identity that this command runs with. Where the fleet's \
-                   roles have identities of their own, name each: --principal ARN,ARN,ARN, or \
-                   CALLFERRY_AWS_PRINCIPAL.";
+                   roles have identities of their own, name each that reaches customers' buckets: \
+                   transfer, cleanup, housekeeping, playback, and the operator's, whose \
+                   `destination set`, `destination check` and `recording reroute` do: \
+                   --principal ARN,ARN,…, or CALLFERRY_AWS_PRINCIPAL.";
 
 /// Whom the role trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -113,7 +113,13 @@ impl Remedies<'_> {
                  --output tsv"
             ),
             AzureIdentity::Federated { client_id, .. } => format!(
-                "let the application trust our workload's token, as `callferry setup-kit` says:\n\
+                "let the application trust our workload: ISSUER, SUBJECT and AUDIENCE are iss, sub \
+                 and aud of the token in the file that `azure_federated_token_file` names, and \
+                 each role that has a subject of its own needs another NAME:\n\
+                 az ad app federated-credential create --id {client_id} --parameters \
+                 '{{\"name\": \"NAME\", \"issuer\": \"ISSUER\", \"subject\": \"SUBJECT\", \
+                 \"audiences\": [\"AUDIENCE\"]}}'\n\
+                 `callferry setup-kit --federated` makes the same; what it trusts now: \
                  az ad app federated-credential list --id {client_id}"
             ),
             AzureIdentity::ManagedIdentity { .. } => {

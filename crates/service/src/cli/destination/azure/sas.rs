@@ -96,7 +96,5 @@ pub(crate) fn expiry(token: &str) -> Option<DateTime<Utc>> {
 /// Whether it may delete, which ends copies whose retention has ended.
 pub(crate) fn may_delete(token: &str) -> bool {
     let fields = fields(token);
-    fields
-        .get("sp")
-        .is_some_and(|powers| powers.contains(['d', 'x', 'y']))
+    fields.get("sp").is_some_and(|powers| powers.contains('d'))
 }
