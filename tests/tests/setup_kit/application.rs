@@ -98,10 +98,9 @@ async fn script(setting: &Setting, account: &str) -> Result<PathBuf> {
     let out = folder.display().to_string();
     let ask = ["setup-kit", account, "--format", "azure-cli"];
     let place = ["--storage-account", "recordings", "--container", account];
-    let kit = setting
-        .platform
-        .json(&[&ask[..], &place, &["--out", &out]].concat());
-    let next = kit.await?["next"].to_string();
+    let args = [&ask[..], &place, &["--out", &out]].concat();
+    let kit = setting.platform.json(&args).await?;
+    let next = kit["next"].to_string();
     let file = format!("--client-secret-file callferry-client-secret-{account}");
     assert!(next.contains(&file), "{next}");
     Ok(folder.join("create.sh"))

@@ -125,7 +125,7 @@ case \"$1 $2 $3\" in
 'storage container-rm create' | 'role definition create' | 'role definition list') ;;
 'role assignment create' | 'ad sp create') ;;
 'ad app create') echo {client} ;;
-'ad app credential') [ "$4" = list ] || echo {secret} ;;
+'ad app credential') [ \"$4\" = list ] || echo {secret} ;;
 'ad sp show') echo 22223333-bbbb-4444-cccc-5555dddd6666 ;;
 'account show --query') echo {TENANT} ;;
 *) echo \"az (a stand-in) does not know: $*\" >&2; exit 2 ;;
