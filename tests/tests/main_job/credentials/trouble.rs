@@ -149,9 +149,7 @@ impl Trouble {
         let account = self.account();
         let entra = &platform.azure()?.entra;
         match self {
-            Self::RoleDeleted => platform
-                .lab
-                .remove_role(&shown(platform, account, "role_arn").await?),
+            Self::RoleDeleted => platform.lab.remove_role(&shown(platform, account, "role_arn").await?),
             Self::AnotherExternalId => {
                 trusting(platform, account, "callferry-of-somebody-else").await?;
             }
@@ -167,13 +165,8 @@ impl Trouble {
             Self::SecretWrong => {
                 let client = shown(platform, account, "client_id").await?;
                 let flags = ["--tenant-id", TENANT, "--client-id", &client];
-                set_wrong(
-                    platform,
-                    account,
-                    (&flags, "--client-secret-file"),
-                    "laboratory-wrong",
-                )
-                .await?;
+                set_wrong(platform, account, (&flags, "--client-secret-file"), "laboratory-wrong")
+                    .await?;
             }
             Self::WorkloadMistrusted => {
                 let client = shown(platform, account, "client_id").await?;
@@ -208,14 +201,7 @@ impl Trouble {
                 platform.lab.put_role(role.trusting("callferry"));
                 let (bucket, endpoint) = (Platform::bucket(account), platform.lab.endpoint());
                 let set = ["destination", "set", account, "s3", "--bucket", &bucket];
-                let how = [
-                    "--region",
-                    REGION,
-                    "--role-arn",
-                    &arn,
-                    "--endpoint",
-                    &endpoint,
-                ];
+                let how = ["--region", REGION, "--role-arn", &arn, "--endpoint", &endpoint];
                 platform.json(&[&set[..], &how].concat()).await?;
             }
             Self::AnotherExternalId => {
