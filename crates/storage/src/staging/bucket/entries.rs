@@ -126,7 +126,7 @@ impl Marked {
             },
         };
         if !self.delete_one(copied, &there).await? {
-            return Ok(false);
+            return self.is_gone(copied).await;
         }
         // The same bytes were put over it again: the version that was copied would show now.
         match remembered {
@@ -134,6 +134,16 @@ impl Marked {
                 self.delete_one(copied, &entity).await
             }
             Some(_) | None => Ok(true),
+        }
+    }
+
+    /// A condition that is not met: by another object, which stays, or because none is there, of
+    /// which some stores say the same.
+    async fn is_gone(&self, copied: &Copied<'_>) -> Result<bool, StagingFault> {
+        match self.staging.shared.reach.look(&copied.key).await {
+            Ok(None) => self.probe().await.map(|()| true),
+            Ok(Some(_)) => Ok(false),
+            Err(fault) => Err(self.blame(fault).await),
         }
     }
 
