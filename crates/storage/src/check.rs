@@ -11,12 +11,12 @@
 //! not meet; where something may not be deleted, later checks find it and share it instead of
 //! leaving more (`s3/names`, `azure/names`). So whatever two checks share, neither can delete.
 //!
-//! **Decision.** The sessions of a check are its own and reach no further than its folder. **Because**
-//! every request of a check is below that folder anyway, so that nothing is hidden by it; daily
-//! checks need not hold sessions that write to, read and delete all recordings; and neither a
-//! session nor a refusal that is remembered from before answers for the role as it is now. What no
-//! check ever sees, narrowed or not, is a policy that treats the folder otherwise than its siblings.
-//! **Instead of** those that the fleet has.
+//! **Decision.** The sessions of a check are its own and reach no further than its folder.
+//! **Because** every request of a check is below that folder anyway, so that nothing is hidden by
+//! it; daily checks need not hold sessions that write to, read and delete all recordings; and
+//! neither a session nor a refusal that is remembered from before answers for the role as it is
+//! now. What no check ever sees, narrowed or not, is a policy that treats the folder otherwise than
+//! its siblings. **Instead of** those that the fleet has.
 //!
 //! **No finding repeats what a store wrote**: of its prose nothing is kept but words that we know
 //! (`witness`).

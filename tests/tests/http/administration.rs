@@ -4,7 +4,6 @@
 use anyhow::{Context, Result};
 use callferry_tests::patience;
 use callferry_tests::platform::{Platform, REGION};
-use callferry_tests::s3::{Fault, FaultRule, Operation};
 use serde_json::{Value, json};
 
 use super::contract::DOCUMENT;
@@ -440,25 +439,6 @@ async fn a_destination_is_checked_before_it_is_set_and_whenever_it_is_asked_for(
     let report = served.ask(what, None).await?.must(200);
     assert_eq!(report["usable"], true, "{report}");
     assert_eq!(report["owner"], "acme", "{report}");
-    // One at a time: the others are told when to come again.
-    let lab = &served.platform.lab;
-    let hang = lab.arm(FaultRule::on(Operation::ListObjectsV2, Fault::HangBefore));
-    let first = served.ask(what, None);
-    let second = async {
-        patience::until("the first check hangs", LONG, async || {
-            Ok((lab.struck(hang) > 0).then_some(()))
-        })
-        .await?;
-        let second = served.ask(what, None).await;
-        lab.release(hang);
-        lab.clear_fault(hang);
-        second
-    };
-    let (first, second) = tokio::join!(first, second);
-    let second = second?;
-    assert!(second.headers.contains_key("retry-after"), "{second:?}");
-    second.must(429);
-    assert_eq!(first?.must(200)["usable"], true);
     let put = "PUT /v1/accounts/acme/destination";
     let body = |force: bool| {
         json!({"s3": {"bucket": "not-there", "region": REGION, "role_arn": ROLE,

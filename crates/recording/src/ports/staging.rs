@@ -64,7 +64,7 @@ pub struct TrashEntry {
     /// The token in its name: only the holder of that lease may unlink it.
     pub token: Uuid,
     /// What it is now, where its bytes had to tell that it is what was copied: exactly this is
-    /// deleted, and nothing is read again for it. `None`: it was not compared, or its identity told.
+    /// deleted, and nothing is read again for it. `None`: not compared, or its identity told.
     pub compared: Option<Identity>,
 }
 

@@ -98,9 +98,10 @@ fn is_azures(url: &Url) -> bool {
 }
 
 /// Whether a blob service at this URL may be shown a token that was made out to our own identity,
-/// and not to one whose secret the customer gave us. Whoever receives such a token can use it at
-/// every container that trusts us, so it goes to Azure's own hosts alone; in a laboratory, where
-/// plain http is allowed, anywhere.
+/// and not to one whose secret the customer gave us.
+///
+/// Whoever receives such a token can use it at every container that trusts us, so it goes to
+/// Azure's own hosts alone; in a laboratory, where plain http is allowed, anywhere.
 #[must_use]
 pub fn may_see_our_identity(endpoint: Option<&str>, allow_http: bool) -> bool {
     let url = endpoint.map(Url::parse);

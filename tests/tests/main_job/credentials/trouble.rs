@@ -149,7 +149,10 @@ impl Trouble {
         let account = self.account();
         let entra = &platform.azure()?.entra;
         match self {
-            Self::RoleDeleted => platform.lab.remove_role(&shown(platform, account, "role_arn").await?),
+            Self::RoleDeleted => {
+                let arn = shown(platform, account, "role_arn").await?;
+                anyhow::ensure!(platform.lab.remove_role(&arn), "no {arn}");
+            }
             Self::AnotherExternalId => {
                 trusting(platform, account, "callferry-of-somebody-else").await?;
             }

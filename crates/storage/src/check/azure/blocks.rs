@@ -9,7 +9,7 @@ use crate::azure::Container;
 use crate::check::parcel::Parcel;
 use crate::check::{PARTS_NAME, of_store};
 
-/// A small block; the last one is one byte. Azure keeps blocks that are not put together for a week.
+/// A small block; the last one is one byte. What is not put together, Azure keeps for a week.
 const BLOCK_BYTES: usize = 1024;
 
 /// How a commit ended.

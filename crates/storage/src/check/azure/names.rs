@@ -1,12 +1,12 @@
 //! What the small probe of a check is called: something of its own where it can be deleted again,
 //! and one name for all checks where it cannot.
 //!
-//! Unlike a bucket of S3, a container is not listed: many a SAS does not allow it. But Azure says of
-//! a blob that nobody has whether it might be deleted, so that the name is known before anything is
-//! stored. Where that is not the whole truth (an account that keeps versions, a policy that keeps
-//! blobs), what stayed is put there under the common name as well, and later checks find it. A check
-//! that is killed leaves at most one small blob and one of two blocks, a kilobyte, to be deleted by
-//! hand; one that takes too long tidies up after itself.
+//! Unlike a bucket of S3, a container is not listed: many a SAS does not allow it. But Azure says
+//! of a blob that nobody has whether it might be deleted, so that the name is known before anything
+//! is stored. Where that is not the whole truth (an account that keeps versions, a policy that
+//! keeps blobs), what stayed is put there under the common name as well, and later checks find it.
+//! A check that is killed leaves at most one small blob and one of two blocks, a kilobyte, to be
+//! deleted by hand; one that takes too long tidies up after itself.
 
 use recording::{Look, ObjectKey, Purpose};
 

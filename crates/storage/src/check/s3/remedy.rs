@@ -72,8 +72,8 @@ impl Remedies<'_> {
         let says = |code: &str| fault.detail.contains(code);
         if says("RegionDisabledException") {
             format!(
-                "activate STS in {region} for the account of {arn} (IAM, account settings), and the \
-                 region itself where it is one that must be enabled:\n\
+                "activate STS in {region} for the account of {arn} (IAM, account settings), and \
+                 the region itself where it is one that must be enabled:\n\
                  aws account enable-region --region-name {region}"
             )
         } else if says("PackedPolicyTooLarge") {
@@ -81,8 +81,8 @@ impl Remedies<'_> {
              with a shorter prefix, and name the KMS key by its ARN"
                 .to_owned()
         } else if says("MalformedPolicyDocument") {
-            "STS does not understand the policy that narrows our sessions, which is no fault of the \
-             role's: tell callferry's operators the bucket, the prefix and the KMS key"
+            "STS does not understand the policy that narrows our sessions, which is no fault of \
+             the role's: tell callferry's operators the bucket, the prefix and the KMS key"
                 .to_owned()
         } else if says("ValidationError") {
             format!(
