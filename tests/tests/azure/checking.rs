@@ -154,7 +154,7 @@ async fn checks_at_once_find_nothing_wrong_whenever_the_others_begin() {
         ("rcwd", vec!["signed_read failed"]),
         ("rcw", vec!["signed_read failed", "delete failed"]),
     ] {
-        azure(&mut it.destination).identity = it.sas(permissions, 24 * 60);
+        azure(&mut it.destination).identity = it.sas(permissions, 365 * 24 * 60);
         for step in 0..8 {
             let later = |times: u64| {
                 let it = &it;

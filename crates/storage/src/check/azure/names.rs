@@ -11,7 +11,6 @@
 use recording::{Look, ObjectKey, Purpose};
 
 use super::{Trial, blob::Stored};
-use crate::azure::Container;
 use crate::check::parcel::SMALL;
 use crate::check::{OVER, PARTS_NAME, SMALL_NAME, Subject};
 use crate::stores::Reached;
@@ -26,10 +25,14 @@ impl Trial<'_> {
             return common;
         };
         let may_delete = match look.look(common.as_str()).await {
+            Ok(Look::Present(seen)) if seen.version_id.is_some() => false,
             // Somebody could not delete it. Maybe that can be done by now.
-            Ok(Look::Present(seen)) => seen.version_id.is_none() && self.is_tidied(&expire).await,
-            // Of a blob that nobody has; nothing is left by that.
-            Ok(Look::Absent) | Err(_) => expire.delete(own.as_str()).await.is_ok(),
+            Ok(Look::Present(_)) if self.is_old() => expire.delete(common.as_str()).await.is_ok(),
+            // Of a blob that nobody has; nothing is left by that. What is young, another check may
+            // just be sharing.
+            Ok(Look::Present(_) | Look::Absent) | Err(_) => {
+                expire.delete(own.as_str()).await.is_ok()
+            }
         };
         match may_delete {
             true => own,
@@ -37,11 +40,9 @@ impl Trial<'_> {
         }
     }
 
-    /// Deletes what the last look saw, unless another check may just be sharing it.
-    async fn is_tidied(&self, expire: &Container) -> bool {
-        let is_old = self.witness.age().is_some_and(|age| age > OVER);
-        let common = self.subject.key(SMALL_NAME);
-        is_old && expire.delete(common.as_str()).await.is_ok()
+    /// Whether what the last look saw is shared by no check that is still busy.
+    fn is_old(&self) -> bool {
+        self.witness.age().is_some_and(|age| age > OVER)
     }
 
     /// A probe stays under a name of its own: later checks shall not leave another one each.
