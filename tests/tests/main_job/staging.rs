@@ -117,18 +117,19 @@ async fn what_only_its_bytes_can_tell_is_released_however_long_reading_it_takes(
     // A lease is over long before the slow store has sent the whole object.
     setting.platform.fleet.set("CALLFERRY_LEASE_S", "10");
     setting.start(&["transfer", "housekeeping"]).await?;
-    stage(&setting, kind, &[(1, 30_000)]).await?;
+    stage(&setting, kind, &[(2, 30_000)]).await?;
     publish(&setting).await?;
     let count = |operation| {
         let seen = setting.platform.lab.history().into_iter();
         let seen = seen.filter(move |seen| seen.operation == operation);
-        seen.filter(|seen| seen.key.as_deref().is_some_and(|key| key.ends_with(".wav")))
+        let of_acme = |key: &str| key.starts_with("calls/acme/");
+        seen.filter(|seen| seen.key.as_deref().is_some_and(of_acme))
             .filter(|seen| seen.bucket.as_deref() == Some(STAGING_BUCKET))
             .count()
     };
-    patience::until("it is stored", LONG, async || {
+    patience::until("both are stored", LONG, async || {
         let states = load::states(&setting.platform).await?;
-        Ok((states.get("stored") == Some(&1)).then_some(()))
+        Ok((states.get("stored") == Some(&2)).then_some(()))
     })
     .await?;
     // The same bytes, another time: only reading it tells.
@@ -144,7 +145,7 @@ async fn what_only_its_bytes_can_tell_is_released_however_long_reading_it_takes(
     );
     let before = count(Operation::GetObject);
     let _cleanup = setting.platform.fleet.start("cleanup-slow", &["cleanup"])?;
-    load::until_released(&setting.platform, 1, LONG).await?;
+    load::until_released(&setting.platform, 2, LONG).await?;
     assert_eq!(count(Operation::GetObject) - before, 1, "it was read once");
     assert!(setting.platform.staged_objects(kind).await?.is_empty());
     setting.stop().await
