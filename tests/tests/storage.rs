@@ -55,6 +55,9 @@ mod playing;
 #[path = "storage/reaching.rs"]
 mod reaching;
 #[cfg(test)]
+#[path = "storage/rechecking.rs"]
+mod rechecking;
+#[cfg(test)]
 #[path = "storage/resuming.rs"]
 mod resuming;
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl From<LetGo> for Kept {
             LetGo::Lost => Self::Overtaken,
             LetGo::Deadline => Self::Refused(Fault::new(
                 ParkReason::Interrupted,
-                "a look outlasted its deadline",
+                "a look or a comparison outlasted its deadline",
             )),
         }
     }

@@ -4,7 +4,8 @@
 //! storing, a line in the log, and its count.
 //!
 //! **Limits.** Connections, their headers, how slowly anybody may send or take (`connections`),
-//! bodies (`input`), how often (`limits`), how long (`routes`): each is bounded.
+//! bodies (`input`), how often (`limits`), how long (`routes`), how many checks (`checks`): each is
+//! bounded.
 //!
 //! **Shutdown.** Nothing new is taken on; requests that are being answered end, within the drain.
 //!
@@ -13,6 +14,7 @@
 
 mod call;
 mod calls;
+mod checks;
 mod connections;
 mod input;
 mod limits;
@@ -42,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use call::{RequestId, Story};
+use checks::Checks;
 pub(crate) use connections::{bind, serve};
 use limits::Limits;
 use problem::Problem;
@@ -65,6 +68,7 @@ pub(crate) struct Api {
     checker: Arc<dyn Checker>,
     verifier: Verifier,
     limits: Limits,
+    checks: Checks,
     /// Who counts everything holds it: one at a time.
     counting: Semaphore,
 }
@@ -92,6 +96,7 @@ impl Api {
         Arc::new(Self {
             verifier: Verifier::new(tokens, keys, Arc::clone(&ports.clock)),
             limits: Limits::new(config.http_subject_rate, config.http_account_rate),
+            checks: Checks::default(),
             counting: Semaphore::new(1),
             config: config.clone(),
             ledger: ports.ledger,

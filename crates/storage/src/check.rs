@@ -7,9 +7,16 @@
 //! no body, hence no code. Where the bucket is, is asked without any credential at all, which also
 //! tells the way there from what a credential may do. **Instead of** one more permission.
 //!
-//! **What stays behind.** Probe objects have fixed names, so that a destination where nothing may
-//! be deleted keeps one small object however often it is checked. Only while another check is
-//! busy with that name, a name of its own is used.
+//! **What stays behind.** Every check has names of its own for its probes, so that two at a time do
+//! not meet; where something may not be deleted, later checks find it and share it instead of
+//! leaving more (`s3/names`, `azure/names`). So whatever two checks share, neither can delete.
+//!
+//! **Decision.** The sessions of a check are its own and reach no further than its folder.
+//! **Because** every request of a check is below that folder anyway, so that nothing is hidden by
+//! it; daily checks need not hold sessions that write to, read and delete all recordings; and
+//! neither a session nor a refusal that is remembered from before answers for the role as it is
+//! now. What no check ever sees, narrowed or not, is a policy that treats the folder otherwise than
+//! its siblings. **Instead of** those that the fleet has.
 //!
 //! **No finding repeats what a store wrote**: of its prose nothing is kept but words that we know
 //! (`witness`).
@@ -19,6 +26,7 @@ mod book;
 mod clock;
 mod external_id;
 mod parcel;
+mod played;
 mod s3;
 mod unsigned;
 mod witness;
@@ -27,18 +35,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use recording::{
-    AccountId, Capability, CheckReport, Checker, Destination, Fault, ParkReason, Store,
+    AccountId, Capability, CheckReport, Checker, Destination, Fault, ObjectKey, ParkReason,
+    SendFault, Store,
 };
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use self::book::Book;
+use self::parcel::Parcel;
 use crate::stores::Shared;
 
 /// How long a whole check may take.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long after a check is given up what it left is tidied up, where later ones cannot find it.
+const TIDYING: Duration = Duration::from_secs(10);
+/// A probe that is older than this belongs to no check that is still busy.
+const OVER: TimeDelta = TimeDelta::seconds(120);
 /// What leads a probe's key within the destination's prefix.
-const FOLDER: &str = "callferry-check/";
+pub(crate) const FOLDER: &str = "callferry-check/";
+/// The small probe's name, alone where it is shared.
+const SMALL_NAME: &str = "object";
+/// The name of what is put together from parts.
+const PARTS_NAME: &str = "parts";
 
 /// Checks destinations.
 #[derive(Debug, Clone)]
@@ -60,11 +80,13 @@ impl Checker for BucketChecker {
             Capability::Overlap,
             "the ledger knows, and was not asked here",
         );
+        let id = Uuid::new_v4().simple().to_string();
         let subject = Subject {
             shared: &self.shared,
             destination,
             account,
             book: &book,
+            id: &id,
         };
         // Boxed: both clouds' many states would be part of every caller's.
         let trying = async {
@@ -77,6 +99,10 @@ impl Checker for BucketChecker {
             let seconds = DEADLINE.as_secs();
             let detail = format!("the check was not finished within {seconds} s");
             book.ran_out(&Fault::new(ParkReason::DestinationUnreachable, detail));
+            if let Store::Azure(_) = &destination.store {
+                // As far as it goes: nothing is concluded from it.
+                drop(timeout(TIDYING, azure::tidy(subject)).await);
+            }
         }
         CheckReport {
             at: self.shared.clock.now(),
@@ -92,13 +118,42 @@ struct Subject<'a> {
     destination: &'a Destination,
     account: &'a AccountId,
     book: &'a Book,
+    /// This check's alone.
+    id: &'a str,
 }
 
 impl Subject<'_> {
-    /// The key of a probe.
-    fn key(&self, name: &str) -> recording::ObjectKey {
+    /// What all keys begin with that a check touches.
+    fn folder(&self) -> String {
         let prefix = self.destination.key_prefix(self.account);
-        recording::ObjectKey::remembered(format!("{prefix}{FOLDER}{name}"))
+        format!("{prefix}{FOLDER}")
+    }
+
+    /// The key of a probe.
+    fn key(&self, name: &str) -> ObjectKey {
+        ObjectKey::remembered(format!("{}{name}", self.folder()))
+    }
+
+    /// The key of a probe that is this check's alone.
+    fn own_key(&self, name: &str) -> ObjectKey {
+        self.key(&format!("{name}-{}", self.id))
+    }
+
+    /// A probe.
+    fn parcel(&self, key: ObjectKey, bytes: impl Into<bytes::Bytes>) -> Parcel {
+        Parcel::new(self.account, key, bytes, &self.shared.clock)
+    }
+}
+
+/// What a sender's fault is about the store.
+fn of_store(fault: SendFault) -> Fault {
+    match fault {
+        SendFault::Store(fault) => fault,
+        SendFault::Staging(_)
+        | SendFault::DigestMismatch
+        | SendFault::Ledger(_)
+        | SendFault::LeaseLost(_)
+        | SendFault::Paused => Fault::new(ParkReason::Interrupted, fault.to_string()),
     }
 }
 

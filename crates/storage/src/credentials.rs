@@ -12,6 +12,7 @@ mod base;
 mod caller;
 mod entra;
 mod policy;
+mod service;
 mod session;
 
 pub use base::BaseIdentity;

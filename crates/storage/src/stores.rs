@@ -23,7 +23,7 @@ use recording::{
 
 use crate::azure::{self, Container};
 use crate::budget::Budget;
-use crate::check::BucketChecker;
+use crate::check::{self, BucketChecker};
 use crate::connector::address::AddressFilter;
 use crate::connector::resolver::{Lookup, System};
 use crate::connector::{Clients, ConnectorFault};
@@ -237,11 +237,8 @@ impl Shared {
         let now = self.clock.boot();
         let build = |left: Option<Left>| match &destination.store {
             Store::S3(s3) => {
-                let place = s3::Place::new(s3, self.settings.allow_http)?;
-                let policy = |arn: &str| session_policy(s3, arn, purpose, &prefix);
-                let name = session_name(purpose, account);
-                let session = self.session(destination, s3, policy, name);
-                let bucket = Bucket::new(place, session, self.line(Cloud::S3));
+                let whose = (destination, account);
+                let bucket = self.built(whose, s3, purpose, &prefix)?;
                 if let Some(left) = left {
                     bucket.go_on_with(left.issued, left.has_shown);
                 }
@@ -256,6 +253,35 @@ impl Shared {
             }
         };
         self.shelf.get(&label, destination, now, build)
+    }
+
+    /// A bucket as a check reaches it: by a session of its own, which is neither kept nor ever used
+    /// before, and reaches no further than the check's folder.
+    pub(crate) fn tried(
+        &self,
+        destination: &Destination,
+        s3: &S3Bucket,
+        account: &AccountId,
+        purpose: Purpose,
+    ) -> Result<Bucket, Fault> {
+        let prefix = checked::prefix(destination, account)?;
+        let folder = format!("{prefix}{}", check::FOLDER);
+        self.built((destination, account), s3, purpose, &folder)
+    }
+
+    /// A bucket with a new session for what lies below a prefix.
+    fn built(
+        &self,
+        (destination, account): (&Destination, &AccountId),
+        s3: &S3Bucket,
+        purpose: Purpose,
+        below: &str,
+    ) -> Result<Bucket, Fault> {
+        let place = s3::Place::new(s3, self.settings.allow_http)?;
+        let policy = |arn: &str| session_policy(s3, arn, purpose, below);
+        let name = session_name(purpose, account);
+        let session = self.session(destination, s3, policy, name);
+        Ok(Bucket::new(place, session, self.line(Cloud::S3)))
     }
 
     fn line(&self, cloud: Cloud) -> Line {

@@ -57,7 +57,7 @@ impl S3Access for Gate {
             S3Path::Bucket { bucket } => (bucket, None),
             S3Path::Object { bucket, key } => (bucket, Some(key.as_ref())),
         };
-        self.check_owner(bucket, cx.headers())?;
+        self.check_owner(bucket, cx)?;
         let operation = cx.s3_op().name();
         // Decided for each key by the operation itself.
         if operation == "DeleteObjects" {
@@ -99,8 +99,11 @@ impl Gate {
         Ok(())
     }
 
-    fn check_owner(&self, bucket: &str, headers: &HeaderMap) -> S3Result<()> {
-        let Some(expected) = text(headers, "x-amz-expected-bucket-owner") else {
+    /// By header, or by a signed URL's query; there only in small letters, as S3 has it.
+    fn check_owner(&self, bucket: &str, cx: &S3AccessContext<'_>) -> S3Result<()> {
+        const NAME: &str = "x-amz-expected-bucket-owner";
+        let expected = text(cx.headers(), NAME).map(ToOwned::to_owned);
+        let Some(expected) = expected.or_else(|| query(cx.uri(), NAME)) else {
             return Ok(());
         };
         match self.lab.store().owner(bucket) {

@@ -1,7 +1,9 @@
 //! A check of a container by each identity: all green where all is well, and where one thing is
 //! missing exactly the finding that says so.
 
-use recording::{AzureIdentity, Capability, CheckReport, Checker, Finding, ParkReason, Verdict};
+use recording::{
+    AzureIdentity, Capability, CheckReport, Checker, Diagnosis, Finding, ParkReason, Verdict,
+};
 
 use callferry_tests::scratch::Scratch;
 
@@ -107,15 +109,27 @@ async fn a_sas_stores_and_cannot_play_and_what_it_may_not_is_told_with_how_to_ma
     );
     assert!(!report.is_usable());
 
-    // What may not be deleted stays, once.
+    // What may not be deleted stays, once, and makes no later check less certain.
     known_by(&mut it, "rcw", year);
-    for _ in 0..2 {
+    for _ in 0..3 {
         let report = check(&it).await;
         assert_eq!(wrong(&report), ["signed_read failed", "delete failed"]);
-        assert!(report.is_usable());
+        assert_eq!(report.diagnosis(), Diagnosis::Healthy, "{report:?}");
+        let stays = blobs(&it).await;
+        assert_eq!(stays, ["callferry-check/object"]);
     }
-    let stays = blobs(&it).await;
-    assert!(stays.len() <= 2, "{stays:?}");
+    // With what may be deleted, too.
+    known_by(&mut it, "rcwd", year);
+    for _ in 0..3 {
+        let report = check(&it).await;
+        assert_eq!(wrong(&report), ["signed_read failed"]);
+        assert_eq!(report.diagnosis(), Diagnosis::Healthy, "{report:?}");
+    }
+    assert_eq!(
+        blobs(&it).await,
+        ["callferry-check/object"],
+        "it is too young"
+    );
 
     known_by(&mut it, "rcwd", -5);
     let report = check(&it).await;
@@ -129,6 +143,35 @@ async fn a_sas_stores_and_cannot_play_and_what_it_may_not_is_told_with_how_to_ma
     };
     let signature = sas_token.reveal().unwrap().split("sig=").nth(1).unwrap();
     assert!(!told.contains(signature), "{told}");
+}
+
+#[tokio::test]
+async fn checks_at_once_find_nothing_wrong_whenever_the_others_begin() {
+    let Some(mut it) = setting("azure-check-at-once").await else {
+        return;
+    };
+    for (permissions, expected) in [
+        ("rcwd", vec!["signed_read failed"]),
+        ("rcw", vec!["signed_read failed", "delete failed"]),
+    ] {
+        azure(&mut it.destination).identity = it.sas(permissions, 365 * 24 * 60);
+        for step in 0..8 {
+            let later = |times: u64| {
+                let it = &it;
+                async move {
+                    let wait = std::time::Duration::from_millis(11 * step * times);
+                    tokio::time::sleep(wait).await;
+                    check(it).await
+                }
+            };
+            let (one, two, three) = tokio::join!(later(0), later(1), later(2));
+            for report in [one, two, three] {
+                assert_eq!(wrong(&report), expected, "{step}: {report:?}");
+                assert_eq!(report.diagnosis(), Diagnosis::Healthy, "{step}: {report:?}");
+            }
+        }
+    }
+    assert_eq!(blobs(&it).await, ["callferry-check/object"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use callferry_tests::patience;
+use callferry_tests::s3::{Fault, FaultRule, Operation};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,6 +64,32 @@ async fn who_asks_too_often_is_told_when_to_come_again_and_nobody_else_waits() -
         let denied = served.member.metric("callferry_http_denied_total", &labels);
         assert!(denied.await? >= 1.0, "{reason}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_check_of_a_destination_runs_at_a_time_and_others_wait() -> Result<()> {
+    let mut served = Served::new("http-checks-at-once", &[]).await?;
+    served.platform.account("acme").await?;
+    let what = "POST /v1/accounts/acme/destination/check";
+    let lab = &served.platform.lab;
+    let hang = lab.arm(FaultRule::on(Operation::ListObjectsV2, Fault::HangBefore));
+    let second = async {
+        patience::until("the first check hangs", LONG, async || {
+            Ok((lab.struck(hang) > 0).then_some(()))
+        })
+        .await?;
+        let second = served.ask(what, None).await;
+        lab.release(hang);
+        lab.clear_fault(hang);
+        second
+    };
+    let (first, second) = tokio::join!(served.ask(what, None), second);
+    let second = second?;
+    assert!(second.headers.contains_key("retry-after"), "{second:?}");
+    second.must(429);
+    assert_eq!(first?.must(200)["usable"], true);
+    assert_eq!(served.ask(what, None).await?.must(200)["usable"], true);
     Ok(())
 }
 

@@ -110,6 +110,48 @@ async fn an_object_that_took_an_originals_place_is_kept_for_a_person() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_its_bytes_can_tell_is_released_however_long_reading_it_takes() -> Result<()> {
+    let kind = BucketKind::S3;
+    let mut setting = Setting::new("staging-slow").await?;
+    setting.platform.stage_in(kind).await?;
+    // A lease is over long before the slow store has sent the whole object.
+    setting.platform.fleet.set("CALLFERRY_LEASE_S", "10");
+    setting.start(&["transfer", "housekeeping"]).await?;
+    stage(&setting, kind, &[(2, 30_000)]).await?;
+    publish(&setting).await?;
+    let count = |operation| {
+        let seen = setting.platform.lab.history().into_iter();
+        let seen = seen.filter(move |seen| seen.operation == operation);
+        let of_acme = |key: &str| key.starts_with("calls/acme/");
+        seen.filter(|seen| seen.key.as_deref().is_some_and(of_acme))
+            .filter(|seen| seen.bucket.as_deref() == Some(STAGING_BUCKET))
+            .count()
+    };
+    patience::until("both are stored", LONG, async || {
+        let states = load::states(&setting.platform).await?;
+        Ok((states.get("stored") == Some(&2)).then_some(()))
+    })
+    .await?;
+    // The same bytes, another time: only reading it tells.
+    let lab = &setting.platform.lab;
+    lab.age_objects(STAGING_BUCKET, std::time::Duration::from_secs(3600));
+    let slow = Fault::SlowBody {
+        bytes_per_second: 2_000,
+    };
+    lab.arm(
+        FaultRule::on(Operation::GetObject, slow)
+            .bucket(STAGING_BUCKET)
+            .key_prefix("calls/acme/"),
+    );
+    let before = count(Operation::GetObject);
+    let _cleanup = setting.platform.fleet.start("cleanup-slow", &["cleanup"])?;
+    load::until_released(&setting.platform, 2, LONG).await?;
+    assert_eq!(count(Operation::GetObject) - before, 1, "it was read once");
+    assert!(setting.platform.staged_objects(kind).await?.is_empty());
+    setting.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cleanup_that_dies_around_the_deletion_loses_and_repeats_nothing() -> Result<()> {
     let kind = BucketKind::S3;
     let mut setting = Setting::new("staging-killed").await?;

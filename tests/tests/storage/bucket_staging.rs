@@ -35,6 +35,32 @@ async fn unlink(it: &Yard, copied: &Copied) -> Result<(), StagingFault> {
     it.trash.unlink(entry, copied.permission(1)).await
 }
 
+#[tokio::test]
+async fn what_was_compared_by_its_bytes_is_not_read_again_to_be_deleted() {
+    for kind in [Kind::S3, Kind::Versioned] {
+        let it = Yard::start(kind).await.unwrap();
+        it.put(PATH, BYTES).await;
+        let copied = it.copied(PATH).await;
+        // The same bytes, put there again at another time.
+        it.put(PATH, BYTES).await;
+        it.lab()
+            .age_objects(BUCKET, std::time::Duration::from_secs(60));
+        let read = || {
+            let seen = it.lab().history().into_iter();
+            let seen = seen.filter(|seen| seen.operation == Operation::GetObject);
+            seen.filter(|seen| seen.key.as_deref() == Some(&key(PATH)))
+                .count()
+        };
+        let before = read();
+        let entry = moved(&it, &copied).await;
+        let compared = it.trash.compare(&entry, &copied.permission(1)).await;
+        assert_eq!(compared, Ok(Some(entry.clone())));
+        it.trash.unlink(entry, copied.permission(1)).await.unwrap();
+        assert_eq!(read() - before, 2, "{kind:?}: once for each comparison");
+        assert_eq!(it.read(PATH).await, None);
+    }
+}
+
 fn denied(operation: Operation) -> FaultRule {
     let fault = Fault::ErrorBefore {
         status: 403,

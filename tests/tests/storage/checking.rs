@@ -319,26 +319,6 @@ async fn a_wrong_clock_is_told_before_signatures_are_refused() {
 }
 
 #[tokio::test]
-async fn two_checks_at_once_do_not_disturb_each_other() {
-    let it = setting().await;
-    let stores = super::setting::stores(settings(&it.lab.endpoint()));
-    let checker = stores.checker();
-    let account = acme();
-    let slow = async {
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        checker.check(&it.destination, &account).await
-    };
-    let (one, other) = tokio::join!(checker.check(&it.destination, &account), slow);
-    assert!(
-        one.is_usable() && other.is_usable(),
-        "{:?} {:?}",
-        wrong(&one),
-        wrong(&other)
-    );
-    assert!(it.lab.open_uploads(BUCKET).is_empty());
-}
-
-#[tokio::test]
 async fn no_finding_repeats_a_secret_that_a_store_sends_back() {
     let mut it = setting().await;
     let tap = super::tap::Echo::start().await;

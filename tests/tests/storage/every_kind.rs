@@ -150,7 +150,8 @@ mod cases {
             assert_eq!(it.read(PATH).await.as_deref(), Some(BYTES));
         }
         let permission = copied.permission(1);
-        assert_eq!(it.trash.is_the_copied(&entry, &permission).await, Ok(true));
+        let compared = it.trash.compare(&entry, &permission).await;
+        assert_eq!(compared, Ok(Some(entry.clone())));
         it.trash.unlink(entry.clone(), permission).await.unwrap();
         assert_eq!(it.read(PATH).await, None);
         // A crash before that is recorded: it is gone already, and deleting it again is success.

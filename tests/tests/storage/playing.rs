@@ -94,6 +94,29 @@ async fn a_url_plays_the_object_and_any_part_of_it_under_the_name_it_was_given()
 }
 
 #[tokio::test]
+async fn a_url_reads_out_of_nobody_elses_bucket() {
+    let mut it = Setting::start().await;
+    sent(it.send("rec", b"ours").await);
+    let none = Overrides::default();
+    s3(&mut it.destination).expected_owner = Some(OWNER.to_owned());
+    it.destination.revision += 1;
+    let url = signed(&it, "rec", (None, HOUR), &none).await.unwrap();
+    assert_eq!(get(&url, None).await.bytes, b"ours");
+    // Whose it must be is signed as well.
+    let name = format!("x-amz-expected-bucket-owner={OWNER}");
+    assert!(url.reveal().contains(&name));
+    let without = url.reveal().replace(&name, "x-amz-expected-bucket-owner=");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(without).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    // The bucket was deleted, and somebody else made one of its name.
+    s3(&mut it.destination).expected_owner = Some("999988887777".to_owned());
+    it.destination.revision += 1;
+    let url = signed(&it, "rec", (None, HOUR), &none).await.unwrap();
+    assert_eq!(get(&url, None).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_url_of_a_version_plays_that_version() {
     let mut it = Setting::start().await;
     it.lab.create_versioned_bucket("kept", OWNER).unwrap();

@@ -154,8 +154,8 @@ async fn an_original_goes_by_way_of_the_trash() {
     let private = std::fs::metadata(it.staging.at(".callferry-trash/acme")).unwrap();
     assert_eq!(private.permissions().mode() & 0o777, 0o700);
     assert_eq!(
-        it.trash.is_the_copied(&entry, &it.permission(1)).await,
-        Ok(true)
+        it.trash.compare(&entry, &it.permission(1)).await,
+        Ok(Some(entry.clone()))
     );
     it.trash
         .unlink(entry.clone(), it.permission(1))
@@ -183,10 +183,7 @@ async fn only_the_permission_for_this_entry_deletes_it() {
     assert_eq!(read(&it.in_trash(1)), BYTES);
     // Somebody with the run of the file system swapped what lies in the trash.
     std::fs::write(it.in_trash(1), b"RIFF another call..").unwrap();
-    assert_eq!(
-        it.trash.is_the_copied(&entry, &it.permission(1)).await,
-        Ok(false)
-    );
+    assert_eq!(it.trash.compare(&entry, &it.permission(1)).await, Ok(None));
     assert!(is_refused(&it.trash.unlink(entry, it.permission(1)).await));
     assert!(it.in_trash(1).exists());
 }
@@ -302,9 +299,7 @@ async fn an_unmounted_root_is_an_outage_and_not_an_empty_trash() {
     assert!(is_down(
         &it.trash.take_over(entry.clone(), Uuid::from_u128(2)).await
     ));
-    assert!(is_down(
-        &it.trash.is_the_copied(&entry, &it.permission(1)).await
-    ));
+    assert!(is_down(&it.trash.compare(&entry, &it.permission(1)).await));
     assert!(is_down(&it.trash.unlink(entry, it.permission(1)).await));
     assert!(is_down(&it.trash.probe().await));
     assert_eq!(std::fs::read_dir(root).unwrap().count(), 0);

@@ -63,6 +63,9 @@ pub struct TrashEntry {
     pub key: RecordingKey,
     /// The token in its name: only the holder of that lease may unlink it.
     pub token: Uuid,
+    /// What it is now, where its bytes had to tell that it is what was copied: exactly this is
+    /// deleted, and nothing is read again for it. `None`: not compared, or its identity told.
+    pub compared: Option<Identity>,
 }
 
 /// What moving an original into the trash found.
@@ -114,15 +117,16 @@ pub trait Trash: Send + Sync {
         permission: &Releasable,
     ) -> Result<Moved, StagingFault>;
 
-    /// Compares an entry with what was copied, as [`Trash::move_in`] does.
+    /// Compares an entry with what was copied, as [`Trash::move_in`] does. `None`: it is not that;
+    /// otherwise the entry as it was found, for [`Trash::unlink`].
     ///
     /// # Errors
     /// Staging is unusable.
-    async fn is_the_copied(
+    async fn compare(
         &self,
         entry: &TrashEntry,
         permission: &Releasable,
-    ) -> Result<bool, StagingFault>;
+    ) -> Result<Option<TrashEntry>, StagingFault>;
 
     /// Whether the file at `path` is, by identity, the one that was copied.
     ///

@@ -7,7 +7,7 @@ use telemetry::Stage;
 use tokio::time::Instant;
 
 use super::{Cleanup, Gone, Kept};
-use crate::keeper::Bounds;
+use crate::keeper::{Bounds, LetGo};
 use crate::outage::Outage;
 use crate::prove::{Copy, Sight, look};
 
@@ -110,14 +110,8 @@ impl Cleanup {
             key: stored.object_key(),
         };
         let began = Instant::now();
-        let size = stored.receipt().size_bytes;
-        let deadline = self.tuning.look_max.max(self.tuning.send_max(size));
         let looking = look(&*self.ports.lookers, &copy, &expected);
-        let bounds = Bounds {
-            deadline,
-            progress: None,
-        };
-        let sight = self.keeper(granted).during(bounds, looking).await?;
+        let sight = self.kept(granted, looking).await?;
         self.ports.metrics.stage(Stage::Look, began.elapsed());
         match sight {
             Ok(Sight::Proven(proof)) => Ok(*proof),
@@ -127,6 +121,20 @@ impl Cleanup {
             }
             Err(fault) => Err(Kept::Refused(fault)),
         }
+    }
+
+    /// Keeps the lease while something lasts that may read the whole recording.
+    async fn kept<T>(
+        &self,
+        granted: &ReleaseGranted,
+        work: impl Future<Output = T>,
+    ) -> Result<T, LetGo> {
+        let size = granted.stored.receipt().size_bytes;
+        let bounds = Bounds {
+            deadline: self.tuning.look_max.max(self.tuning.send_max(size)),
+            progress: None,
+        };
+        self.keeper(granted).during(bounds, work).await
     }
 
     /// A copy that is gone leads back to parked only while the original is provably intact;
@@ -158,11 +166,9 @@ impl Cleanup {
         permission: Releasable,
     ) -> Result<Gone, Kept> {
         let trash = &self.ports.trash;
-        let same = self
-            .patience
-            .staging(|| trash.is_the_copied(&entry, &permission))
-            .await?;
-        if same.map_err(staging_kept)? {
+        let comparing = self.patience.staging(|| trash.compare(&entry, &permission));
+        let compared = self.kept(granted, comparing).await??;
+        if let Some(entry) = compared.map_err(staging_kept)? {
             return self.unlink(granted, entry, permission).await;
         }
         self.put_back(granted, &entry).await?;
@@ -181,8 +187,10 @@ impl Cleanup {
         granted.lease.fence.check().map_err(|_| Kept::Overtaken)?;
         let began = Instant::now();
         // One attempt: after a failure the next claim looks into the trash first.
-        let moved = self.ports.trash.move_in(path, &permission).await;
+        let moving = self.ports.trash.move_in(path, &permission);
+        let moved = self.kept(granted, moving).await;
         self.ports.metrics.stage(Stage::Move, began.elapsed());
+        let moved = moved?;
         match moved {
             Ok(Moved::Moved(entry)) => self.unlink(granted, entry, permission).await,
             Ok(Moved::Absent) => {
@@ -209,6 +217,11 @@ impl Cleanup {
         self.ports.metrics.stage(Stage::Delete, began.elapsed());
         match unlinked {
             Ok(()) => Ok(Gone::Deleted),
+            // What is there now was not compared: the next attempt judges it.
+            Err(StagingFault::Changed) => Err(refused(
+                ParkReason::Interrupted,
+                "another object came between the comparison and the deletion",
+            )),
             Err(fault) => Err(staging_kept(fault)),
         }
     }

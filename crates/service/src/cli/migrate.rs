@@ -79,8 +79,9 @@ async fn mark(
             "mount it; only if this folder is a new one, repeat with --new-staging",
         ),
         StagingSide::Bucket(_) => (
-            "make the bucket first, and allow our identity to read, list and put there: see \
-             deploy/README.md; the schema is up to date already",
+            "make the bucket first, and allow our identity to read, list and put there, under a \
+             KMS key also kms:GenerateDataKey and kms:Decrypt: see deploy/README.md; the schema is \
+             up to date already",
             "see that the bucket and its prefix are the right ones; only if this is a new staging, \
              repeat with --new-staging",
         ),

@@ -57,7 +57,8 @@ fn refused(staging: &StagingSide, unproven: Unproven) -> NotYet {
         }
         Unproven::Refused(_) => {
             "cleanup's identity must be allowed to delete originals, and to put and delete objects \
-             below .callferry/ there: see deploy/README.md"
+             below .callferry/ there, under a KMS key also kms:GenerateDataKey and kms:Decrypt: \
+             see deploy/README.md"
         }
     };
     NotYet::Wrong(Failure::failed(message).hint(hint).into())

@@ -17,7 +17,7 @@ use recording::{
     SendFault, SendOutcome,
 };
 
-use self::id::block_id;
+pub(super) use self::id::{block_id, upload_id};
 pub(super) use self::list::Which;
 use self::resume::Open;
 use super::container::{Blob, Container, describe};

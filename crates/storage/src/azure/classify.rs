@@ -96,5 +96,10 @@ fn by_status(status: u16) -> Meaning {
 /// has another, and a 404 without a code is somebody else's.
 pub(super) const BLOB_NOT_FOUND: &str = "BlobNotFound";
 
+/// Whether the bytes were found not to fit their checksum.
+pub(super) fn is_damage(code: Option<&str>) -> bool {
+    matches!(code, Some("Crc64Mismatch" | "Md5Mismatch"))
+}
+
 #[cfg(test)]
 mod tests;

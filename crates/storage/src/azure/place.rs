@@ -8,8 +8,10 @@ use crate::exchange::{encode_key, unusable};
 
 /// Azure's own clouds: there is nothing between us and the service that TLS does not cover, and the
 /// service does what its documentation says.
-const AZURE: [&str; 3] = [
+const AZURE: [&str; 4] = [
     ".blob.core.windows.net",
+    // Accounts whose names lie in a DNS zone: `ACCOUNT.z04.blob.storage.azure.net`.
+    ".blob.storage.azure.net",
     ".blob.core.usgovcloudapi.net",
     ".blob.core.chinacloudapi.cn",
 ];
@@ -95,11 +97,11 @@ fn is_azures(url: &Url) -> bool {
     AZURE.iter().any(|domain| host.ends_with(domain))
 }
 
-/// Whether a blob service at this URL may be shown a token of our own workload or machine.
+/// Whether a blob service at this URL may be shown a token that was made out to our own identity,
+/// and not to one whose secret the customer gave us.
 ///
-/// Not one of an identity whose secret the customer gave us. Whoever receives such a token can use it at
-/// every container that trusts us, so it goes to Azure's own hosts alone; in a laboratory, where
-/// plain http is allowed, anywhere.
+/// Whoever receives such a token can use it at every container that trusts us, so it goes to
+/// Azure's own hosts alone; in a laboratory, where plain http is allowed, anywhere.
 #[must_use]
 pub fn may_see_our_identity(endpoint: Option<&str>, allow_http: bool) -> bool {
     let url = endpoint.map(Url::parse);
@@ -179,6 +181,11 @@ mod tests {
                 .unwrap()
                 .is_azure
         );
+        let zone = Some("https://acme.z04.blob.storage.azure.net");
+        let zone = Place::new(&azure(zone, "acme", "calls"), false).unwrap();
+        assert!(zone.is_azure);
+        let feigned = "https://acme.blob.storage.azure.net.evil.test";
+        assert!(!may_see_our_identity(Some(feigned), false));
         let lab = azure(Some("http://127.0.0.1:10000/acme/"), "acme", "calls");
         let lab = Place::new(&lab, true).unwrap();
         assert!(!lab.is_azure && lab.plain_http);

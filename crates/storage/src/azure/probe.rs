@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Method, Uri};
 use object_store::client::HttpClient;
-use recording::{Fault, Operation};
+use recording::{Crc64Nvme, Fault, Operation};
 
-use super::classify::BLOB_NOT_FOUND;
+use super::blocks::{block_id, upload_id};
+use super::classify::{BLOB_NOT_FOUND, is_damage};
 use super::container::Container;
+use super::put::CRC64;
 use super::sas::Grant;
-use crate::exchange::{Line, Signer, Trouble};
+use crate::digest::{crc64nvme, to_base64_le};
+use crate::exchange::{Line, Signer, Trouble, encode, put_header};
 use crate::shown::ShownOnce;
 
 impl Container {
@@ -44,6 +48,24 @@ impl Container {
     /// Whether there is something to authorize requests with.
     pub(crate) async fn authorized(&self, key: &str) -> Result<(), Fault> {
         self.blob(key, Grant::Read).credential().await.map(drop)
+    }
+
+    /// Whether the store holds bytes against their checksum: shown by a block of one byte that
+    /// comes with a wrong one. A store that takes it drops it after a week.
+    pub(crate) async fn refuses_damage(&self, key: &str) -> Result<bool, Fault> {
+        const BYTE: &[u8] = b".";
+        let blob = self.blob(key, Grant::Blocks);
+        let lie = Crc64Nvme::new(!crc64nvme(BYTE).value());
+        let id = block_id(&upload_id(), 1, lie);
+        let query = format!("comp=block&blockid={}", encode(&id));
+        let mut ask = blob.ask(Operation::PutPart, Method::PUT, &query)?;
+        put_header(&mut ask.headers, CRC64, &to_base64_le(lie))?;
+        ask.body = Bytes::from_static(BYTE);
+        match blob.exchange(&ask).await {
+            Ok(_) => Ok(false),
+            Err(Trouble::Refused(refusal)) if is_damage(refusal.code.as_deref()) => Ok(true),
+            Err(trouble) => Err(trouble.fault(Operation::PutPart)),
+        }
     }
 
     /// Deletes a blob. Whether there was one.

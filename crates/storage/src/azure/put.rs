@@ -8,6 +8,7 @@ use recording::{
     CheckedWrite, Crc64Nvme, Fault, Operation, Outbound, ParkReason, SendFault, SendOutcome,
 };
 
+use super::classify::is_damage;
 use super::container::{Container, describe};
 use super::sas::Grant;
 use crate::budget::Budget;
@@ -110,11 +111,9 @@ impl Container {
         put_header(&mut ask.headers, CRC64, &to_base64_le(lie))?;
         let known = match self.blob(key, Grant::Blocks).exchange(ask).await {
             Ok(_) => NOT_SEEN,
-            Err(Trouble::Refused(refusal)) => match refusal.code.as_deref() {
-                Some("Crc64Mismatch" | "Md5Mismatch") => CHECKS,
-                Some(_) | None if refusal.is_passing() => UNKNOWN,
-                Some(_) | None => NOT_SEEN,
-            },
+            Err(Trouble::Refused(refusal)) if is_damage(refusal.code.as_deref()) => CHECKS,
+            Err(Trouble::Refused(refusal)) if refusal.is_passing() => UNKNOWN,
+            Err(Trouble::Refused(_)) => NOT_SEEN,
             Err(Trouble::Never(_) | Trouble::Lost(_)) => UNKNOWN,
             Err(Trouble::Fenced(lost)) => return Err(lost.into()),
         };

@@ -7,17 +7,17 @@
 
 mod blob;
 mod blocks;
+mod names;
 mod remedy;
 
 use chrono::TimeDelta;
-use recording::{
-    AzureContainer, AzureIdentity, Capability, Fault, Look, ParkReason, Purpose, SendFault,
-};
+use recording::{AzureContainer, AzureIdentity, Capability, Fault, Look, ParkReason, Purpose};
 use uuid::Uuid;
 
+pub(super) use self::names::tidy;
 use self::remedy::Remedies;
 use super::witness::Witness;
-use super::{Stopped, Subject, unsigned};
+use super::{SMALL_NAME, Stopped, Subject, unsigned};
 use crate::azure::{Container, refusal, sas_expiry};
 use crate::budget::Budget;
 use crate::stores::Reached;
@@ -62,9 +62,13 @@ impl Trial<'_> {
         self.reach().await?;
         self.session().await?;
         self.container_is_there().await?;
-        let mut stored = self.store_small().await?;
+        let key = self.small_key().await;
+        let mut stored = self.store_small(key).await?;
         self.look_and_read(&mut stored).await;
         let gone = self.remove_small(&stored).await;
+        if !gone {
+            self.leave_word(&stored).await;
+        }
         self.blocks(&stored, gone).await;
         Ok(())
     }
@@ -103,7 +107,7 @@ impl Trial<'_> {
 
     async fn reach(&self) -> Result<(), Stopped> {
         let container = self.must_reach(Capability::Reach, Purpose::Look)?;
-        let key = self.subject.key(blob::SMALL_KEY);
+        let key = self.subject.key(SMALL_NAME);
         let knocked = match container.url(key.as_str()) {
             Ok(uri) => unsigned::knock(container.line(), uri, refusal).await,
             Err(fault) => Err(fault),
@@ -122,7 +126,7 @@ impl Trial<'_> {
     /// A token, or something to sign with.
     async fn session(&self) -> Result<(), Stopped> {
         let container = self.must_reach(Capability::Session, Purpose::Look)?;
-        let key = self.subject.key(blob::SMALL_KEY);
+        let key = self.subject.key(SMALL_NAME);
         match container.authorized(key.as_str()).await {
             Ok(()) => {
                 let detail = format!("reached by {}", self.azure.identity.as_str());
@@ -201,17 +205,5 @@ impl Trial<'_> {
         } else {
             book.passed(capability, detail);
         }
-    }
-}
-
-/// What a sender's fault is about the store.
-fn of_store(fault: SendFault) -> Fault {
-    match fault {
-        SendFault::Store(fault) => fault,
-        SendFault::Staging(_)
-        | SendFault::DigestMismatch
-        | SendFault::Ledger(_)
-        | SendFault::LeaseLost(_)
-        | SendFault::Paused => Fault::new(ParkReason::Interrupted, fault.to_string()),
     }
 }

@@ -18,7 +18,8 @@ fn remedy(subject: Subject<'_>) -> String {
 }
 
 /// Tries both without an external id and with a wrong one. The session would be the least powerful
-/// one, and is thrown away.
+/// one, and is thrown away. The same with the right one was granted a moment ago: a refusal is of
+/// the id, and not of a role that is broken anyway.
 pub(super) async fn check(subject: Subject<'_>, s3: &S3Bucket) {
     let wrong = format!("callferry-{}", Uuid::new_v4().simple());
     let tries = [
@@ -34,8 +35,8 @@ pub(super) async fn check(subject: Subject<'_>, s3: &S3Bucket) {
         ),
     ];
     for (capability, external_id, how) in tries {
-        let prefix = subject.destination.key_prefix(subject.account);
-        let policy = |arn: &str| session_policy(s3, arn, Purpose::Sweep, &prefix);
+        let folder = subject.folder();
+        let policy = |arn: &str| session_policy(s3, arn, Purpose::Sweep, &folder);
         let name = session_name(Purpose::Sweep, subject.account);
         let role = subject.shared.role(subject.destination, s3, policy, name);
         let Some(role) = role else {

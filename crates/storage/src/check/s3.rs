@@ -4,22 +4,20 @@
 //! A request that is refused is asked about once more in another form where that tells what is
 //! missing: without the expected owner, without the tags, without the checksum. Only then.
 
+mod names;
 mod object;
 mod place;
 mod remedy;
 mod removal;
 mod uploads;
 
-use recording::{
-    Capability, Fault, Finding, ParkReason, Permission, Purpose, S3Bucket, SendFault, Verdict,
-};
+use recording::{Capability, Fault, Finding, ParkReason, Permission, Purpose, S3Bucket, Verdict};
 
 use self::remedy::Remedies;
 use super::witness::Witness;
 use super::{Stopped, Subject, external_id};
 use crate::budget::Budget;
 use crate::s3::Bucket;
-use crate::stores::Reached;
 
 /// S3's smallest part, in bytes.
 const PART_BYTES: u64 = 5 * 1024 * 1024;
@@ -32,13 +30,22 @@ struct Trial<'a> {
     remedies: Remedies<'a>,
     witness: Witness,
     budget: Budget,
+    /// The bucket as it is reached for each purpose, by sessions of this check's own.
+    buckets: Result<Vec<(Purpose, Bucket)>, Fault>,
 }
 
 /// Tries everything.
 pub(super) async fn check(subject: Subject<'_>, s3: &S3Bucket) {
     let prefix = subject.destination.key_prefix(subject.account);
+    let buckets = Purpose::ALL.iter().map(|purpose| {
+        let (destination, account) = (subject.destination, subject.account);
+        let reach = |reached| (*purpose, reached);
+        let tried = subject.shared.tried(destination, s3, account, *purpose);
+        tried.map(reach)
+    });
     let trial = Trial {
         subject,
+        buckets: buckets.collect(),
         remedies: Remedies {
             s3,
             destination: subject.destination,
@@ -61,8 +68,9 @@ impl Trial<'_> {
         self.reach(s3).await?;
         self.sessions(s3).await?;
         external_id::check(self.subject, s3).await;
-        let taken = self.owner(s3).await?;
-        let mut stored = self.store_small(taken).await?;
+        let listed = self.owner(s3).await?;
+        let key = self.small_key(listed).await;
+        let mut stored = self.store_small(key).await?;
         self.look_and_read(&mut stored).await;
         let gone = self.remove_small(&stored).await;
         self.uploads(&stored, gone).await
@@ -70,22 +78,14 @@ impl Trial<'_> {
 
     /// The bucket as the fleet reaches it for this purpose, seen by the witness.
     fn bucket(&self, purpose: Purpose) -> Result<Bucket, Fault> {
-        let Subject {
-            shared,
-            destination,
-            account,
-            ..
-        } = self.subject;
-        match shared.reached(destination, account, purpose)? {
-            Reached::S3(bucket) => {
-                let client = self.witness.beside(&bucket.line().client);
-                Ok(bucket.through(client))
-            }
-            Reached::Azure(_) => Err(Fault::new(
-                ParkReason::DestinationRefused,
-                "the destination is not in S3",
-            )),
-        }
+        let buckets = self.buckets.as_ref().map_err(Clone::clone)?;
+        let bucket = buckets.iter().find(|(its, _)| *its == purpose);
+        let (_, bucket) = bucket.ok_or_else(|| {
+            let detail = "the destination cannot be reached for this purpose";
+            Fault::new(ParkReason::DestinationRefused, detail)
+        })?;
+        let client = self.witness.beside(&bucket.line().client);
+        Ok(bucket.through(client))
     }
 
     /// The same, where a destination that cannot be reached for one purpose cannot for any.
@@ -139,17 +139,5 @@ fn missing<'a>(fault: &Fault, needs: &'a [Permission]) -> &'a [Permission] {
     match fault.reason == ParkReason::AccessDenied {
         true => needs,
         false => &[],
-    }
-}
-
-/// What a sender's fault is about the store.
-fn of_store(fault: SendFault) -> Fault {
-    match fault {
-        SendFault::Store(fault) => fault,
-        SendFault::Staging(_)
-        | SendFault::DigestMismatch
-        | SendFault::Ledger(_)
-        | SendFault::LeaseLost(_)
-        | SendFault::Paused => Fault::new(ParkReason::Interrupted, fault.to_string()),
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct Witness {
 
 #[derive(Debug, Default)]
 struct Notes {
+    /// Nothing while a request is on its way, or if it came to no answer.
     last: Glance,
     /// Headers of the last success.
     success: HeaderMap,
@@ -76,6 +77,26 @@ impl Witness {
     /// The last answer.
     pub(super) fn last(&self) -> Glance {
         self.lock().last.clone()
+    }
+
+    /// Forgets the last answer: until there is another one, nothing is known.
+    pub(super) fn forget_last(&self) {
+        self.lock().last = Glance::default();
+    }
+
+    /// What time the other side had it when it last did what was asked; ours if it did not say.
+    pub(super) fn server_time(&self) -> DateTime<Utc> {
+        self.time("date").unwrap_or_else(|| self.clock.now())
+    }
+
+    /// How old the object is that the last success was about.
+    pub(super) fn age(&self) -> Option<TimeDelta> {
+        Some(self.server_time() - self.time("last-modified")?)
+    }
+
+    fn time(&self, header: &str) -> Option<DateTime<Utc>> {
+        let time = DateTime::parse_from_rfc2822(&self.header(header)?).ok()?;
+        Some(time.with_timezone(&Utc))
     }
 
     /// A header of the last success.
@@ -199,6 +220,7 @@ impl HttpService for Beside {
             *request.method(),
             Method::PUT | Method::POST | Method::DELETE
         );
+        self.witness.forget_last();
         let answer = self.client.execute(request).await?;
         let status = answer.status();
         if status.is_success() {
@@ -251,6 +273,45 @@ mod tests {
         assert!(said(lock).unwrap().contains("locked"));
         assert_eq!(said("Access Denied"), None);
         assert_eq!(said("canary is not authorized to perform: s3:Canary"), None);
+    }
+
+    /// Answers once, and is not reached after that.
+    #[derive(Debug, Default)]
+    struct Once(std::sync::atomic::AtomicBool);
+
+    #[async_trait]
+    impl HttpService for Once {
+        async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+            if self.0.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                let kind = object_store::client::HttpErrorKind::Connect;
+                return Err(HttpError::new(kind, std::io::Error::other("cut")));
+            }
+            Ok(HttpResponse::new(HttpResponseBody::from(Bytes::new())))
+        }
+    }
+
+    #[derive(Debug)]
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH
+        }
+        fn boot(&self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_an_answer_is_not_judged_by_the_one_before_it() {
+        let clock: Arc<dyn Clock> = Arc::new(Epoch);
+        let witness = Witness::new(&clock);
+        let client = witness.beside(&HttpClient::new(Once::default()));
+        let ask = || HttpRequest::new(object_store::client::HttpRequestBody::empty());
+        assert!(client.execute(ask()).await.is_ok());
+        assert_eq!(witness.last().status, 200);
+        assert!(client.execute(ask()).await.is_err());
+        assert_eq!(witness.last().status, 0);
     }
 
     #[test]

@@ -8,15 +8,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Limited};
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use recording::{Class, Clock, Fault, Operation, ParkReason, RequestResult};
-use tokio::time::timeout;
 
+use super::service::{self, Told};
 use super::session::{Issued, Session, Source};
-use crate::deadline;
-use crate::exchange::{Line, encode, transport_fault};
+use crate::exchange::{Line, encode};
 use crate::s3::{AssumedRole, error_code, is_throttling, parse};
 
 const OPERATION: &str = "assume role";
@@ -24,7 +22,6 @@ const OPERATION: &str = "assume role";
 const LIFE: Duration = Duration::from_secs(3600);
 /// What is asked for of a role whose sessions must be shorter: the least that STS gives.
 const LIFE_SHORT: Duration = Duration::from_secs(900);
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// How STS is reached.
 #[derive(Debug)]
@@ -144,25 +141,12 @@ impl Role {
 
     async fn exchange(&self, request: HttpRequest) -> Result<Issued, Refused> {
         let asked_at = self.sts.clock.boot();
-        let exchange = async {
-            let answer = self
-                .sts
-                .line
-                .client
-                .execute(request)
-                .await
-                .map_err(|error| {
-                    Refused::Fault(passing_from(transport_fault(OPERATION, &error)))
-                })?;
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|_| Refused::Fault(passing("assume role: no whole answer")))?;
-            Ok((parts.status, parts.headers, body.to_bytes()))
-        };
-        let Ok(answered) = timeout(deadline::STS, exchange).await else {
-            return Err(Refused::Fault(passing("assume role: no answer in time")));
-        };
-        let (status, headers, body) = answered?;
+        let told = service::ask(&self.sts.line, OPERATION, request).await;
+        let Told {
+            status,
+            headers,
+            body,
+        } = told.map_err(Refused::Fault)?;
         if !status.is_success() {
             let code = error_code(&body);
             self.sts.line.refused(Operation::Token, code.as_deref());
@@ -225,10 +209,6 @@ fn server_time(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 /// Not the customer's fault: STS, the way to it, or our own identity.
 fn passing(detail: &str) -> Fault {
     Fault::new(ParkReason::DestinationUnreachable, detail)
-}
-
-fn passing_from(fault: Fault) -> Fault {
-    passing(&fault.detail)
 }
 
 /// What STS's refusal means: about the role, about us, or about the moment.

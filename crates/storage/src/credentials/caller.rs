@@ -2,21 +2,16 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use recording::{Fault, Operation, ParkReason, RequestResult};
 use serde::Deserialize;
-use tokio::time::timeout;
 
-use super::Sts;
-use crate::deadline;
-use crate::exchange::transport_fault;
+use super::{Sts, service};
 use crate::s3::{error_code, parse};
 
 const OPERATION: &str = "get caller identity";
 const FORM: &str = "Action=GetCallerIdentity&Version=2011-06-15";
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Who signs our requests to STS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,20 +62,8 @@ impl Sts {
     }
 
     async fn told(&self, request: HttpRequest) -> Result<CallerIdentity, Fault> {
-        let exchange = async {
-            let answer = self.line.client.execute(request).await;
-            let answer =
-                answer.map_err(|error| unknown(&transport_fault(OPERATION, &error).detail))?;
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|_| unknown("no whole answer"))?;
-            Ok((parts.status, body.to_bytes()))
-        };
-        let Ok(answered) = timeout(deadline::STS, exchange).await else {
-            return Err(unknown("no answer in time"));
-        };
-        let (status, body) = answered?;
-        read(status, &body)
+        let told = service::ask(&self.line, OPERATION, request).await?;
+        read(told.status, &told.body)
     }
 }
 

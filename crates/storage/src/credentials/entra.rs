@@ -11,21 +11,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use http_body_util::{BodyExt, Limited};
 use object_store::client::HttpRequest;
 use recording::{Class, Clock, Fault, Operation, ParkReason, RequestResult, Secret};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::time::timeout;
 
 use self::refusal::refusal;
+use super::service::{self, Told};
 use super::session::{Issued, Session, Source};
-use crate::deadline;
-use crate::exchange::{Line, transport_fault};
+use crate::exchange::Line;
 
 /// Microsoft's public cloud.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is believed of a token's life at most.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -158,18 +155,7 @@ impl Tokens {
     async fn exchange(&self, request: HttpRequest) -> Result<Issued<Secret>, Fault> {
         let what = self.application.what();
         let asked_at = self.entra.clock.boot();
-        let exchange = async {
-            let answer = self.line().client.execute(request).await;
-            let answer = answer.map_err(|error| passing(transport_fault(what, &error).detail))?;
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|_| passing(format!("{what}: no whole answer")))?;
-            Ok((parts.status, body.to_bytes()))
-        };
-        let Ok(answered) = timeout(deadline::STS, exchange).await else {
-            return Err(passing(format!("{what}: no answer in time")));
-        };
-        let (status, body) = answered?;
+        let Told { status, body, .. } = service::ask(self.line(), what, request).await?;
         if !status.is_success() {
             let code = refusal::code(&body);
             self.entra.line.refused(Operation::Token, code.as_deref());

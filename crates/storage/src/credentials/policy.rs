@@ -219,17 +219,20 @@ mod tests {
 
     #[test]
     fn policies_are_short_and_patterns_in_a_prefix_stand_for_themselves() {
+        // The longest of everything that the command line takes: bucket, key, partition; account
+        // and prefix with two slashes, and the folder of a check.
         let mut s3 = s3();
         s3.bucket = "b".repeat(63);
-        s3.kms_key = Some(format!(
-            "arn:aws:kms:ap-southeast-2:111122223333:key/mrk-{}",
-            "a".repeat(32)
-        ));
-        // The longest account, the longest prefix that the command line takes, two slashes.
-        let long = "p".repeat(128 + 512 + 2);
+        let key = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/";
+        s3.kms_key = Some(format!("{key:a<128}"));
+        let tags = [("team".to_owned(), "calls".to_owned())];
+        s3.options.tags = recording::ObjectTags::new(tags).unwrap();
+        s3.options.bucket_owner_full_control = true;
+        let role = format!("arn:{:x<16}:iam::111122223333:role/r", "aws-");
+        let long = format!("{}{}", "p".repeat(128 + 512 + 2), crate::check::FOLDER);
         for purpose in Purpose::ALL {
-            let policy = session_policy(&s3, ROLE, purpose, &long);
-            assert!(policy.len() <= 2048, "{} {policy}", policy.len());
+            let policy = session_policy(&s3, &role, purpose, &long);
+            assert!(policy.len() <= 2048, "{purpose:?}: {}", policy.len());
         }
         let odd = session_policy(&s3, ROLE, Purpose::Write, "a*b?\"/");
         assert!(odd.contains("/a${*}b${?}\\\"/*\""), "{odd}");

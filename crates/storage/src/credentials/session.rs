@@ -1,5 +1,6 @@
 //! One session: cached, renewed by one asker at a time, given up when a store says it is stale.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -88,6 +89,8 @@ pub(crate) struct Session<C = AwsCredential> {
     source: Box<dyn Source<C>>,
     clock: Arc<dyn Clock>,
     current: RwLock<Option<Arc<Issued<C>>>>,
+    /// How often nothing could be issued.
+    failures: AtomicU64,
     /// Held by whoever renews.
     renewing: Mutex<Renewing>,
 }
@@ -96,6 +99,8 @@ pub(crate) struct Session<C = AwsCredential> {
 struct Renewing {
     /// The last refusal, and until when it answers for the source.
     refused: Option<(Duration, Fault)>,
+    /// The last failure of any kind, and the how-manieth it was.
+    failed: Option<(u64, Fault)>,
     /// No early renewal before this.
     not_before: Duration,
 }
@@ -106,6 +111,7 @@ impl<C> Session<C> {
             source,
             clock,
             current: RwLock::default(),
+            failures: AtomicU64::new(0),
             renewing: Mutex::default(),
         }
     }
@@ -135,6 +141,7 @@ impl<C> Session<C> {
                 });
             }
         }
+        let failures = self.failures.load(Ordering::Acquire);
         let mut renewing = self.renewing.lock().await;
         let now = self.clock.boot();
         // Somebody may have been here while we waited.
@@ -148,13 +155,28 @@ impl<C> Session<C> {
         {
             return Err(fault.clone());
         }
-        let issued = self.source.issue().await;
-        if let Err(fault) = &issued
-            && fault.class() == Class::Destination
+        // SUBTLE: whoever waited for an attempt that failed shares its outcome. Were each to make
+        // his own, the last of N would learn after N patiences that a service is down. Whoever
+        // comes after it asks anew: a service that was down for a moment must not be for longer.
+        if let Some((number, fault)) = &renewing.failed
+            && *number > failures
         {
-            renewing.refused = Some((now.saturating_add(PAUSE), fault.clone()));
+            return Err(fault.clone());
         }
-        Ok(self.keep(issued?))
+        match self.source.issue().await {
+            Ok(issued) => Ok(self.keep(issued)),
+            Err(fault) => {
+                let number = self
+                    .failures
+                    .fetch_add(1, Ordering::AcqRel)
+                    .saturating_add(1);
+                renewing.failed = Some((number, fault.clone()));
+                if fault.class() == Class::Destination {
+                    renewing.refused = Some((now.saturating_add(PAUSE), fault.clone()));
+                }
+                Err(fault)
+            }
+        }
     }
 
     /// A credential for what must be good for `wish` from now on, and how long it is. One that ends

@@ -28,7 +28,7 @@ impl Place {
     pub(crate) fn new(s3: &S3Bucket, allow_http: bool) -> Result<Self, Fault> {
         let mut standing = HeaderMap::new();
         if let Some(owner) = &s3.expected_owner {
-            put(&mut standing, "x-amz-expected-bucket-owner", owner)?;
+            put(&mut standing, EXPECTED_OWNER, owner)?;
         }
         Ok(Self {
             bucket_url: bucket_url(s3, allow_http)?,
@@ -54,6 +54,9 @@ impl Place {
         Uri::try_from(url).map_err(|_| unusable("no URL can be made for the key"))
     }
 }
+
+/// Says whose the bucket must be, as a header or in a signed query.
+pub(super) const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
 
 /// What a destination wants every new object to be given.
 fn creating(s3: &S3Bucket) -> Result<HeaderMap, Fault> {

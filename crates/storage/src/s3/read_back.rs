@@ -20,7 +20,12 @@ impl Bucket {
             .exchange(&ask)
             .await
             .map_err(|trouble| match &trouble {
-                Trouble::Refused(refusal) if refusal.status == 412 => changed(),
+                // 412: another one is there; 404 of the key: none is any more.
+                Trouble::Refused(refusal)
+                    if refusal.status == 412 || refusal.code.as_deref() == Some("NoSuchKey") =>
+                {
+                    changed()
+                }
                 Trouble::Refused(_) | Trouble::Never(_) | Trouble::Lost(_) | Trouble::Fenced(_) => {
                     trouble.fault(Operation::ReadBack)
                 }

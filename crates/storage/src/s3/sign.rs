@@ -1,5 +1,6 @@
 //! Signed URLs: a GET of one object, or of one of its versions, by signature version 4 in the
-//! query. Ranges are not signed, so that a player may seek.
+//! query. Ranges are not signed, so that a player may seek. Where the destination says whose the
+//! bucket must be, the URL reads out of nobody else's.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use recording::Fault;
 use sha2::{Digest, Sha256};
 
 use super::bucket::Bucket;
-use super::place::encode;
+use super::place::{EXPECTED_OWNER, encode};
 use crate::exchange::unusable;
 use crate::signed::{LIFE_MAX, Overrides, SignedUrl};
 
@@ -40,6 +41,10 @@ impl Bucket {
         );
         add("response-content-type", overrides.content_type.as_deref());
         add("versionId", version);
+        // Whoever follows the URL sends no header of ours. S3 takes the owner from a signed query
+        // too, but only where its name is in small letters (aws-sdk-go-v2 issue 2508).
+        let owner = self.place.standing.get(EXPECTED_OWNER);
+        add(EXPECTED_OWNER, owner.and_then(|owner| owner.to_str().ok()));
         let url = self.presigned(key, query, &issued.credential, seconds)?;
         Ok(SignedUrl::new(url, Duration::from_secs(seconds)))
     }

@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use http::{HeaderValue, Method, header};
-use percent_encoding::percent_decode_str;
 use recording::{Fault, Fence, Operation, ParkReason};
 use serde::Deserialize;
 
@@ -200,16 +199,8 @@ fn page(listed: Listed) -> Result<Page, Fault> {
     Ok(Page { lines, next })
 }
 
-/// S3 writes a space as a plus sign where it escapes, and a plus sign never as itself.
 fn read_key(key: String, escaped: bool) -> Result<String, Fault> {
-    if !escaped {
-        return Ok(key);
-    }
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| cannot("a key is no text"))
+    xml::listed_key(key, escaped).ok_or_else(|| cannot("a key is no text"))
 }
 
 fn seen(answer: &Answer) -> Result<Seen, Fault> {

@@ -5,7 +5,6 @@
 
 use chrono::{DateTime, Utc};
 use http::Method;
-use percent_encoding::percent_decode_str;
 use recording::{Fault, ObjectKey, OpenUpload, Operation, ParkReason};
 use serde::Deserialize;
 
@@ -143,16 +142,8 @@ fn understood(
     Ok((uploads, Some(next)))
 }
 
-/// S3 writes a space as a plus sign where it escapes, and a plus sign never as itself.
 fn read_key(key: String, escaped: bool) -> Result<String, Fault> {
-    if !escaped {
-        return Ok(key);
-    }
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| cannot("a key is no text"))
+    xml::listed_key(key, escaped).ok_or_else(|| cannot("a key is no text"))
 }
 
 fn cannot(what: &str) -> Fault {

@@ -1,5 +1,6 @@
 //! The few XML documents of S3 and STS that matter here.
 
+use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde::Deserialize;
@@ -153,6 +154,17 @@ pub(crate) fn code(body: &[u8]) -> Option<String> {
     let inner = document.inner.or(several).and_then(|it| it.code);
     let code = document.code.or(inner);
     code.and_then(plain_code)
+}
+
+/// A key as a listing has it: where it escapes, S3 writes a space as a plus sign, and a plus sign
+/// never as itself. `None`: it is no text.
+pub(super) fn listed_key(key: String, escaped: bool) -> Option<String> {
+    if !escaped {
+        return Some(key);
+    }
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    decoded.ok().map(std::borrow::Cow::into_owned)
 }
 
 /// A code is a word; anything else is somebody's prose and belongs in no log.

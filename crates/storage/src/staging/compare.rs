@@ -69,27 +69,43 @@ pub(super) fn fill(file: impl AsFd, offset: u64, bytes: &mut [u8]) -> Result<boo
     Ok(true)
 }
 
-/// Whether an open file is the one that was copied: the same file unchanged, or the same bytes.
-pub(super) fn is_the_copied(
+/// What an open file is found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// The very file that was copied, unchanged, or one that was compared a moment ago.
+    Known,
+    /// Another one with the very same bytes.
+    SameBytes(Identity),
+    /// Something else.
+    Other,
+}
+
+/// Compares an open file with the one that was copied; it is read only if its identity is neither
+/// that one's nor the one that was `compared` already.
+pub(super) fn likeness(
     file: impl AsFd,
     copied: &Identity,
+    compared: Option<&Identity>,
     digests: &Digests,
-) -> Result<bool, Errno> {
+) -> Result<Likeness, Errno> {
     let stat = rustix::fs::fstat(file.as_fd())?;
     if !is_regular(&stat) {
-        return Ok(false);
+        return Ok(Likeness::Other);
     }
     let found = identity(&stat);
-    if found == *copied {
-        return Ok(true);
+    if found == *copied || compared == Some(&found) {
+        return Ok(Likeness::Known);
     }
     if found.size_bytes != digests.size_bytes {
-        return Ok(false);
+        return Ok(Likeness::Other);
     }
     let same_bytes = hash(file.as_fd(), found.size_bytes)? == *digests;
     // Somebody may be writing right now; then it is not the copied one, whatever was read.
     let after = identity(&rustix::fs::fstat(file.as_fd())?);
-    Ok(same_bytes && after == found)
+    Ok(match same_bytes && after == found {
+        true => Likeness::SameBytes(found),
+        false => Likeness::Other,
+    })
 }
 
 /// Hashes a file up to `limit` bytes, so that one which keeps growing ends all the same.

@@ -23,6 +23,7 @@ pub(super) fn read_name(account: &AccountId, name: &str) -> Option<TrashEntry> {
             recording_id: recording.parse().ok()?,
         },
         token: token.parse().ok()?,
+        compared: None,
     })
 }
 

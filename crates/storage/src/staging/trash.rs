@@ -108,14 +108,14 @@ impl Trash for LocalTrash {
             .await
     }
 
-    async fn is_the_copied(
+    async fn compare(
         &self,
         entry: &TrashEntry,
         permission: &Releasable,
-    ) -> Result<bool, StagingFault> {
+    ) -> Result<Option<TrashEntry>, StagingFault> {
         let entry = entry.clone();
         let copied = Copied::of(permission);
-        self.on_one(move |root| entries::is_the_copied(root, &entry, &copied))
+        self.on_one(move |root| entries::compare(root, entry, &copied))
             .await
     }
 

@@ -55,6 +55,7 @@ fn entries(world: &World, wanted: impl Fn(&RecordingKey, &Discarded) -> bool) ->
         .map(|((key, token), _)| TrashEntry {
             key: key.clone(),
             token: *token,
+            compared: None,
         })
         .collect()
 }
@@ -100,11 +101,7 @@ fn put_back(world: &mut World, entry: &TrashEntry, path: &str) -> Option<bool> {
 }
 
 impl TrashPort {
-    async fn compare(
-        &self,
-        entry: &TrashEntry,
-        copied: Copied,
-    ) -> Result<Option<bool>, StagingFault> {
+    async fn same(&self, entry: &TrashEntry, copied: Copied) -> Result<Option<bool>, StagingFault> {
         let name = (entry.key.clone(), entry.token);
         let compared = self
             .0
@@ -181,6 +178,7 @@ impl Trash for TrashPort {
                 Ok(Some(TrashEntry {
                     key: entry.key,
                     token,
+                    compared: None,
                 }))
             })
             .await;
@@ -195,6 +193,7 @@ impl Trash for TrashPort {
         let entry = TrashEntry {
             key: permission.key().clone(),
             token: permission.token(),
+            compared: None,
         };
         self.touches(&entry.key, entry.token);
         let (from, to) = (path.to_string(), entry.clone());
@@ -210,7 +209,7 @@ impl Trash for TrashPort {
             Shift::NotPlain => return Ok(Moved::NotTheSame),
             Shift::Taken => return Err(stale()),
         }
-        if self.compare(&entry, Copied::new(permission)).await? == Some(true) {
+        if self.same(&entry, Copied::new(permission)).await? == Some(true) {
             return Ok(Moved::Moved(entry));
         }
         let (back, to) = (entry.clone(), path.to_string());
@@ -226,13 +225,13 @@ impl Trash for TrashPort {
             .map_err(|_| broken(&self.0))
     }
 
-    async fn is_the_copied(
+    async fn compare(
         &self,
         entry: &TrashEntry,
         permission: &Releasable,
-    ) -> Result<bool, StagingFault> {
-        let same = self.compare(entry, Copied::new(permission)).await?;
-        Ok(same == Some(true))
+    ) -> Result<Option<TrashEntry>, StagingFault> {
+        let same = self.same(entry, Copied::new(permission)).await?;
+        Ok((same == Some(true)).then(|| entry.clone()))
     }
 
     async fn in_place(

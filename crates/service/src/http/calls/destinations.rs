@@ -113,6 +113,7 @@ pub(super) async fn set(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let wanted = wanted.kind()?;
     let store = wanted.check(&owner, &api.config, now)?;
     refuse_to_the_bound(call, &store, force)?;
+    let _turn = api.checks.turn(&owner)?;
     endpoint::resolves_well(&store, &api.config).await?;
     let target = (call.account.as_ref(), Some(store.location()));
     call.audited(api, target, async {
@@ -147,6 +148,7 @@ pub(super) async fn check(api: &Api, call: &Call) -> Result<Answer, Problem> {
     if call.caller.account.is_some() && view.owner != owner {
         return Err(Problem::not_found());
     }
+    let _turn = api.checks.turn(&view.owner)?;
     let target = Some(format!("revision {}", view.revision));
     call.audited(api, (call.account.as_ref(), target), async {
         let ledger = &api.ledger;

@@ -6,7 +6,7 @@ use recording::Crc64Nvme;
 use uuid::Uuid;
 
 /// A new upload's id: what every id of its blocks begins with.
-pub(super) fn upload_id() -> String {
+pub(in crate::azure) fn upload_id() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
@@ -18,7 +18,7 @@ pub(super) fn is_upload_id(id: &str) -> bool {
 /// The id of a block: the upload, the number, and the checksum of its bytes, so that one id means
 /// the same bytes whoever sends them, also late. All of a blob's have the same length, as Azure
 /// demands, and no more than 64 bytes before base64.
-pub(super) fn block_id(upload_id: &str, number: u32, crc64nvme: Crc64Nvme) -> String {
+pub(in crate::azure) fn block_id(upload_id: &str, number: u32, crc64nvme: Crc64Nvme) -> String {
     BASE64_STANDARD.encode(format!("{upload_id}{number:08x}{crc64nvme}"))
 }
 

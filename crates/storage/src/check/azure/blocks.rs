@@ -1,17 +1,16 @@
 //! Blobs that are put together from blocks: one that is made, and one that must not be because its
 //! name is taken.
 
-use recording::{Capability, Fault, ParkReason, Purpose, SendOutcome};
+use recording::{Capability, Fault, ObjectKey, ParkReason, Purpose, SendOutcome};
 
-use super::blob::{SMALL_KEY, Stored};
-use super::{Trial, of_store};
+use super::Trial;
+use super::blob::Stored;
 use crate::azure::Container;
 use crate::check::parcel::Parcel;
+use crate::check::{PARTS_NAME, of_store};
 
-/// The name of what is put together, where it can be deleted again.
-const BLOCKS_KEY: &str = "parts";
-/// A small block; the last one is one byte.
-const BLOCK_BYTES: usize = 1024 * 1024;
+/// A small block; the last one is one byte. What is not put together, Azure keeps for a week.
+const BLOCK_BYTES: usize = 1024;
 
 /// How a commit ended.
 enum Commit {
@@ -28,11 +27,13 @@ impl Trial<'_> {
             return;
         };
         let book = self.subject.book;
-        let name = match gone {
-            true => format!("{}{BLOCKS_KEY}", stored.slot),
-            false => format!("{}{SMALL_KEY}", stored.slot),
+        let key = match gone {
+            true => self.subject.own_key(PARTS_NAME),
+            false => stored.parcel.key.clone(),
         };
-        let two = self.parcel(&name, vec![b'.'; BLOCK_BYTES + 1]);
+        let two = self
+            .subject
+            .parcel(key.clone(), vec![b'.'; BLOCK_BYTES + 1]);
         match self.send(&write, &two).await {
             Commit::Made if gone => book.passed(Capability::Multipart, "two blocks became a blob"),
             Commit::Made => {
@@ -57,14 +58,14 @@ impl Trial<'_> {
             }
         }
         if gone {
-            self.taken(&write, &name).await;
+            self.taken(&write, key).await;
             self.remove(&two).await;
         }
     }
 
-    async fn taken(&self, write: &Container, name: &str) {
+    async fn taken(&self, write: &Container, key: ObjectKey) {
         let book = self.subject.book;
-        let one = self.parcel(name, vec![b'.'; 1]);
+        let one = self.subject.parcel(key, vec![b'.'; 1]);
         // Below the size of a block it would be sent whole by the fleet; here it must be a block.
         match self.send(write, &one).await {
             Commit::Taken => {
@@ -84,6 +85,7 @@ impl Trial<'_> {
     async fn send(&self, write: &Container, parcel: &Parcel) -> Commit {
         let part = u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
         let outbound = parcel.outbound();
+        self.witness.forget_last();
         match write.send_blocks(&outbound, &self.budget, part).await {
             Ok(SendOutcome::Sent(..)) => Commit::Made,
             Ok(SendOutcome::Unclear(..))

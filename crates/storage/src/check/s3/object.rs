@@ -1,25 +1,16 @@
 //! One small object: stored, stored again, looked at, listed, read back, and read by a signed URL.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use http::Uri;
 use recording::{
-    Capability, Encryption, Fault, Look, Observed, ParkReason, Permission, Purpose, SendOutcome,
+    Capability, Encryption, Fault, Look, ObjectKey, Observed, Operation, ParkReason, Permission,
+    Purpose, SendOutcome,
 };
 
-use super::{Trial, of_store};
+use super::Trial;
 use crate::check::parcel::{Parcel, SMALL};
-use crate::check::{DEADLINE, Stopped, unsigned};
-use crate::exchange::{Trouble, unusable};
+use crate::check::{Stopped, of_store, played};
+use crate::exchange::Trouble;
 use crate::s3::{Bucket, refusal};
 use crate::signed::Overrides;
-
-/// The probe's name.
-pub(super) const SMALL_KEY: &str = "object";
-/// How long a signed URL is good, and how many bytes it is followed for.
-const URL_LIFE: Duration = Duration::from_secs(60);
-const URL_BYTES: usize = 4;
 
 /// What a destination may wish of new objects: the headers, what they need, and what fails then.
 const WISHES: [(&str, Permission, Capability); 3] = [
@@ -45,8 +36,6 @@ pub(super) struct Stored {
     pub(super) versions: Vec<String>,
     /// Whether it is encrypted under a KMS key.
     pub(super) under_kms: bool,
-    /// What leads names of this check's probes: something if another check is busy.
-    pub(super) slot: &'static str,
 }
 
 /// How a PUT ended.
@@ -60,20 +49,9 @@ enum Put {
 }
 
 impl Trial<'_> {
-    pub(super) fn parcel(&self, name: &str, bytes: impl Into<bytes::Bytes>) -> Parcel {
-        let subject = self.subject;
-        let key = subject.key(name);
-        Parcel::new(subject.account, key, bytes, &subject.shared.clock)
-    }
-
-    /// Stores it, create-only, and tries to store it again. `taken`: one of an earlier check is
-    /// there.
-    pub(super) async fn store_small(&self, taken: bool) -> Result<Stored, Stopped> {
-        let slot = match taken && self.somebody_is_busy().await {
-            true => "other-",
-            false => "",
-        };
-        let parcel = self.parcel(&format!("{slot}{SMALL_KEY}"), SMALL.as_bytes());
+    /// Stores it, create-only, and tries to store it again.
+    pub(super) async fn store_small(&self, key: ObjectKey) -> Result<Stored, Stopped> {
+        let parcel = self.subject.parcel(key, SMALL.as_bytes());
         let mut write = self.must_reach(Capability::Put, Purpose::Write)?;
         let mut put = self.put(&write, &parcel).await;
         if let Put::Refused(fault) = &put {
@@ -91,7 +69,6 @@ impl Trial<'_> {
             write,
             versions: self.witness.take_versions(),
             under_kms: false,
-            slot,
         })
     }
 
@@ -127,6 +104,8 @@ impl Trial<'_> {
     }
 
     async fn put(&self, write: &Bucket, parcel: &Parcel) -> Put {
+        // What was answered before says nothing of a PUT that is never sent.
+        self.witness.forget_last();
         let sent = write.send_whole(&parcel.outbound(), &self.budget).await;
         let status = self.witness.last().status;
         match sent {
@@ -174,24 +153,6 @@ impl Trial<'_> {
             return Some((reduced, put));
         }
         None
-    }
-
-    /// Whether the object that is there was made a moment ago, by another check that is not over.
-    async fn somebody_is_busy(&self) -> bool {
-        let Ok(look) = self.bucket(Purpose::Look) else {
-            return false;
-        };
-        let key = self.subject.key(SMALL_KEY);
-        if look.head(key.as_str()).await.is_err() {
-            return false;
-        }
-        let modified = self.witness.header("last-modified");
-        let modified = modified.and_then(|text| DateTime::parse_from_rfc2822(&text).ok());
-        modified.is_some_and(|at| {
-            let age = self.subject.shared.clock.now() - at.with_timezone(&Utc);
-            let busy = TimeDelta::from_std(DEADLINE).unwrap_or_default();
-            age < busy && age > -busy
-        })
     }
 
     /// Everything that only reads.
@@ -347,30 +308,19 @@ impl Trial<'_> {
         if self.subject.book.has_failed(Capability::Encryption) {
             return;
         }
-        let fetched = self.follow(stored, version).await;
-        let book = self.subject.book;
-        match fetched {
-            Ok(bytes) if self.witness.last().status == 206 => {
-                if SMALL.as_bytes().starts_with(&bytes) && bytes.len() == URL_BYTES {
-                    book.passed(Capability::SignedRead, "a signed URL plays a range");
-                } else {
-                    let detail = "signed read: other bytes than were stored";
-                    let fault = Fault::new(ParkReason::DestinationRefused, detail);
-                    self.fail(Capability::SignedRead, &fault, &[]);
-                }
+        let needs = match version {
+            Some(_) => [Permission::GetObjectVersion],
+            None => [Permission::GetObject],
+        };
+        let judged = match self.follow(stored, version).await {
+            Ok(bytes) => {
+                let status = self.witness.last().status;
+                played::judge(self.subject.book, status, &bytes)
             }
-            Ok(_) => {
-                let detail =
-                    "a signed URL reads, and the store ignores ranges: players cannot seek";
-                book.warned(Capability::SignedRead, detail, None);
-            }
-            Err(fault) => {
-                let needs = match version {
-                    Some(_) => [Permission::GetObjectVersion],
-                    None => [Permission::GetObject],
-                };
-                self.fail(Capability::SignedRead, &fault, &needs);
-            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = judged {
+            self.fail(Capability::SignedRead, &fault, &needs);
         }
     }
 
@@ -378,12 +328,12 @@ impl Trial<'_> {
         let play = self.bucket(Purpose::Play)?;
         let key = stored.parcel.key.as_str();
         let overrides = Overrides::default();
-        let signed = play.signed_get(key, version, URL_LIFE, &overrides).await?;
-        let uri = Uri::try_from(signed.reveal()).map_err(|_| unusable("the URL is none"))?;
-        let followed = unsigned::follow(play.line(), uri, URL_BYTES, refusal).await;
-        let answer = followed.map_err(|trouble| match trouble {
+        let life = played::LIFE;
+        let signed = play.signed_get(key, version, life, &overrides).await?;
+        let followed = played::follow(play.line(), &signed, refusal).await;
+        followed.map_err(|trouble| match trouble {
             Trouble::Refused(refusal) => {
-                let mut fault = refusal.fault(recording::Operation::ReadBack);
+                let mut fault = refusal.fault(Operation::ReadBack);
                 fault.detail = format!("signed read: {}", refusal.status);
                 if let Some(code) = &refusal.code {
                     fault.detail = format!("{} {code}", fault.detail);
@@ -391,10 +341,9 @@ impl Trial<'_> {
                 fault
             }
             Trouble::Never(_) | Trouble::Lost(_) | Trouble::Fenced(_) => {
-                trouble.fault(recording::Operation::ReadBack)
+                trouble.fault(Operation::ReadBack)
             }
-        })?;
-        Ok(answer.body)
+        })
     }
 }
 

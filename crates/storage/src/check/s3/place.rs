@@ -5,6 +5,7 @@ use recording::{Capability, Fault, ParkReason, Permission, Purpose, S3Bucket};
 use super::Trial;
 use crate::check::{Stopped, unsigned};
 use crate::s3::refusal;
+use crate::staging::bucket::object::Line;
 
 impl Trial<'_> {
     /// Knocks without a credential: who answers, at what time, and in which region.
@@ -52,17 +53,18 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Lists the probe's key: whether the bucket is there, whether it is the expected owner's, and
-    /// whether a missing key can be told. Whether a probe stayed there from an earlier check.
-    pub(super) async fn owner(&self, s3: &S3Bucket) -> Result<bool, Stopped> {
+    /// Lists the check's folder: whether the bucket is there, whether it is the expected owner's,
+    /// and whether a missing key can be told. What lies there from earlier checks; `None` where it
+    /// may not be listed.
+    pub(super) async fn owner(&self, s3: &S3Bucket) -> Result<Option<Vec<Line>>, Stopped> {
         let look = self.must_reach(Capability::Owner, Purpose::Look)?;
-        let key = self.subject.key(super::object::SMALL_KEY);
+        let folder = self.subject.folder();
         let book = self.subject.book;
-        let fault = match look.lists(key.as_str()).await {
-            Ok(taken) => {
+        let fault = match look.list_staged(&folder, None).await {
+            Ok(page) => {
                 book.passed(Capability::Owner, whose(s3));
                 book.passed(Capability::List, "a key that is not there is told");
-                return Ok(taken);
+                return Ok(Some(page.lines));
             }
             Err(fault) => fault,
         };
@@ -71,7 +73,7 @@ impl Trial<'_> {
             return Err(Stopped);
         }
         let anybodys =
-            s3.expected_owner.is_some() && look.whoever_owns_it().lists(key.as_str()).await.is_ok();
+            s3.expected_owner.is_some() && look.whoever_owns_it().lists(&folder).await.is_ok();
         if anybodys {
             let owner = s3.expected_owner.as_deref().unwrap_or_default();
             let detail = format!("the bucket does not belong to the expected account {owner}");
@@ -84,7 +86,7 @@ impl Trial<'_> {
         }
         // Whose it is, is seen when it takes an object that names the owner.
         self.fail(Capability::List, &fault, &[Permission::ListBucket]);
-        Ok(false)
+        Ok(None)
     }
 }
 

@@ -25,7 +25,7 @@ impl Remedies<'_> {
         if !missing.is_empty() {
             self.allow(missing)
         } else if is(ParkReason::RoleNotAssumable) {
-            self.trust()
+            self.assume(fault)
         } else if is(ParkReason::KmsKeyUnusable) {
             let hint = ParkReason::KmsKeyUnusable.hint();
             let needs = [Permission::GenerateDataKey, Permission::Decrypt];
@@ -63,6 +63,35 @@ impl Remedies<'_> {
             text.push_str("\nand see that no policy of the bucket denies it");
         }
         text
+    }
+
+    /// What lets us assume the role, by what STS says: most of it is about trust, and some is not.
+    fn assume(&self, fault: &Fault) -> String {
+        let arn = self.s3.role_arn.as_deref().unwrap_or_default();
+        let region = &self.s3.region;
+        let says = |code: &str| fault.detail.contains(code);
+        if says("RegionDisabledException") {
+            format!(
+                "activate STS in {region} for the account of {arn} (IAM, account settings), and \
+                 the region itself where it is one that must be enabled:\n\
+                 aws account enable-region --region-name {region}"
+            )
+        } else if says("PackedPolicyTooLarge") {
+            "the policy that narrows our sessions is too large for STS: set the destination anew \
+             with a shorter prefix, and name the KMS key by its ARN"
+                .to_owned()
+        } else if says("MalformedPolicyDocument") {
+            "STS does not understand the policy that narrows our sessions, which is no fault of \
+             the role's: tell callferry's operators the bucket, the prefix and the KMS key"
+                .to_owned()
+        } else if says("ValidationError") {
+            format!(
+                "STS does not take this role: see that {arn} is right, then\n{}",
+                self.trust()
+            )
+        } else {
+            self.trust()
+        }
     }
 
     /// The statement that lets us assume the role.
@@ -134,6 +163,26 @@ mod tests {
             let parsed: serde_json::Value = serde_json::from_str(statement).unwrap();
             let condition = &parsed["Condition"]["StringEquals"]["sts:ExternalId"];
             assert_eq!(condition, "callferry-1");
+            // Trust is not what every refusal of STS is about.
+            for (code, expected) in [
+                ("AccessDenied", "sts:ExternalId"),
+                (
+                    "RegionDisabledException",
+                    "enable-region --region-name eu-central-1",
+                ),
+                ("PackedPolicyTooLarge", "shorter prefix"),
+                ("MalformedPolicyDocument", "operators"),
+            ] {
+                let detail = format!("assume role: 403 {code}");
+                let fault = Fault::new(ParkReason::RoleNotAssumable, detail);
+                let remedy = remedies.against(&fault, &[], None);
+                assert!(remedy.contains(expected), "{code}: {remedy}");
+                assert_eq!(
+                    remedy.contains("ExternalId"),
+                    code == "AccessDenied",
+                    "{remedy}"
+                );
+            }
             let region = remedies.against(&fault(ParkReason::WrongRegion), &[], Some("us-east-2"));
             assert!(region.contains("--region us-east-2"), "{region}");
             let missing = remedies.against(&fault(ParkReason::BucketMissing), &[], None);

@@ -1,18 +1,21 @@
 //! Uploads in parts: one that becomes an object, and one that must not because its key is taken,
 //! which is looked at while it is open and aborted in the end.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use recording::{Capability, Fault, Look, ObjectKey, ParkReason, Permission, Purpose, SendOutcome};
 
 use super::object::Stored;
-use super::{PART_BYTES, Trial, of_store};
+use super::{PART_BYTES, Trial};
 use crate::check::parcel::Parcel;
-use crate::check::{FOLDER, Stopped};
+use crate::check::{FOLDER, PARTS_NAME, Stopped, of_store};
 use crate::s3::{Bucket, Trial as Upload, TrialEnd};
 
-/// The name of what is put together from parts, where it can be deleted again.
-const PARTS_KEY: &str = "parts";
 /// The smallest object that needs two parts.
 const TWO_PARTS: usize = 5 * 1024 * 1024 + 1;
+/// It, once for all checks of a process.
+static LARGE: LazyLock<Bytes> = LazyLock::new(|| vec![b'.'; TWO_PARTS].into());
 /// Uploads of earlier checks that are aborted besides this one's.
 const LEFTOVERS_MAX: usize = 5;
 
@@ -20,21 +23,21 @@ impl Trial<'_> {
     /// Tries uploads in parts. `gone`: what is stored may be deleted, so a large object may be.
     pub(super) async fn uploads(&self, stored: &Stored, gone: bool) -> Result<(), Stopped> {
         let book = self.subject.book;
-        let name = match gone {
-            true => format!("{}{PARTS_KEY}", stored.slot),
-            false => format!("{}{}", stored.slot, super::object::SMALL_KEY),
+        let key = match gone {
+            true => self.subject.own_key(PARTS_NAME),
+            false => stored.parcel.key.clone(),
         };
         if book.has_failed(Capability::Encryption) && stored.under_kms {
             // Putting parts together needs the key as reading does.
             return Err(Stopped);
         }
-        let large = self.parcel(&name, vec![b'.'; TWO_PARTS]);
+        let large = self.subject.parcel(key.clone(), LARGE.clone());
         drop(self.witness.take_versions());
         let made = self.two_parts(stored, &large, gone).await;
         if made {
             self.judge_whole(&large).await;
         }
-        let small = self.parcel(&name, vec![b'.'; 1]);
+        let small = self.subject.parcel(key, LARGE.slice(..1));
         self.taken(stored, &small, made || !gone).await;
         if gone {
             self.remove_large(&large).await;

@@ -202,3 +202,24 @@ async fn only_the_current_credential_can_be_given_up() {
     assert_eq!(key(&session).await, "key-1");
     assert_eq!(office.issued.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn who_waited_for_an_attempt_that_failed_shares_its_outcome_and_who_comes_later_asks() {
+    let office = Office {
+        gate: Some(Notify::new()),
+        ..Office::default()
+    };
+    let (session, office, _clock) = desk(office);
+    let open = || office.gate.as_ref().unwrap().notify_one();
+    let asked = || office.issued.load(Ordering::SeqCst);
+    *office.failing.lock().unwrap() = Some(ParkReason::DestinationUnreachable);
+    let askers: Vec<_> = (0..20).map(|_| session.issued()).collect();
+    let all = futures::future::join_all(askers);
+    let (all, ()) = tokio::join!(all, async { open() });
+    assert!(all.iter().all(Result::is_err));
+    assert_eq!(asked(), 1, "each asked by himself");
+    // A blip is over for whoever comes after it.
+    *office.failing.lock().unwrap() = None;
+    open();
+    assert_eq!(key(&session).await, "key-1");
+}

@@ -50,6 +50,11 @@ impl<'a> Copied<'a> {
     fn entity(&self) -> Option<Entity> {
         Entity::remembered(self.identity.entity.as_deref()?)
     }
+
+    /// What was found to be the copied one by its bytes; `None` if it is known by its identity.
+    pub(super) fn unless_known(&self, seen: &Seen) -> Option<Identity> {
+        Some(seen.identity()).filter(|identity| identity != self.identity)
+    }
 }
 
 impl Marked {
@@ -100,30 +105,45 @@ impl Marked {
         self.probe().await.map(|()| Standing::Absent)
     }
 
-    /// Deletes what was copied, and nothing else. `false`: another object is there; it stays.
-    pub(super) async fn delete(&self, copied: &Copied<'_>) -> Result<bool, StagingFault> {
+    /// Deletes what was copied, and nothing else: what was `compared` with it a moment ago, or what
+    /// its identity names. `false`: another object is there; it stays.
+    pub(super) async fn delete(
+        &self,
+        copied: &Copied<'_>,
+        compared: Option<&Identity>,
+    ) -> Result<bool, StagingFault> {
         let remembered = copied.entity();
-        // The usual case needs no second look: the condition is the look.
-        if let Some(entity) = &remembered
-            && entity.version.is_none()
-            && self.delete_one(copied, entity).await?
-        {
-            return Ok(true);
-        }
-        let seen = match self.standing(copied).await? {
-            Standing::Copied(seen) => seen,
-            Standing::Other => return Ok(false),
-            Standing::Absent => return Ok(true),
+        let compared =
+            compared.and_then(|identity| Entity::remembered(identity.entity.as_deref()?));
+        let there = match (compared, &remembered) {
+            (Some(compared), _) => compared,
+            // The usual case needs no second look: the condition is the look.
+            (None, Some(entity)) if entity.version.is_none() => entity.clone(),
+            (None, _) => match self.standing(copied).await? {
+                Standing::Copied(seen) => seen.entity,
+                Standing::Other => return Ok(false),
+                Standing::Absent => return Ok(true),
+            },
         };
-        if !self.delete_one(copied, &seen.entity).await? {
-            return Ok(false);
+        if !self.delete_one(copied, &there).await? {
+            return self.is_gone(copied).await;
         }
         // The same bytes were put over it again: the version that was copied would show now.
         match remembered {
-            Some(entity) if entity.version.is_some() && entity != seen.entity => {
+            Some(entity) if entity.version.is_some() && entity != there => {
                 self.delete_one(copied, &entity).await
             }
             Some(_) | None => Ok(true),
+        }
+    }
+
+    /// A condition that is not met: by another object, which stays, or because none is there, of
+    /// which some stores say the same.
+    async fn is_gone(&self, copied: &Copied<'_>) -> Result<bool, StagingFault> {
+        match self.staging.shared.reach.look(&copied.key).await {
+            Ok(None) => self.probe().await.map(|()| true),
+            Ok(Some(_)) => Ok(false),
+            Err(fault) => Err(self.blame(fault).await),
         }
     }
 

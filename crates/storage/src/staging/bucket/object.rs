@@ -110,6 +110,15 @@ pub(crate) enum Put {
     Taken,
 }
 
+/// What a 412 says of a condition that is not met; a store may say nothing. Azure answers 412 also
+/// of a blob that somebody holds a lease of, which is the same blob as before.
+const NOT_MET: [&str; 4] = [
+    "",
+    "PreconditionFailed",
+    "ConditionNotMet",
+    "TargetConditionNotMet",
+];
+
 /// What became of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Deleted {
@@ -137,7 +146,7 @@ impl Deleted {
         };
         let code = refusal.code.as_deref().unwrap_or_default();
         match (refusal.status, refusal.meaning()) {
-            (412, _) => Ok(Self::Changed),
+            (412, _) if NOT_MET.contains(&code) => Ok(Self::Changed),
             (404, _) if missing.contains(&code) => Ok(Self::Missing),
             // Somebody else writes or deletes there at this moment.
             (409, _) if matches!(code, "ConditionalRequestConflict" | "OperationAborted") => {
@@ -186,6 +195,36 @@ mod tests {
             assert_eq!(Entity::new(none, None), None, "{none}");
         }
         assert_eq!(Entity::new(tag, Some("a b")), None);
+    }
+
+    #[test]
+    fn a_412_means_another_object_only_where_it_is_of_the_condition() {
+        let refused = |code: Option<&str>| {
+            let answered = crate::exchange::Answered {
+                status: 412,
+                code: code.map(ToOwned::to_owned),
+                retry_after: None,
+            };
+            let refusal = crate::azure::refusal(answered);
+            Deleted::unless_refused(Trouble::Refused(refusal), &[])
+        };
+        for code in [
+            None,
+            Some("ConditionNotMet"),
+            Some("TargetConditionNotMet"),
+            Some("PreconditionFailed"),
+        ] {
+            assert_eq!(refused(code), Ok(Deleted::Changed), "{code:?}");
+        }
+        for code in [
+            "LeaseIdMissing",
+            "LeaseIdMismatchWithBlobOperation",
+            "SomethingNew",
+        ] {
+            let fault = refused(Some(code)).unwrap_err();
+            assert_eq!(fault.class(), recording::Class::Transient, "{code}");
+            assert!(fault.detail.contains(code), "{fault:?}");
+        }
     }
 
     #[test]

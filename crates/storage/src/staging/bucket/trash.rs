@@ -62,23 +62,29 @@ impl Trash for BucketTrash {
         }
         let copied = Copied::of(&self.marked, permission)?;
         Ok(match self.marked.standing(&copied).await? {
-            Standing::Copied(_) => Moved::Moved(TrashEntry {
+            Standing::Copied(seen) => Moved::Moved(TrashEntry {
                 key: permission.key().clone(),
                 token: permission.token(),
+                compared: copied.unless_known(&seen),
             }),
             Standing::Other => Moved::NotTheSame,
             Standing::Absent => Moved::Absent,
         })
     }
 
-    async fn is_the_copied(
+    async fn compare(
         &self,
-        _: &TrashEntry,
+        entry: &TrashEntry,
         permission: &Releasable,
-    ) -> Result<bool, StagingFault> {
+    ) -> Result<Option<TrashEntry>, StagingFault> {
         let copied = Copied::of(&self.marked, permission)?;
-        let standing = self.marked.standing(&copied).await?;
-        Ok(matches!(standing, Standing::Copied(_)))
+        Ok(match self.marked.standing(&copied).await? {
+            Standing::Copied(seen) => Some(TrashEntry {
+                compared: copied.unless_known(&seen),
+                ..entry.clone()
+            }),
+            Standing::Other | Standing::Absent => None,
+        })
     }
 
     async fn in_place(
@@ -104,7 +110,7 @@ impl Trash for BucketTrash {
             return Err(refused("the permission is for another entry"));
         }
         let copied = Copied::of(&self.marked, &permission)?;
-        let done = self.marked.delete(&copied).await;
+        let done = self.marked.delete(&copied, entry.compared.as_ref()).await;
         // One look permits one deletion: the permission ends here, whatever came of it.
         drop(permission);
         match done? {

@@ -6,7 +6,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::Copied;
-use crate::staging::compare;
+use crate::staging::compare::{self, Likeness};
 use crate::staging::faults::unavailable;
 use crate::staging::places::{entry_name, names, open_bin, open_bins, read_name};
 use crate::staging::root::{FILE, FOLDER, Root, beneath};
@@ -83,34 +83,49 @@ fn is_older(bin: &OwnedFd, entry: &TrashEntry, than_s: u64) -> Result<bool, Stag
     }
 }
 
-/// Compares an entry with what was copied.
-pub(super) fn is_the_copied(
+/// Compares an entry with what was copied. `None`: it is not that.
+pub(super) fn compare(
     root: &Root,
-    entry: &TrashEntry,
+    entry: TrashEntry,
     copied: &Copied,
-) -> Result<bool, StagingFault> {
+) -> Result<Option<TrashEntry>, StagingFault> {
     let Some(bin) = open_bin(root, &entry.key.account_id)? else {
-        return Ok(false);
+        return Ok(None);
     };
-    Ok(same(&bin, entry, copied)? == Some(true))
+    let found = likeness(&bin, &entry, copied)?;
+    Ok(found.and_then(|found| known_as(entry, found)))
+}
+
+/// The entry of what was found; `None` if that is not what was copied.
+pub(super) fn known_as(entry: TrashEntry, found: Likeness) -> Option<TrashEntry> {
+    match found {
+        Likeness::Known => Some(entry),
+        Likeness::SameBytes(identity) => Some(TrashEntry {
+            compared: Some(identity),
+            ..entry
+        }),
+        Likeness::Other => None,
+    }
 }
 
 /// `None`: there is no such entry (any more).
-pub(super) fn same(
+pub(super) fn likeness(
     bin: &OwnedFd,
     entry: &TrashEntry,
     copied: &Copied,
-) -> Result<Option<bool>, StagingFault> {
+) -> Result<Option<Likeness>, StagingFault> {
     let name = entry_name(&entry.key.recording_id, entry.token);
     let file = match beneath(bin, &name, FILE) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(None),
         // A link or a socket: whatever it is, it was not copied.
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(false)),
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Likeness::Other)),
         Err(errno) => return Err(unavailable("the entry cannot be opened", errno)),
     };
-    let same = compare::is_the_copied(&file, &copied.identity, &copied.digests);
-    same.map(Some)
+    let compared = entry.compared.as_ref();
+    let found = compare::likeness(&file, &copied.identity, compared, &copied.digests);
+    found
+        .map(Some)
         .map_err(|errno| unavailable("the entry cannot be read", errno))
 }
 
@@ -124,9 +139,9 @@ pub(super) fn unlink(root: &Root, entry: &TrashEntry, copied: &Copied) -> Result
     let Some(bin) = open_bin(root, &entry.key.account_id)? else {
         return Ok(());
     };
-    match same(&bin, entry, copied)? {
-        Some(true) => {}
-        Some(false) => {
+    match likeness(&bin, entry, copied)? {
+        Some(Likeness::Known | Likeness::SameBytes(_)) => {}
+        Some(Likeness::Other) => {
             let what = "refused to delete: the entry is not what was copied";
             return Err(StagingFault::Unavailable(what.to_owned()));
         }

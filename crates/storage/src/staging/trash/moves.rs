@@ -48,6 +48,7 @@ pub(super) fn move_in(
     let entry = TrashEntry {
         key: copied.key.clone(),
         token: copied.token,
+        compared: None,
     };
     let name = entry_name(&entry.key.recording_id, entry.token);
     let to = Spot {
@@ -63,7 +64,8 @@ pub(super) fn move_in(
             return Err(StagingFault::Unavailable(what.to_owned()));
         }
     }
-    if entries::same(&bin, &entry, copied)? == Some(true) {
+    let found = entries::likeness(&bin, &entry, copied)?;
+    if let Some(entry) = found.and_then(|found| entries::known_as(entry, found)) {
         return Ok(Moved::Moved(entry));
     }
     // Taken again meanwhile: both files are kept, this one in the trash. Either way it is not
@@ -136,6 +138,7 @@ pub(super) fn take_over(
     let taken = TrashEntry {
         key: entry.key,
         token,
+        compared: entry.compared,
     };
     if entry.token == token {
         let here = exists(from).map_err(cannot)?;

@@ -19,6 +19,13 @@ const STORAGE_CLASSES: [&str; 8] = [
     "REDUCED_REDUNDANCY",
 ];
 
+/// The longest ARN of a KMS key, in bytes: `storage` is tested to fit it into a session's policy.
+const KMS_KEY_BYTES_MAX: usize = 128;
+/// The longest ARN of an alias, in bytes.
+const KMS_ALIAS_BYTES_MAX: usize = 384;
+/// The longest name of a partition, in bytes; `aws-us-gov` is the longest there is.
+const PARTITION_BYTES_MAX: usize = 16;
+
 /// How names begin and end that S3 keeps for access points and the like.
 const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
@@ -83,7 +90,8 @@ pub(in crate::cli) fn role(arn: &str) -> Result<String> {
 
 fn is_partition(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b == b'-';
-    text == "aws" || (text.starts_with("aws-") && text.bytes().all(plain))
+    let is_short = text.len() <= PARTITION_BYTES_MAX;
+    text == "aws" || (is_short && text.starts_with("aws-") && text.bytes().all(plain))
 }
 
 fn is_role_path(path: &str) -> bool {
@@ -96,10 +104,16 @@ fn is_role_path(path: &str) -> bool {
         && path.bytes().all(plain)
 }
 
-/// A KMS key's id, alias or ARN.
+/// A KMS key's id, alias or ARN. The ARN of a key narrows session policies, for which STS has 2,048
+/// characters; no key's is longer than this, even one for several regions.
 pub(in crate::cli) fn kms_key(text: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b":/_-".contains(&b);
-    if (1..=2048).contains(&text.len()) && text.bytes().all(plain) {
+    // The name alone of an alias may have 256 characters, and no policy names it.
+    let most = match text.contains(":key/") {
+        true => KMS_KEY_BYTES_MAX,
+        false => KMS_ALIAS_BYTES_MAX,
+    };
+    if (1..=most).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());
     }
     Err(refuse(
