@@ -198,7 +198,7 @@ fn the_published_examples_are_what_the_code_builds() {
             content_md5: None,
             evidence: Method::ReportedChecksum,
         };
-        stored(&stored_after(
+        signed(&stored_after(
             announced("recording.completed.v1.json"),
             look,
             id,
@@ -214,7 +214,7 @@ fn the_published_examples_are_what_the_code_builds() {
         };
         let mut announced = announced("recording.completed.v1.json");
         announced.attributes.clear();
-        stored(&stored_after(announced, look, id, at))
+        stored(&stored_after(announced, look, id, at), None)
     });
     for (example, evidence, content_md5) in [
         (
@@ -236,7 +236,7 @@ fn the_published_examples_are_what_the_code_builds() {
                 evidence,
             };
             let announced = announced("recording.completed.v1.json");
-            stored(&stored_after(announced, look, id, at))
+            stored(&stored_after(announced, look, id, at), None)
         });
     }
     assert_is_example("recording.parked.v1.json", |id, at| {
@@ -295,7 +295,7 @@ fn every_event_goes_where_the_contract_says() {
         now,
     );
     let topics = [
-        (stored(&copy), "recording.stored.v1"),
+        (stored(&copy, None), "recording.stored.v1"),
         (
             parked(&key(), Uuid::nil(), now, ParkReason::Throttled, None),
             "recording.parked.v1",
@@ -356,7 +356,7 @@ fn every_valid_announcement_leads_to_an_acknowledgment_that_fits_and_is_understo
             };
             let now = time("2026-11-22T10:00:07.123456789Z");
             let copy = stored_after(announced(name), look, Uuid::nil(), now);
-            let event = stored(&copy);
+            let event = stored(&copy, None);
             assert_fits("recording.stored.v1", &body(&event));
             match parse(&deliver(event.body)) {
                 Ok(Incoming::Stored(read)) => {
@@ -388,7 +388,7 @@ proptest! {
         let look = Look { etag, version_id, content_md5, evidence };
         let copy = stored_after(announced("recording.completed.v1.json"), look, id, now);
         let events = [
-            ("recording.stored.v1", stored(&copy)),
+            ("recording.stored.v1", stored(&copy, None)),
             ("recording.parked.v1", parked(&key(), id, now, ParkReason::Throttled, Some(now))),
             ("recording.released.v1", released(&key(), id, now)),
             (
