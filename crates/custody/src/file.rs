@@ -163,9 +163,8 @@ impl Stamp {
 
 /// Reads a file, and says what it was like when it was read.
 pub(crate) fn read(path: &Path) -> Result<(Keys, Stamp), KeyFault> {
-    let unreadable = |error: io::Error| {
-        KeyFault::wrong(path, format!("cannot be read: {error}"), MAKE_ONE)
-    };
+    let unreadable =
+        |error: io::Error| KeyFault::wrong(path, format!("cannot be read: {error}"), MAKE_ONE);
     let file = File::open(path).map_err(unreadable)?;
     // Of the file that is open, whatever happens at the path meanwhile.
     let found = file.metadata().map_err(unreadable)?;
@@ -240,7 +239,9 @@ impl Keys {
             if held.public().id() != id {
                 // The name may be anything, a key in the wrong place even: it is not repeated.
                 let id = held.public().id();
-                return Err(format!("calls key {id} by another name: a thumbprint is its name"));
+                return Err(format!(
+                    "calls key {id} by another name: a thumbprint is its name"
+                ));
             }
             keys.insert(id, held);
         }

@@ -136,7 +136,11 @@ mod tests {
     fn bytes<const N: usize>(text: &str) -> [u8; N] {
         let digits = text.as_bytes().chunks(2);
         let bytes = digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16));
-        bytes.collect::<Result<Vec<_>, _>>().unwrap().try_into().unwrap()
+        bytes
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+            .try_into()
+            .unwrap()
     }
 
     /// RFC 8032, 7.1, test 2; RFC 8037, appendix A.3 has test 1's thumbprint.

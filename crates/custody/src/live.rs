@@ -72,7 +72,10 @@ impl ReceiptKeys {
     #[must_use]
     pub fn public(&self) -> Vec<PublicKey> {
         let keys = self.keys();
-        let public = keys.in_order().into_iter().map(|held| held.public().clone());
+        let public = keys
+            .in_order()
+            .into_iter()
+            .map(|held| held.public().clone());
         public.collect()
     }
 

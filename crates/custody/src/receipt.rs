@@ -56,7 +56,10 @@ pub(crate) fn sign(statement: &Statement, key: &SigningKey) -> Option<SignedRece
     let header = encode(header.to_string().as_bytes());
     let message = format!("{header}.{}", encode(&payload));
     let signature = key.sign(message.as_bytes())?;
-    Some(SignedReceipt::new(format!("{message}.{}", encode(&signature))))
+    Some(SignedReceipt::new(format!(
+        "{message}.{}",
+        encode(&signature)
+    )))
 }
 
 /// Verifies a receipt by itself.

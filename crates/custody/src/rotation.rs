@@ -151,7 +151,11 @@ impl KeyFile {
                 let path = new.display();
                 tracing::warn!(%path, error = %left, "an unfinished file of keys was left behind");
             }
-            KeyFault::failed(&self.path, format!("cannot be replaced: {error}"), TRY_AGAIN)
+            KeyFault::failed(
+                &self.path,
+                format!("cannot be replaced: {error}"),
+                TRY_AGAIN,
+            )
         })
     }
 

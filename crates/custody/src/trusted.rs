@@ -109,7 +109,9 @@ fn pem(text: &str) -> Result<Vec<PublicKey>, String> {
             return Err("holds a private key: only the public ones belong here".to_owned());
         }
         let body = block.strip_prefix("PUBLIC KEY-----");
-        let body = body.and_then(|rest| rest.split_once(END)).map(|(body, _)| body);
+        let body = body
+            .and_then(|rest| rest.split_once(END))
+            .map(|(body, _)| body);
         let body = body.ok_or("is not PEM with PUBLIC KEY blocks")?;
         let body: String = body.split_whitespace().collect();
         let der = BASE64_STANDARD.decode(body).unwrap_or_default();

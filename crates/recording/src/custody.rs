@@ -261,8 +261,7 @@ impl Statement {
     /// See [`MalformedStatement`]. Whatever could be written in two ways is refused, so that a
     /// reader of another make cannot see other facts in the same bytes.
     pub fn read(payload: &[u8]) -> Result<Self, MalformedStatement> {
-        let document =
-            strict_json::parse(payload).map_err(|_| MalformedStatement::NotJson)?;
+        let document = strict_json::parse(payload).map_err(|_| MalformedStatement::NotJson)?;
         let fields = |_| MalformedStatement::Fields;
         let read = match document.get("statement").and_then(Value::as_str) {
             Some("recording.stored.v1") => {

@@ -33,8 +33,8 @@ use chrono::{DateTime, Utc};
 use recording::{
     Advance, Announcement, Claimed, Clock, Delivery, Granted, HandOff, Handler, Incoming,
     Isolation, Ledger, Lookers, Next, Note, Originals, Parking, Probe, Publisher, ReceiptSigner,
-    Recording, RecordingKey, Refusal, RefusalReason, Settlement, Statement, Stored, Writers, decide,
-    parse, stored,
+    Recording, RecordingKey, Refusal, RefusalReason, Settlement, Statement, Stored, Writers,
+    decide, parse, stored,
 };
 use telemetry::{Metrics, Stage, TransferOutcome};
 use tokio::time::Instant;

@@ -2,15 +2,17 @@
 //! examples are, field by field, what it builds.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use chrono::{DateTime, Utc};
+use custody::{ReceiptKeys, TrustedKeys};
 use proptest::prelude::*;
 use recording::{
     Announced, AzureContainer, AzureIdentity, Block, Capability, CheckedWrite, Crc64Nvme,
     Destination, DestinationOwner, Digests, Expected, Finding, HealthAnnouncement, Identity,
-    Incoming, Method, Observed, Outgoing, ParkReason, Queue, Record, Recording, RecordingKey,
-    Route, S3Bucket, S3Options, Secret, Sha256, Store, Stored, Verdict, due, health_changed,
-    parked, parse, released, stored,
+    Incoming, Method, Observed, Outgoing, ParkReason, Queue, ReceiptSigner, Record, Recording,
+    RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256, Statement, Store, Stored, Verdict,
+    due, health_changed, parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -168,6 +170,23 @@ fn unhealthy(id: Uuid, at: DateTime<Utc>, reason: ParkReason) -> HealthAnnouncem
         }],
         secret_expires_at: None,
     }
+}
+
+/// The acknowledgment with a receipt under the key of RFC 8037, appendix A, which everybody has.
+fn signed(copy: &Stored) -> Outgoing {
+    let id = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let key = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("current = '{id}'\n[keys.{id}]\nprivate = '{key}'\n");
+    file.write_all(text.as_bytes()).unwrap();
+    let keys = ReceiptKeys::load(file.path()).unwrap();
+    let receipt = keys.sign(&Statement::stored(copy)).unwrap();
+    let published = String::from_utf8(bytes("examples/receipt-keys.json")).unwrap();
+    let published = TrustedKeys::read(&published).unwrap();
+    let event = stored(copy, Some(&receipt));
+    let verified = custody::found_in(&event.body, &published).unwrap();
+    assert_eq!(verified.statement, Statement::stored(copy));
+    event
 }
 
 fn body(event: &Outgoing) -> Value {

@@ -57,7 +57,10 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// A receipt with this header and payload and a signature that fits both.
 fn forged(key: &SigningKey, header: &Value, payload: &[u8]) -> String {
     let message = format!("{}.{}", encode(header.to_string()), encode(payload));
-    format!("{message}.{}", encode(key.sign(message.as_bytes()).unwrap()))
+    format!(
+        "{message}.{}",
+        encode(key.sign(message.as_bytes()).unwrap())
+    )
 }
 
 fn header(key: &SigningKey) -> Value {
@@ -70,8 +73,13 @@ fn event(statement: &Statement, signed: &SignedReceipt) -> Value {
     let mut receipt = stated.clone();
     let fields = receipt.as_object_mut().unwrap();
     for other in [
-        "account_id", "acknowledgment_id", "destination_revision", "location", "recording_id",
-        "statement", "content_md5",
+        "account_id",
+        "acknowledgment_id",
+        "destination_revision",
+        "location",
+        "recording_id",
+        "statement",
+        "content_md5",
     ] {
         fields.remove(other);
     }
@@ -146,7 +154,11 @@ fn a_fact_that_was_changed_in_the_payload_is_not_what_was_signed() {
                 _ => json!(format!("{}x", fact.as_str().unwrap())),
             };
             let swapped = format!("{}.{}.{}", parts[0], encode(other.to_string()), parts[2]);
-            assert_eq!(verify(&swapped, &trusted), Err(Invalid::Signature), "{name}");
+            assert_eq!(
+                verify(&swapped, &trusted),
+                Err(Invalid::Signature),
+                "{name}"
+            );
         }
     }
 }
@@ -187,26 +199,65 @@ fn headers_of_others_are_refused_before_anything_is_believed() {
     let hs = json!({ "alg": "HS256", "kid": key.public().id(), "typ": TYP });
     let symmetric = format!("{}.{}", encode(hs.to_string()), encode(&payload));
     let tag = aws_lc_rs::hmac::sign(&hmac, symmetric.as_bytes());
-    row("HMAC with the public key", format!("{symmetric}.{}", encode(tag)), "`alg`");
+    row(
+        "HMAC with the public key",
+        format!("{symmetric}.{}", encode(tag)),
+        "`alg`",
+    );
     row("an access token", with("typ", json!("at+jwt")), "`typ`");
     row("a plain token", with("typ", json!("JWT")), "`typ`");
-    row("a key that it brings along", with("jwk", stranger.public().jwk()), "a field");
-    row("a place of keys", with("jku", json!("https://x")), "a field");
+    row(
+        "a key that it brings along",
+        with("jwk", stranger.public().jwk()),
+        "a field",
+    );
+    row(
+        "a place of keys",
+        with("jku", json!("https://x")),
+        "a field",
+    );
     row("an extension", with("crit", json!(["b64"])), "a field");
     row("no key", with("kid", Value::Null), "`kid`");
-    let twice = format!(r#"{{"alg":"EdDSA","alg":"none","kid":"{}","typ":"{TYP}"}}"#, "x");
-    row("a field twice", format!("{}.{}.AA", encode(twice), encode(&payload)), "strict JSON");
-    row("a stranger's", sign(&one, &stranger).unwrap().as_str().to_owned(), "not among");
+    let twice = format!(
+        r#"{{"alg":"EdDSA","alg":"none","kid":"{}","typ":"{TYP}"}}"#,
+        "x"
+    );
+    row(
+        "a field twice",
+        format!("{}.{}.AA", encode(twice), encode(&payload)),
+        "strict JSON",
+    );
+    row(
+        "a stranger's",
+        sign(&one, &stranger).unwrap().as_str().to_owned(),
+        "not among",
+    );
     let claims = forged(&stranger, &header(&key), &payload);
     row("a stranger's under our name", claims, "signature");
     let other = sign(&two, &key).unwrap();
     let (other_message, other_signature) = other.as_str().rsplit_once('.').unwrap();
-    row("another's signature", format!("{message}.{other_signature}"), "signature");
-    row("another's payload", format!("{other_message}.{signature}"), "signature");
+    row(
+        "another's signature",
+        format!("{message}.{other_signature}"),
+        "signature",
+    );
+    row(
+        "another's payload",
+        format!("{other_message}.{signature}"),
+        "signature",
+    );
     row("no signature", format!("{message}."), "signature");
-    row("half a signature", format!("{message}.{}", &signature[..43]), "signature");
+    row(
+        "half a signature",
+        format!("{message}.{}", &signature[..43]),
+        "signature",
+    );
     row("padding", format!("{message}.{signature}=="), "base64url");
-    row("two receipts", format!("{}.{}", signed.as_str(), signed.as_str()), "base64url");
+    row(
+        "two receipts",
+        format!("{}.{}", signed.as_str(), signed.as_str()),
+        "base64url",
+    );
     row("something else", "hello".to_owned(), "signature");
     row("too much", "x".repeat(MAX_EVENT_BYTES + 1), "larger");
     for (what, text, why) in table {
@@ -275,18 +326,36 @@ fn an_event_must_say_what_its_receipt_states() {
         assert!(matches!(refused, Invalid::Differs(_)), "{refused}");
     }
     let mut without = good.clone();
-    without["data"].as_object_mut().unwrap().remove("signed_receipt");
-    assert_eq!(found_in(without.to_string().as_bytes(), &trusted), Err(Invalid::Unsigned));
+    without["data"]
+        .as_object_mut()
+        .unwrap()
+        .remove("signed_receipt");
+    assert_eq!(
+        found_in(without.to_string().as_bytes(), &trusted),
+        Err(Invalid::Unsigned)
+    );
     for (what, document) in [
-        ("a key twice", good.to_string().replacen('{', "{\"id\":1,", 1)),
+        (
+            "a key twice",
+            good.to_string().replacen('{', "{\"id\":1,", 1),
+        ),
         ("two documents", format!("{good}{good}")),
         ("no event", "{}".to_owned()),
-        ("another's event", changed("/type", json!("other.v1")).to_string()),
-        ("no text", changed("/data/signed_receipt", json!(1)).to_string()),
+        (
+            "another's event",
+            changed("/type", json!("other.v1")).to_string(),
+        ),
+        (
+            "no text",
+            changed("/data/signed_receipt", json!(1)).to_string(),
+        ),
         ("too much", format!("{good}{}", " ".repeat(MAX_EVENT_BYTES))),
     ] {
         let refused = found_in(document.as_bytes(), &trusted).unwrap_err();
-        assert!(matches!(refused, Invalid::NotAReceipt(_)), "{what}: {refused}");
+        assert!(
+            matches!(refused, Invalid::NotAReceipt(_)),
+            "{what}: {refused}"
+        );
     }
     let refused = found_in(b"\xff", &trusted).unwrap_err();
     assert!(matches!(refused, Invalid::NotAReceipt(_)));

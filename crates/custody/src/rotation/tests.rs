@@ -33,7 +33,11 @@ fn a_rotation_keeps_the_public_half_of_the_older_key_and_not_the_private_one() {
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains(seed.as_str()), "{text}");
     let keys = ReceiptKeys::load(&path).unwrap();
-    let standings: Vec<_> = keys.views().into_iter().map(|it| (it.key_id, it.standing)).collect();
+    let standings: Vec<_> = keys
+        .views()
+        .into_iter()
+        .map(|it| (it.key_id, it.standing))
+        .collect();
     let expected = [
         (prepared.clone(), Standing::Current),
         (first, Standing::Retired),
@@ -64,8 +68,14 @@ fn nothing_is_overwritten_and_nothing_of_a_file_is_repeated() {
     let seed = keys.signing().unwrap().text();
     let id = keys.current.unwrap();
     for (bad, says) in [
-        (good.replace(&format!("current = \"{id}\""), "current = \"x\""), "as current"),
-        (good.replace(&format!("[keys.\"{id}\"]"), "[keys.other]"), "another name"),
+        (
+            good.replace(&format!("current = \"{id}\""), "current = \"x\""),
+            "as current",
+        ),
+        (
+            good.replace(&format!("[keys.\"{id}\"]"), "[keys.other]"),
+            "another name",
+        ),
         (good.replace("private", "public"), "base64url"),
         (good.replace("private = \"", "private = \"A"), "32 bytes"),
         (good.replace("private", "secret"), "see line"),
@@ -75,7 +85,10 @@ fn nothing_is_overwritten_and_nothing_of_a_file_is_repeated() {
     ] {
         std::fs::write(&path, &bad).unwrap();
         let fault = ReceiptKeys::load(&path).unwrap_err();
-        assert!(fault.is_wrong && fault.why.contains(says), "{says}: {fault}");
+        assert!(
+            fault.is_wrong && fault.why.contains(says),
+            "{says}: {fault}"
+        );
         assert!(!format!("{fault:?}").contains(seed.as_str()), "{fault:?}");
     }
     std::fs::write(&path, &good).unwrap();
@@ -99,5 +112,10 @@ fn a_set_of_public_keys_publishes_and_does_not_sign_or_turn() {
     assert_eq!(published.signing_id(), None);
     assert_eq!(published.views()[0].standing, Standing::Published);
     assert_eq!(published.views()[0].key_id, id);
-    assert!(KeyFile::lock(&set).unwrap_err().why.contains("public keys alone"));
+    assert!(
+        KeyFile::lock(&set)
+            .unwrap_err()
+            .why
+            .contains("public keys alone")
+    );
 }

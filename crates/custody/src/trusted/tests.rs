@@ -25,7 +25,10 @@ fn a_set_a_key_and_pem_say_the_same() {
 
 #[test]
 fn what_is_no_set_of_public_keys_is_refused_in_words() {
-    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let (key, other) = (
+        SigningKey::generate().unwrap(),
+        SigningKey::generate().unwrap(),
+    );
     let jwk = key.public().jwk();
     let with = |name: &str, value: Value| {
         let mut jwk = jwk.clone();
@@ -38,17 +41,34 @@ fn what_is_no_set_of_public_keys_is_refused_in_words() {
     for (what, text, says) in [
         ("nothing", String::new(), "neither"),
         ("a private JWK", with("d", json!("AAAA")), "private key"),
-        ("two keys with one id", json!({ "keys": [jwk, same_id] }).to_string(), "another name"),
-        ("an id of another make", with("kid", json!("key-1")), "another name"),
+        (
+            "two keys with one id",
+            json!({ "keys": [jwk, same_id] }).to_string(),
+            "another name",
+        ),
+        (
+            "an id of another make",
+            with("kid", json!("key-1")),
+            "another name",
+        ),
         ("a short key", with("x", json!("AAAA")), "32 bytes"),
         ("padding", with("x", json!(format!("{x}="))), "32 bytes"),
         ("another curve", with("crv", json!("X25519")), "no Ed25519"),
         ("a key for secrets", with("use", json!("enc")), "no Ed25519"),
-        ("a symmetric key", json!({"keys": [{"kty": "oct", "k": x}]}).to_string(), "no Ed25519"),
-        ("keys that are no list", json!({ "keys": jwk }).to_string(), "no list"),
+        (
+            "a symmetric key",
+            json!({"keys": [{"kty": "oct", "k": x}]}).to_string(),
+            "no Ed25519",
+        ),
+        (
+            "keys that are no list",
+            json!({ "keys": jwk }).to_string(),
+            "no list",
+        ),
         (
             "a member twice",
-            jwk.to_string().replacen('{', &format!("{{\"x\":\"{x}\","), 1),
+            jwk.to_string()
+                .replacen('{', &format!("{{\"x\":\"{x}\","), 1),
             "strict JSON",
         ),
         (
@@ -56,8 +76,16 @@ fn what_is_no_set_of_public_keys_is_refused_in_words() {
             key.public().pem().replace("PUBLIC", "PRIVATE"),
             "private key",
         ),
-        ("a certificate", key.public().pem().replace("PUBLIC KEY", "CERTIFICATE"), "PUBLIC KEY"),
-        ("a PEM without its end", key.public().pem().replace("-----END", ""), "PUBLIC KEY"),
+        (
+            "a certificate",
+            key.public().pem().replace("PUBLIC KEY", "CERTIFICATE"),
+            "PUBLIC KEY",
+        ),
+        (
+            "a PEM without its end",
+            key.public().pem().replace("-----END", ""),
+            "PUBLIC KEY",
+        ),
         (
             "a PEM of something else",
             "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned(),

@@ -81,13 +81,21 @@ fn whatever_could_be_read_in_two_ways_is_no_statement() {
     let [stored, expired] = both();
     let good = String::from_utf8(stored.payload().unwrap()).unwrap();
     for (what, text, why) in [
-        ("white space", good.replacen(',', ", ", 1), MalformedStatement::NotCanonical),
+        (
+            "white space",
+            good.replacen(',', ", ", 1),
+            MalformedStatement::NotCanonical,
+        ),
         (
             "a key twice",
             good.replacen('{', "{\"account_id\":\"evil\",", 1),
             MalformedStatement::NotJson,
         ),
-        ("trailing bytes", format!("{good}{{}}"), MalformedStatement::NotJson),
+        (
+            "trailing bytes",
+            format!("{good}{{}}"),
+            MalformedStatement::NotJson,
+        ),
         (
             "an unknown field",
             good.replacen('{', "{\"aaa\":1,", 1),
@@ -95,11 +103,18 @@ fn whatever_could_be_read_in_two_ways_is_no_statement() {
         ),
         (
             "another order",
-            good.replacen("{\"account_id\":\"acme\",", "{", 1)
-                .replacen('}', ",\"account_id\":\"acme\"}", 1),
+            good.replacen("{\"account_id\":\"acme\",", "{", 1).replacen(
+                '}',
+                ",\"account_id\":\"acme\"}",
+                1,
+            ),
             MalformedStatement::NotCanonical,
         ),
-        ("an escape", good.replacen("acme", "\\u0061cme", 1), MalformedStatement::NotCanonical),
+        (
+            "an escape",
+            good.replacen("acme", "\\u0061cme", 1),
+            MalformedStatement::NotCanonical,
+        ),
         (
             "another notation of the time",
             good.replacen("07.123456Z", "07.123456+00:00", 1),

@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CLEANUP_DUE, HEALTHY, PARKED, RELEASED, STORED, TRANSFER_DUE, UNHEALTHY};
-use crate::{
-    Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, SignedReceipt, Stored,
-};
+use crate::{Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, SignedReceipt, Stored};
 
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

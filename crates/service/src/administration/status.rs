@@ -39,7 +39,9 @@ impl Receipts {
         match (&self.key_id, self.keys) {
             (Some(key_id), _) => format!("signed under {key_id}"),
             (None, "published") => "public keys are here, the one that signs is not".to_owned(),
-            (None, "unreadable") => "the keys cannot be read: `callferry receipt-key show`".to_owned(),
+            (None, "unreadable") => {
+                "the keys cannot be read: `callferry receipt-key show`".to_owned()
+            }
             (None, _) => "not signed: CALLFERRY_RECEIPT_KEY_FILE is not set here".to_owned(),
         }
     }
@@ -54,7 +56,10 @@ pub(crate) fn receipts(config: &Config) -> Receipts {
             None => ("published", None),
         },
         Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), "the receipt keys cannot be read");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the receipt keys cannot be read"
+            );
             ("unreadable", None)
         }
     };

@@ -125,7 +125,10 @@ fn receipt_keys(process: &Process<'_>) -> Result<Option<ReceiptKeys>> {
     let signing = keys.as_ref().and_then(ReceiptKeys::signing_id);
     match signing {
         Some(key_id) if signs => {
-            tracing::info!(receipt_key.current = key_id, "acknowledgments carry signed receipts");
+            tracing::info!(
+                receipt_key.current = key_id,
+                "acknowledgments carry signed receipts"
+            );
         }
         None if signs => tracing::info!(
             "acknowledgments carry no signed receipt: CALLFERRY_RECEIPT_KEY_FILE is not set"

@@ -27,9 +27,7 @@ pub(super) fn document(what: &str, path: &Path) -> Result<Vec<u8>> {
         let input = io::stdin().lock();
         input.take(most.saturating_add(1)).read_to_end(&mut bytes)
     } else {
-        File::open(path).and_then(|file| {
-            file.take(most.saturating_add(1)).read_to_end(&mut bytes)
-        })
+        File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
     };
     read.map_err(|error| unreadable(what, path, &error))?;
     Ok(bytes)

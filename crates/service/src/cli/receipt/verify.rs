@@ -59,7 +59,11 @@ pub(super) fn execute(args: &VerifyArgs, context: &Context) -> Result<()> {
 fn trusted(args: &VerifyArgs) -> Result<TrustedKeys> {
     let hint = "take the public keys from GET /v1/receipt-keys or `callferry receipt keys --json`";
     let refuse = |why: &str| {
-        Failure::usage(format!("`--public-key` {} {why}", args.public_key.display())).hint(hint)
+        Failure::usage(format!(
+            "`--public-key` {} {why}",
+            args.public_key.display()
+        ))
+        .hint(hint)
     };
     if args.public_key.as_os_str() == "-" {
         return Err(refuse("must be a file: standard input may be the receipt").into());
