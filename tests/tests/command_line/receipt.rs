@@ -203,6 +203,10 @@ async fn the_exit_code_says_valid_not_valid_or_asked_wrongly() -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn keys_are_made_shown_prepared_and_turned_and_no_answer_has_a_private_one() -> Result<()> {
     let scratch = Scratch::new("receipt-key")?;
     let mut fleet = Fleet::new(scratch.path())?;
