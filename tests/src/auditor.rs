@@ -115,6 +115,16 @@ impl Auditor {
         }
     }
 
+    /// The bytes of one object.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    pub async fn bytes(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
+        let endpoint = &self.endpoint;
+        let transfer = format!("url = \"{endpoint}/{bucket}/{key}\"\n");
+        self.curl(&transfer).await
+    }
+
     /// Fetches every object of a bucket and hashes what came.
     ///
     /// # Errors

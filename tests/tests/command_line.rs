@@ -8,5 +8,6 @@ mod command_line {
     pub(crate) mod isolated;
     pub(crate) mod keyring;
     pub(crate) mod operating;
+    pub(crate) mod receipt;
     pub(crate) mod running;
 }

@@ -17,6 +17,7 @@ mod http {
     pub(crate) mod keys;
     pub(crate) mod life;
     pub(crate) mod limits;
+    pub(crate) mod receipt_keys;
     pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;

@@ -14,6 +14,7 @@ mod main_job {
     pub(crate) mod health;
     pub(crate) mod outages;
     pub(crate) mod peace;
+    pub(crate) mod receipts;
     pub(crate) mod setting;
     pub(crate) mod staging;
     pub(crate) mod switching;

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["recording"]),
     ("broker", &["recording", "retry"]),
     ("catalog", &["recording"]),
+    ("custody", &["recording"]),
     ("storage", &["recording", "retry"]),
     ("roles", &["recording", "storage", "retry", "telemetry"]),
     (
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "broker",
             "storage",
             "catalog",
+            "custody",
             "roles",
         ],
     ),

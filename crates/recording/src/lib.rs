@@ -7,6 +7,7 @@
 //! proofs never are, so a row read back can never by itself authorise a deletion.
 
 mod check;
+mod custody;
 mod destination;
 mod digest;
 mod event;
@@ -30,6 +31,10 @@ mod store_code;
 mod strict_json;
 
 pub use check::{Approval, Capability, CheckReport, Finding, Verdict};
+pub use custody::{
+    Absence, EndOfCustody, ExpiredCopy, ExpiredStatement, MalformedStatement, ReceiptSigner,
+    SignedReceipt, Statement, StoredStatement, Unsigned, strict_document,
+};
 pub use destination::{
     AzureContainer, AzureIdentity, Destination, DestinationOwner, S3Bucket, Store,
 };

@@ -32,8 +32,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use recording::{
     Advance, Announcement, Claimed, Clock, Delivery, Granted, HandOff, Handler, Incoming,
-    Isolation, Ledger, Lookers, Next, Note, Originals, Parking, Probe, Publisher, Recording,
-    RecordingKey, Refusal, RefusalReason, Settlement, Stored, Writers, decide, parse, stored,
+    Isolation, Ledger, Lookers, Next, Note, Originals, Parking, Probe, Publisher, ReceiptSigner,
+    Recording, RecordingKey, Refusal, RefusalReason, Settlement, Statement, Stored, Writers,
+    decide, parse, stored,
 };
 use telemetry::{Metrics, Stage, TransferOutcome};
 use tokio::time::Instant;
@@ -58,6 +59,8 @@ pub struct TransferPorts {
     pub lookers: Arc<dyn Lookers>,
     /// The broker.
     pub publisher: Arc<dyn Publisher>,
+    /// Signs acknowledgments.
+    pub signer: Arc<dyn ReceiptSigner>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -309,8 +312,11 @@ impl Transfer {
     async fn acknowledge(&self, stored: &Stored) -> bool {
         let began = Instant::now();
         let key = &stored.announced().key;
-        match self.ports.publisher.publish(self::stored(stored)).await {
+        let signed = self.ports.signer.sign(&Statement::stored(stored));
+        let event = self::stored(stored, signed.as_ref());
+        match self.ports.publisher.publish(event).await {
             Ok(()) => {
+                self.ports.metrics.acknowledged(signed.is_some());
                 self.ports
                     .metrics
                     .stage(Stage::Acknowledge, began.elapsed());

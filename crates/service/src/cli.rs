@@ -13,6 +13,8 @@ mod migrate;
 mod parked;
 mod publish;
 mod quarantine;
+mod receipt;
+mod receipt_key;
 mod recording;
 pub(crate) mod role;
 mod setup_kit;
@@ -90,6 +92,12 @@ pub(crate) enum Command {
     /// Make, show and rotate the key ring that secrets of destinations are encrypted with
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
+    /// Make, show and rotate the key that custody receipts are signed with
+    #[command(subcommand)]
+    ReceiptKey(receipt_key::ReceiptKeyCommand),
+    /// Verify custody receipts, without any server, and list the keys that they are signed with
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
     /// Announce files in staging, as a recorder would
     Publish(publish::PublishArgs),
     /// Show where recordings are and how they got there
@@ -141,6 +149,8 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
         Command::Run(args) => crate::run::run(args, context.config, &global).await,
         Command::TransferOne(args) => crate::run::one(args, &context).await,
         Command::Keyring(command) => keyring::execute(&command, &context).await,
+        Command::ReceiptKey(command) => receipt_key::execute(&command, &context),
+        Command::Receipt(command) => receipt::execute(&command, &context),
         Command::Migrate(args) => migrate::execute(args, &context).await,
         Command::Topology(command) => topology::execute(command, &context).await,
         Command::Account(command) => account::execute(command, &context).await,

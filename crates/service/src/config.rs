@@ -109,6 +109,8 @@ pub(crate) struct Config {
     pub(crate) http_account_rate: u32,
     /// The key ring that secrets of destinations are encrypted with in the ledger.
     pub(crate) keyring_file: Option<PathBuf>,
+    /// The keys that custody receipts are signed with, or public ones that are only published.
+    pub(crate) receipt_key_file: Option<PathBuf>,
     /// Up to this size a copy is one PUT; larger ones go in parts of this size. Bytes.
     pub(crate) part_size_bytes: u64,
     /// Memory for bytes on their way, over all transfers of the process. Bytes.
@@ -174,6 +176,7 @@ impl Default for Config {
             http_subject_rate: 20,
             http_account_rate: 50,
             keyring_file: None,
+            receipt_key_file: None,
             part_size_bytes: 16 * 1024 * 1024,
             byte_budget_bytes: 128 * 1024 * 1024,
             prefetch: 64,

@@ -36,6 +36,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use catalog::Catalog;
+use custody::ReceiptKeys;
 use recording::{Checker, Clock};
 use telemetry::{HttpRoute, Metrics};
 use tokio::sync::Semaphore;
@@ -66,6 +67,7 @@ pub(crate) struct Api {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     checker: Arc<dyn Checker>,
+    receipt_keys: Option<ReceiptKeys>,
     verifier: Verifier,
     limits: Limits,
     checks: Checks,
@@ -83,6 +85,8 @@ pub(crate) struct ApiPorts {
     pub(crate) metrics: Arc<Metrics>,
     /// Checks destinations.
     pub(crate) checker: Arc<dyn Checker>,
+    /// The keys of custody receipts, whose public halves are published.
+    pub(crate) receipt_keys: Option<ReceiptKeys>,
 }
 
 impl Api {
@@ -103,6 +107,7 @@ impl Api {
             clock: ports.clock,
             metrics: ports.metrics,
             checker: ports.checker,
+            receipt_keys: ports.receipt_keys,
         })
     }
 
@@ -177,11 +182,14 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Nothing is stored, guessed, framed or told to the next page.
+/// Nothing is stored, unless the operation says that it may be; nothing is guessed, framed or told
+/// to the next page.
 fn guard(response: &mut Response, id: Uuid) {
     let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -1,6 +1,7 @@
 //! From configuration to adapters: the only place where the crates that know the outside meet.
 
 mod broker_side;
+mod custody_side;
 mod ledger_side;
 mod staging_side;
 mod stores_side;
@@ -13,6 +14,7 @@ use recording::{Clock, Meter, NoMeter};
 use roles::Tuning;
 
 pub(crate) use broker_side::{Publishing, broker, broker_failure};
+pub(crate) use custody_side::{key_failure, receipt_keys, signer};
 pub(crate) use ledger_side::{admin_failure, catalog, expect_schema, ledger_failure, old_schema};
 pub(crate) use staging_side::{Files, StagingSide, staging};
 pub(crate) use stores_side::{Buckets, buckets};

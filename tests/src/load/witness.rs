@@ -77,7 +77,11 @@ impl Witness {
         Ok(differences)
     }
 
-    async fn read(&self, platform: &Platform) -> Result<Vec<String>> {
+    /// Takes every acknowledgment that came since the last time.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn read(&self, platform: &Platform) -> Result<Vec<String>> {
         let vhost = platform.rabbit.vhost().replace('/', "%2F");
         let path = format!("/api/queues/{vhost}/{QUEUE}/get");
         let mut payloads = Vec::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use recording::{
     Checker, ChildEnd, Clock, Isolation, Ledger, Lookers, Originals, Publisher, Queue,
-    RecordingKey, Trash, Writers,
+    RecordingKey, Trash, Unsigned, Writers,
 };
 use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
@@ -231,6 +231,7 @@ async fn transfer(side: Side, tuning: Tuning, stop: CancellationToken, metrics: 
         writers,
         lookers: lookers(&side),
         publisher: publisher(&side),
+        signer: Arc::new(Unsigned),
         clock: clock(&side),
         metrics,
         draining: stop.clone(),

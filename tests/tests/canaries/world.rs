@@ -74,6 +74,7 @@ impl World {
             entra,
             dir: dir.to_owned(),
         };
+        world.receipt_key().await?;
         world.servers().await?;
         world.base_identity()?;
         world.good_accounts().await?;
@@ -245,6 +246,30 @@ impl World {
             let raw = BASE64_STANDARD.decode(key)?;
             self.canaries
                 .push(Canary::new("a key of the ring, decoded", raw));
+        }
+        Ok(())
+    }
+
+    /// The keys that custody receipts are signed with: one that signs, one that will.
+    async fn receipt_key(&mut self) -> Result<()> {
+        let file = self.dir.join("receipt-key").display().to_string();
+        self.platform.json(&["receipt-key", "new", &file]).await?;
+        let fleet = &mut self.platform.fleet;
+        fleet.set("CALLFERRY_RECEIPT_KEY_FILE", &*file);
+        self.platform
+            .json(&["receipt-key", "rotate", "--prepare"])
+            .await?;
+        let text = fs::read_to_string(file)?;
+        let keys = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("private = "));
+        for key in keys {
+            let key = key.trim_matches('"');
+            let raw = BASE64_STANDARD.decode(key)?;
+            let what = "a key of custody receipts";
+            self.canaries.push(Canary::new(what, key));
+            self.canaries
+                .push(Canary::new(&format!("{what}, decoded"), raw));
         }
         Ok(())
     }

@@ -2,15 +2,17 @@
 //! examples are, field by field, what it builds.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use chrono::{DateTime, Utc};
+use custody::{ReceiptKeys, TrustedKeys};
 use proptest::prelude::*;
 use recording::{
     Announced, AzureContainer, AzureIdentity, Block, Capability, CheckedWrite, Crc64Nvme,
     Destination, DestinationOwner, Digests, Expected, Finding, HealthAnnouncement, Identity,
-    Incoming, Method, Observed, Outgoing, ParkReason, Queue, Record, Recording, RecordingKey,
-    Route, S3Bucket, S3Options, Secret, Sha256, Store, Stored, Verdict, due, health_changed,
-    parked, parse, released, stored,
+    Incoming, Method, Observed, Outgoing, ParkReason, Queue, ReceiptSigner, Record, Recording,
+    RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256, Statement, Store, Stored, Verdict,
+    due, health_changed, parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -170,6 +172,23 @@ fn unhealthy(id: Uuid, at: DateTime<Utc>, reason: ParkReason) -> HealthAnnouncem
     }
 }
 
+/// The acknowledgment with a receipt under the key of RFC 8037, appendix A, which everybody has.
+fn signed(copy: &Stored) -> Outgoing {
+    let id = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let key = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("current = '{id}'\n[keys.{id}]\nprivate = '{key}'\n");
+    file.write_all(text.as_bytes()).unwrap();
+    let keys = ReceiptKeys::load(file.path()).unwrap();
+    let receipt = keys.sign(&Statement::stored(copy)).unwrap();
+    let published = String::from_utf8(bytes("examples/receipt-keys.json")).unwrap();
+    let published = TrustedKeys::read(&published).unwrap();
+    let event = stored(copy, Some(&receipt));
+    let verified = custody::found_in(&event.body, &published).unwrap();
+    assert_eq!(verified.statement, Statement::stored(copy));
+    event
+}
+
 fn body(event: &Outgoing) -> Value {
     let value: Value = serde_json::from_slice(&event.body).unwrap();
     assert_eq!(value["id"], event.message_id.as_str());
@@ -198,7 +217,7 @@ fn the_published_examples_are_what_the_code_builds() {
             content_md5: None,
             evidence: Method::ReportedChecksum,
         };
-        stored(&stored_after(
+        signed(&stored_after(
             announced("recording.completed.v1.json"),
             look,
             id,
@@ -214,7 +233,7 @@ fn the_published_examples_are_what_the_code_builds() {
         };
         let mut announced = announced("recording.completed.v1.json");
         announced.attributes.clear();
-        stored(&stored_after(announced, look, id, at))
+        stored(&stored_after(announced, look, id, at), None)
     });
     for (example, evidence, content_md5) in [
         (
@@ -236,7 +255,7 @@ fn the_published_examples_are_what_the_code_builds() {
                 evidence,
             };
             let announced = announced("recording.completed.v1.json");
-            stored(&stored_after(announced, look, id, at))
+            stored(&stored_after(announced, look, id, at), None)
         });
     }
     assert_is_example("recording.parked.v1.json", |id, at| {
@@ -295,7 +314,7 @@ fn every_event_goes_where_the_contract_says() {
         now,
     );
     let topics = [
-        (stored(&copy), "recording.stored.v1"),
+        (stored(&copy, None), "recording.stored.v1"),
         (
             parked(&key(), Uuid::nil(), now, ParkReason::Throttled, None),
             "recording.parked.v1",
@@ -356,7 +375,7 @@ fn every_valid_announcement_leads_to_an_acknowledgment_that_fits_and_is_understo
             };
             let now = time("2026-11-22T10:00:07.123456789Z");
             let copy = stored_after(announced(name), look, Uuid::nil(), now);
-            let event = stored(&copy);
+            let event = stored(&copy, None);
             assert_fits("recording.stored.v1", &body(&event));
             match parse(&deliver(event.body)) {
                 Ok(Incoming::Stored(read)) => {
@@ -388,7 +407,7 @@ proptest! {
         let look = Look { etag, version_id, content_md5, evidence };
         let copy = stored_after(announced("recording.completed.v1.json"), look, id, now);
         let events = [
-            ("recording.stored.v1", stored(&copy)),
+            ("recording.stored.v1", stored(&copy, None)),
             ("recording.parked.v1", parked(&key(), id, now, ParkReason::Throttled, Some(now))),
             ("recording.released.v1", released(&key(), id, now)),
             (

@@ -275,6 +275,17 @@ fn attributes(data: &Object) -> Result<BTreeMap<String, String>, Refusal> {
     Ok(attributes)
 }
 
+/// Three parts in base64url, the last one 64 bytes long. Who signed it is no matter of cleanup's: it
+/// acts on nothing but the row.
+fn is_compact_jws(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let whole = parts
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(plain));
+    whole && parts.len() == 3 && parts.last().is_some_and(|last| last.len() == 86)
+}
+
 fn stored(data: &Object) -> Result<StoredAnnouncement, Refusal> {
     let receipt = data.get("receipt").ok_or_else(|| missing("receipt"))?;
     // Serde's own text would repeat the body.
@@ -283,6 +294,10 @@ fn stored(data: &Object) -> Result<StoredAnnouncement, Refusal> {
     // A year that the ledger cannot keep must not get as far as the ledger.
     if !(1..=9999).contains(&receipt.stored_at.year()) {
         return Err(wrong("receipt", "stored_at must be in the years 1 to 9999"));
+    }
+    let is_signed = |signed: &Value| signed.as_str().is_some_and(is_compact_jws);
+    if !data.get("signed_receipt").is_none_or(is_signed) {
+        return Err(wrong("signed_receipt", "must be a JWS in its compact form"));
     }
     Ok(StoredAnnouncement {
         key: key(data)?,

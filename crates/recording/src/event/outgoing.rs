@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CLEANUP_DUE, HEALTHY, PARKED, RELEASED, STORED, TRANSFER_DUE, UNHEALTHY};
-use crate::{Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, Stored};
+use crate::{Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, SignedReceipt, Stored};
 
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +60,12 @@ fn topic(routing_key: &'static str, id: &str, body: Vec<u8>) -> Outgoing {
 }
 
 /// The acknowledgment: the copy is proven. The same copy has the same id and the same data,
-/// however often it is published.
+/// however often it is published; only the key under which `signed` is may be another.
 #[must_use]
-pub fn stored(stored: &Stored) -> Outgoing {
+pub fn stored(stored: &Stored, signed: Option<&SignedReceipt>) -> Outgoing {
     let announced = stored.announced();
     let id = stored.acknowledgment_id().to_string();
-    let data = json!({
+    let mut data = json!({
         "account_id": announced.key.account_id,
         "recording_id": announced.key.recording_id,
         "interaction_id": announced.interaction_id,
@@ -75,6 +75,9 @@ pub fn stored(stored: &Stored) -> Outgoing {
         "receipt": stored.receipt(),
         "attributes": announced.attributes,
     });
+    if let (Some(signed), Some(data)) = (signed, data.as_object_mut()) {
+        data.insert("signed_receipt".to_owned(), json!(signed));
+    }
     let body = event(
         STORED,
         &id,

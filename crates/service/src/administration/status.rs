@@ -3,16 +3,67 @@
 use anyhow::{Context as _, Result};
 use catalog::StatusView;
 use recording::LedgerReading;
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::config::Config;
+use crate::wiring;
+
 /// The answer: what the ledger counts, and how long the oldest of each has been so.
-pub(crate) fn answer(counts: &StatusView, open: &LedgerReading) -> Result<Value> {
+pub(crate) fn answer(
+    counts: &StatusView,
+    open: &LedgerReading,
+    receipts: &Receipts,
+) -> Result<Value> {
     let mut answer = serde_json::to_value(counts).context("writing the answer as JSON")?;
     if let Some(keys) = answer.as_object_mut() {
         keys.insert("oldest_s".to_owned(), ages(open));
         keys.insert("destinations".to_owned(), destinations(open));
+        keys.insert("receipts".to_owned(), json!(receipts));
     }
     Ok(answer)
+}
+
+/// Whether custody receipts are signed, as far as this process's configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Receipts {
+    /// `signed`, `published` (public keys alone), `unsigned` (no file is configured) or `unreadable`.
+    pub(crate) keys: &'static str,
+    /// The key that signs.
+    pub(crate) key_id: Option<String>,
+}
+
+impl Receipts {
+    /// In words.
+    pub(crate) fn told(&self) -> String {
+        match (&self.key_id, self.keys) {
+            (Some(key_id), _) => format!("signed under {key_id}"),
+            (None, "published") => "public keys are here, the one that signs is not".to_owned(),
+            (None, "unreadable") => {
+                "the keys cannot be read: `callferry receipt-key show`".to_owned()
+            }
+            (None, _) => "not signed: CALLFERRY_RECEIPT_KEY_FILE is not set here".to_owned(),
+        }
+    }
+}
+
+/// Looks at the file of keys that is configured here.
+pub(crate) fn receipts(config: &Config) -> Receipts {
+    let (keys, key_id) = match wiring::receipt_keys(config, false) {
+        Ok(None) => ("unsigned", None),
+        Ok(Some(keys)) => match keys.signing_id() {
+            Some(key_id) => ("signed", Some(key_id)),
+            None => ("published", None),
+        },
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the receipt keys cannot be read"
+            );
+            ("unreadable", None)
+        }
+    };
+    Receipts { keys, key_id }
 }
 
 /// The health of the destinations, without saying whose.

@@ -8,7 +8,7 @@ use clap::Args;
 use recording::Ledger;
 
 use super::Context;
-use crate::administration::status::answer;
+use crate::administration::status::{answer, receipts};
 use crate::wiring::{admin_failure, ledger_failure};
 use shown::Status;
 
@@ -29,7 +29,12 @@ pub(super) async fn execute(StatusArgs {}: StatusArgs, context: &Context) -> Res
     let ledger = context.ledger().await?;
     let counts = ledger.status().await.map_err(admin_failure)?;
     let open = ledger.reading().await.map_err(ledger_failure)?;
-    let answer = answer(&counts, &open)?;
-    let status = Status { counts, open };
+    let receipts = receipts(&context.config);
+    let answer = answer(&counts, &open, &receipts)?;
+    let status = Status {
+        counts,
+        open,
+        receipts,
+    };
     context.output.answer(&answer, |_| status.text())
 }

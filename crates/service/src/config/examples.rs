@@ -27,6 +27,7 @@ pub(super) fn hint(key: &str) -> String {
         "allowed_private_ranges" => "10.0.0.0/8,192.168.1.7",
         "extra_ca_file" => "/etc/ssl/certs/callferry-authorities.pem",
         "keyring_file" => "/etc/callferry/keyring, as `callferry keyring new` makes it",
+        "receipt_key_file" => "/etc/callferry/receipt-key, as `callferry receipt-key new` makes it",
         "ops_addr" => "127.0.0.1:9464",
         "http_addr" => "127.0.0.1:8080",
         "jwt_issuer" => "https://login.example.com/, as `iss` of a token says",

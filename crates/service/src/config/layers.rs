@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 27] = [
+const TEXTS: [&str; 28] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
@@ -51,6 +51,7 @@ const TEXTS: [&str; 27] = [
     "jwt_audience",
     "jwt_keys",
     "keyring_file",
+    "receipt_key_file",
     "log_format",
     "log_filter",
 ];

@@ -53,9 +53,10 @@ impl Config {
         shown
     }
 
-    /// The same of the HTTP interface.
+    /// The same of the HTTP interface, and of what it publishes.
     fn shown_of_http(&self) -> Value {
         json!({
+            "receipt_key_file": self.receipt_key_file,
             "jwt_issuer": self.jwt_issuer,
             "jwt_audience": self.jwt_audience,
             "jwt_keys": self.jwt_keys,

@@ -67,6 +67,7 @@ pub(super) struct Answer {
     status: StatusCode,
     body: String,
     location: Option<String>,
+    cached: Option<&'static str>,
 }
 
 impl Answer {
@@ -82,7 +83,14 @@ impl Answer {
             status: StatusCode::OK,
             body: text.into(),
             location: None,
+            cached: None,
         }
+    }
+
+    /// The same, which may be kept by whoever asked and by everybody on the way.
+    pub(super) fn cached(mut self, how: &'static str) -> Self {
+        self.cached = Some(how);
+        self
     }
 
     /// The same, made new at this place.
@@ -100,6 +108,10 @@ impl IntoResponse for Answer {
         let place = self.location.map(|place| HeaderValue::from_str(&place));
         if let Some(Ok(place)) = place {
             response.headers_mut().insert(header::LOCATION, place);
+        }
+        if let Some(how) = self.cached {
+            let how = HeaderValue::from_static(how);
+            response.headers_mut().insert(header::CACHE_CONTROL, how);
         }
         response
     }
@@ -132,7 +144,7 @@ async fn attend(
     story: &mut Story,
 ) -> Result<Answer, Problem> {
     let Some(scope) = route.scope else {
-        return Ok(calls::contract());
+        return calls::public(api, route.call);
     };
     let caller = known(api, request.headers()).await?;
     story.subject = Some(caller.subject.clone());

@@ -8,6 +8,7 @@ mod quarantine;
 mod recordings;
 mod status;
 
+use custody::{PublicKey, ReceiptKeys};
 use telemetry::HttpRoute;
 
 use super::Api;
@@ -17,15 +18,34 @@ use super::problem::Problem;
 /// The OpenAPI document, as it is in the repository.
 const CONTRACT: &str = include_str!("../../../../schemas/http/openapi.json");
 
+/// How long the keys of receipts may be kept: a new one is published before it signs.
+const KEYS_CACHED: &str = "public, max-age=300";
+
 /// `GET /v1/openapi.json`.
-pub(super) fn contract() -> Answer {
+fn contract() -> Answer {
     Answer::json(CONTRACT)
+}
+
+/// `GET /v1/receipt-keys`: a JSON Web Key Set, empty where nothing is signed.
+fn receipt_keys(api: &Api) -> Result<Answer, Problem> {
+    let keys = api.receipt_keys.as_ref().map(ReceiptKeys::public);
+    Ok(Answer::ok(&PublicKey::set(&keys.unwrap_or_default()))?.cached(KEYS_CACHED))
+}
+
+/// What anybody may ask for, without a token.
+pub(super) fn public(api: &Api, call: HttpRoute) -> Result<Answer, Problem> {
+    if call == HttpRoute::ListReceiptKeys {
+        receipt_keys(api)
+    } else {
+        Ok(contract())
+    }
 }
 
 /// Does what is asked for.
 pub(super) async fn perform(api: &Api, call: &Call) -> Result<Answer, Problem> {
     match call.route.call {
         HttpRoute::ShowContract => Ok(contract()),
+        HttpRoute::ListReceiptKeys => receipt_keys(api),
         HttpRoute::ListAccounts => accounts::list(api, call).await,
         HttpRoute::CreateAccount => accounts::create(api, call).await,
         HttpRoute::ShowAccount => accounts::show(api, call).await,

@@ -93,6 +93,8 @@ macro_rules! routes {
 routes! {
     ShowContract Get "/v1/openapi.json"
         None, Nobodys NONE, false USUAL;
+    ListReceiptKeys Get "/v1/receipt-keys"
+        None, Nobodys NONE, false USUAL;
     ListAccounts Get "/v1/accounts"
         Some(Scope::AccountsRead), Callers PAGED, false USUAL;
     CreateAccount Post "/v1/accounts"

@@ -8,6 +8,7 @@ use broker::{
     BrokerStats, Consumer, ConsumerHealth, ConsumerSettings, ConsumerState, Publisher, Settings,
 };
 use catalog::Catalog;
+use custody::ReceiptKeys;
 use recording::{Clock, Handler, Ledger, Probe, Queue};
 use roles::{
     Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
@@ -41,6 +42,8 @@ pub(super) struct Outside {
     pub(super) files: Option<Files>,
     /// The HTTP interface; there whenever its role is.
     pub(super) http: Option<Http>,
+    /// The keys of custody receipts; there where they are configured and a role needs them.
+    pub(super) receipt_keys: Option<ReceiptKeys>,
 }
 
 /// The broker, for the roles that are told by it.
@@ -109,6 +112,7 @@ fn playback(process: &Process<'_>, outside: &Outside, http: Http, tasks: &mut Ta
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
         checker: Arc::clone(&outside.buckets.checker),
+        receipt_keys: outside.receipt_keys.clone(),
     };
     let Http {
         listener,
@@ -152,6 +156,7 @@ pub(super) fn transfer_role(
         writers: Arc::clone(&outside.buckets.writers),
         lookers: Arc::clone(&outside.buckets.lookers),
         publisher: broker.publisher(),
+        signer: wiring::signer(outside.receipt_keys.as_ref()),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
         draining: process.stops.intake.clone(),

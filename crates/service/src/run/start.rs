@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use broker::{BrokerStats, Publisher, Settings};
 use catalog::{AdminFault, Catalog};
+use custody::ReceiptKeys;
 use recording::{Clock, Isolation, Ledger, LedgerFault, Meter, Originals, Publisher as _};
 use retry::{Policy, Verdict};
 use storage::Stores;
@@ -75,6 +76,7 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     let settings = with_broker.then(|| wiring::broker(config, &clock));
     let settings = settings.transpose()?;
     let buckets = wiring::buckets(config, &clock, &meter)?;
+    let receipt_keys = receipt_keys(process)?;
     let place = with_files.then(|| wiring::staging(config, || Ok(buckets.stores.clone())));
     let place = place.transpose()?;
     let stores = buckets.stores.clone();
@@ -109,7 +111,31 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
         buckets,
         files,
         http,
+        receipt_keys,
     })
+}
+
+/// The keys of custody receipts, for the role that signs them and the one that publishes them.
+fn receipt_keys(process: &Process<'_>) -> Result<Option<ReceiptKeys>> {
+    let signs = process.roles.contains(&Role::Transfer);
+    if !signs && !process.roles.contains(&Role::Playback) {
+        return Ok(None);
+    }
+    let keys = wiring::receipt_keys(process.config, signs)?;
+    let signing = keys.as_ref().and_then(ReceiptKeys::signing_id);
+    match signing {
+        Some(key_id) if signs => {
+            tracing::info!(
+                receipt_key.current = key_id,
+                "acknowledgments carry signed receipts"
+            );
+        }
+        None if signs => tracing::info!(
+            "acknowledgments carry no signed receipt: CALLFERRY_RECEIPT_KEY_FILE is not set"
+        ),
+        Some(_) | None => {}
+    }
+    Ok(keys)
 }
 
 /// Takes the HTTP port and finds out where keys are, where the role is asked for. A file of keys

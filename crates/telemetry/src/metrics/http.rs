@@ -14,6 +14,8 @@ words! {
     pub HttpRoute: "route", "an operation of the HTTP interface, by its id in the contract" {
         /// `GET /v1/openapi.json`.
         ShowContract "show_contract",
+        /// `GET /v1/receipt-keys`.
+        ListReceiptKeys "list_receipt_keys",
         /// `GET /v1/accounts`.
         ListAccounts "list_accounts",
         /// `POST /v1/accounts`.

@@ -5,6 +5,7 @@ use recording::{Method, ParkReason};
 
 use super::Metrics;
 use super::family::{Builder, Family, Series};
+use super::words::Receipts;
 
 /// The families.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Transfer {
     handed_off: IntCounter,
     isolated: IntCounter,
     child_deaths: IntCounter,
+    acknowledged: Series<Receipts, IntCounter>,
 }
 
 impl Transfer {
@@ -81,6 +83,11 @@ impl Transfer {
                 "processes",
                 "Processes of their own that died while their parent lived.",
             ))?,
+            acknowledged: build.counters(Family::new(
+                "transfer_acknowledged_total",
+                "events",
+                "Acknowledgments confirmed, by whether they carry a signed receipt.",
+            ))?,
         })
     }
 }
@@ -96,6 +103,15 @@ impl Metrics {
     pub fn stored(&self, bytes: u64, method: Method) {
         self.transfer.stored_bytes.inc_by(bytes);
         self.transfer.proofs.one(method);
+    }
+
+    /// An acknowledgment was confirmed; it carries a signed receipt or not.
+    pub fn acknowledged(&self, signed: bool) {
+        self.transfer.acknowledged.one(if signed {
+            Receipts::Signed
+        } else {
+            Receipts::Unsigned
+        });
     }
 
     /// Bytes were handed to a bucket.

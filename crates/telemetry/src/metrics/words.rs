@@ -221,3 +221,13 @@ words! {
         Last "last",
     }
 }
+
+words! {
+    /// Whether an acknowledgment carries a signed receipt.
+    pub(crate) Receipts: "receipt", "whether an event carries a signed receipt" {
+        /// It does.
+        Signed "signed",
+        /// No key is configured.
+        Unsigned "unsigned",
+    }
+}

@@ -9,6 +9,7 @@ use catalog::StatusView;
 use recording::{LedgerReading, ParkReason, RefusalReason, State, Tally};
 use serde_json::{Value, json};
 
+use crate::administration::status::Receipts;
 use crate::output::{listed, tabular};
 
 /// Accounts shown to a person; the JSON has all.
@@ -20,6 +21,8 @@ pub(super) struct Status {
     pub(super) counts: StatusView,
     /// What is open, with ages.
     pub(super) open: LedgerReading,
+    /// Whether custody receipts are signed.
+    pub(super) receipts: Receipts,
 }
 
 impl Status {
@@ -82,6 +85,7 @@ impl Status {
             "suspected to take processes down": counts.suspected,
             "secrets of destinations that end soon": open.secrets_ending.0,
             "first of them ends": open.secret_expires_at,
+            "custody receipts": self.receipts.told(),
         }))
     }
 
@@ -189,7 +193,16 @@ mod tests {
             accounts: vec![("acme".parse().unwrap(), 5)],
             ..LedgerReading::default()
         };
-        let text = Status { counts, open }.text();
+        let receipts = Receipts {
+            keys: "unsigned",
+            key_id: None,
+        };
+        let status = Status {
+            counts,
+            open,
+            receipts,
+        };
+        let text = status.text();
         let lines: Vec<Vec<&str>> = text
             .lines()
             .map(|line| line.split_whitespace().collect())
@@ -199,6 +212,7 @@ mod tests {
             "released 900 -",
             "not proven yet, oldest 2 h 10 min",
             "for a person 1",
+            "custody receipts not signed: CALLFERRY_RECEIPT_KEY_FILE is not set here",
             "secrets of destinations that end soon 2",
             "not_json 2 7 1 d 3 h",
             "acme 5",

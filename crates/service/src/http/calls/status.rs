@@ -15,5 +15,6 @@ pub(super) async fn show(api: &Api) -> Result<Answer, Problem> {
     let counts = api.ledger.status().await?;
     let open = api.ledger.reading().await;
     let open = open.map_err(catalog::AdminFault::from)?;
-    Answer::ok(&status::answer(&counts, &open)?)
+    let receipts = status::receipts(&api.config);
+    Answer::ok(&status::answer(&counts, &open, &receipts)?)
 }
