@@ -71,6 +71,8 @@ with open as materialized (
     held_back!(),
     "      and (r.state = 'parked' or o.source = 'cleanup') and r.due_at is not null
            and coalesce(r.lease_until <= now(), true)
+           and (o.asked and r.account_id = o.probe_account
+                and r.recording_id = o.probe_recording and r.drive_count >= 30) is not true
          order by r.due_at limit 1 for update skip locked) c
      where not exists (select from again where again.revision = o.revision)
 ), chosen as materialized (

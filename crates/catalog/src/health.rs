@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Diagnosis, DueCheck, Finding, Health,
-    HealthAnnouncement, LedgerFault, LedgerReading, ParkReason, Store, Tally, Verdict,
+    AccountId, AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Diagnosis, DueCheck, Finding,
+    Health, HealthAnnouncement, LedgerFault, LedgerReading, ParkReason, Store, Tally, Verdict,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -132,7 +132,7 @@ pub struct HealthView {
     pub hint: Option<&'static str>,
     /// Whether its recordings are held back until it works again.
     pub held_back: bool,
-    /// While it is healthy: how many different recordings in a row failed there.
+    /// While nothing is held back: how many different recordings in a row failed there.
     pub failures: u32,
     /// The latest success that ended an illness or a suspicion, or a check's.
     pub last_success_at: Option<DateTime<Utc>>,
@@ -280,10 +280,7 @@ impl Catalog {
         // Jittered, so that what was set together is not checked together for ever.
         let every = seconds(every) * jitter();
         let (reason, detail) = report.standing().unzip();
-        let (reason, detail) = (
-            reason.map(ParkReason::as_str),
-            detail.as_deref().map(plain),
-        );
+        let (reason, detail) = (reason.map(ParkReason::as_str), detail.as_deref().map(plain));
         let findings = failed(report)?;
         let params: crate::pool::Params<'_> =
             &[&revision, &findings, &every, &verdict, &reason, &detail];
