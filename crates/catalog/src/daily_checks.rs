@@ -50,8 +50,7 @@ with due as materialized (
 ), put_off as (
     update destination_health h set
         next_check_at = now() + make_interval(secs => $3::float8), holds = false,
-        failed = '{}', probe_account = null, probe_recording = null, probe_until = null,
-        drain_from = null, drain_until = null
+        failed = '{}', probe_account = null, probe_recording = null, probe_until = null
       from judged j where h.revision = j.revision and not j.used
 )
 select ",
