@@ -37,8 +37,8 @@ async fn until(setting: &Setting, account: &str, health: &str) -> Result<Value> 
     patience::until(&what, LONG, async || {
         a_day_passes(&setting.platform).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let shown = setting.platform.json(&["destination", "show", account]);
-        let shown = shown.await?;
+        let show = ["destination", "show", account];
+        let shown = setting.platform.json(&show).await?;
         Ok((shown["health"] == health).then_some(shown))
     })
     .await

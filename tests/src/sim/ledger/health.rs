@@ -258,7 +258,7 @@ impl Rows {
 
     fn probe(&mut self, revision: i64, now: Duration) -> Option<(Queue, RecordingKey)> {
         let ill = self.health.get(&revision)?.ill.clone()?;
-        let busy = ill.probe.is_some_and(|(_, until)| until > now);
+        let busy = ill.probe.as_ref().is_some_and(|(_, until)| *until > now);
         if !ill.holds || ill.probe_at > now || busy {
             return None;
         }
