@@ -171,7 +171,7 @@ pub(crate) fn account(owner: &DestinationOwner) -> Option<&str> {
 }
 
 impl Catalog {
-    /// Sets a destination: a new revision, unless it is what the latest one says already. Every
+    /// Sets a destination: a new revision, unless it is what the one in force says already. Every
     /// recording that waited because there was none is pinned to it and due; so is what waits at
     /// the same place under an earlier revision, which is reached with this one's credential from
     /// now on.
@@ -203,15 +203,16 @@ impl Catalog {
         let account = account(owner);
         let external_id = external_id(&mut lent, owner).await?;
         let account_leads_key = leads_key(&mut lent, owner, store).await?;
-        let latest = lent.rows(LIST, &[&account]).await?;
-        let latest = latest.last().map(|row| view(row, keyring)).transpose()?;
-        let unchanged = latest.filter(|latest| {
+        let current = lent.rows(SHOW, &[&account]).await?;
+        let current = current.first().map(|row| view(row, keyring)).transpose()?;
+        let unchanged = current.filter(|current| {
             in_force_from.is_none()
-                && latest.store == *store
-                && latest.account_leads_key == account_leads_key
+                && current.owner == *owner
+                && current.store == *store
+                && current.account_leads_key == account_leads_key
         });
         let mut view = match unchanged {
-            Some(latest) => latest,
+            Some(current) => current,
             None => {
                 let from = from_when(&mut lent, owner, in_force_from).await?;
                 let revision = NewRevision {

@@ -12,18 +12,24 @@ pub(crate) fn place(store: &Store) -> String {
 }
 
 fn in_s3(bucket: &S3Bucket) -> String {
-    s3_place(bucket.endpoint.as_deref(), &bucket.bucket)
+    s3_place(bucket.endpoint.as_deref(), &bucket.region, &bucket.bucket)
 }
 
-/// AWS has one name space of buckets, whatever region or address is used.
-pub(crate) fn s3_place(endpoint: Option<&str>, bucket: &str) -> String {
+/// AWS has one name space of buckets in each of its partitions, whatever region or address is used.
+pub(crate) fn s3_place(endpoint: Option<&str>, region: &str, bucket: &str) -> String {
+    let partition = match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
     let origin = match endpoint {
-        None => "aws".to_owned(),
+        None => partition.to_owned(),
         Some(endpoint) => {
             let origin = endpoint.trim_end_matches('/').to_ascii_lowercase();
             let host = host(&origin);
-            if host == "amazonaws.com" || host.ends_with(".amazonaws.com") {
-                "aws".to_owned()
+            let is_awss = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+            if is_awss("amazonaws.com") || is_awss("amazonaws.com.cn") {
+                partition.to_owned()
             } else {
                 origin
             }
@@ -165,10 +171,10 @@ mod tests {
 
     #[test]
     fn one_bucket_has_one_spelling() {
-        let at = |endpoint: Option<&str>| {
+        let in_region = |region: &str, endpoint: Option<&str>| {
             place(&Store::S3(S3Bucket {
                 bucket: "b-1".to_owned(),
-                region: "eu-central-1".to_owned(),
+                region: region.to_owned(),
                 role_arn: None,
                 endpoint: endpoint.map(str::to_owned),
                 prefix: String::new(),
@@ -178,7 +184,15 @@ mod tests {
                 options: recording::S3Options::default(),
             }))
         };
+        let at = |endpoint: Option<&str>| in_region("eu-central-1", endpoint);
         let aws = at(None);
+        assert_eq!(in_region("us-east-1", None), aws);
+        // Partitions have name spaces of their own.
+        let china = in_region("cn-north-1", None);
+        let by_address = Some("https://s3.cn-north-1.amazonaws.com.cn");
+        assert_eq!(in_region("cn-north-1", by_address), china);
+        assert_ne!(china, aws);
+        assert_ne!(in_region("us-gov-west-1", None), aws);
         assert_eq!(at(Some("https://s3.eu-central-1.amazonaws.com")), aws);
         assert_ne!(at(Some("https://amazonaws.com.evil.test")), aws);
         assert_eq!(

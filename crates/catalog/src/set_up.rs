@@ -27,17 +27,17 @@ impl Catalog {
     }
 
     /// Whether somebody else has a destination in this S3 bucket, so that `{account_id}/` will
-    /// lead the keys there. `endpoint` is `None` for AWS's own.
+    /// lead the keys there. The place is an endpoint, `None` for AWS's own, and a region.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn shares_bucket(
         &self,
         owner: &DestinationOwner,
-        endpoint: Option<&str>,
+        (endpoint, region): (Option<&str>, &str),
         bucket: &str,
     ) -> Result<bool, AdminFault> {
-        let place = s3_place(endpoint, bucket);
+        let place = s3_place(endpoint, region, bucket);
         let neighbours = self
             .pool
             .rows(NEIGHBOURS, &[&place, &account(owner)])

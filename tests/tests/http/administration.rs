@@ -462,12 +462,22 @@ async fn a_destination_is_checked_before_it_is_set_and_whenever_it_is_asked_for(
     for mut ours in [machine, workload] {
         ours["storage_account"] = "acmecalls".into();
         ours["container"] = "calls".into();
-        let refused = served.ask_as(&bound, put, Some(json!({ "azure": ours }))).await?;
+        let refused = served
+            .ask_as(&bound, put, Some(json!({ "azure": ours })))
+            .await?;
         let refused = refused.must(409);
         let hint = refused["hint"].as_str().unwrap_or_default();
         assert!(hint.contains("operator"), "{refused}");
     }
-    let refused = served.ask_as(&bound, put, Some(body(true))).await?.must(409);
-    assert!(refused["detail"].as_str().is_some_and(|it| it.contains("force")), "{refused}");
+    let refused = served
+        .ask_as(&bound, put, Some(body(true)))
+        .await?
+        .must(409);
+    assert!(
+        refused["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("force")),
+        "{refused}"
+    );
     Ok(())
 }

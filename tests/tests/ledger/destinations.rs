@@ -237,7 +237,11 @@ async fn what_was_insisted_on_by_mistake_keeps_nobody_from_their_bucket_for_ever
     for account in ["acme", "beta"] {
         world.account(account).await;
     }
-    let mistake = world.set("acme", &bucket("beta-calls")).await.unwrap().revision;
+    let mistake = world
+        .set("acme", &bucket("beta-calls"))
+        .await
+        .unwrap()
+        .revision;
     let set = async || world.set("beta", &bucket("beta-calls")).await;
     assert!(set().await.is_err(), "it is acme's for now");
     let right = world.destination("acme", "acme-calls").await;
@@ -255,8 +259,12 @@ async fn what_was_insisted_on_by_mistake_keeps_nobody_from_their_bucket_for_ever
     );
     world.sql(&worked).await;
     assert!(set().await.is_err());
-    world.sql("alter table destination_checks disable trigger user").await;
-    world.sql("delete from destination_checks where usable").await;
+    world
+        .sql("alter table destination_checks disable trigger user")
+        .await;
+    world
+        .sql("delete from destination_checks where usable")
+        .await;
     let beta = set().await.unwrap();
     assert!(!beta.account_leads_key, "nobody else is there");
 }

@@ -47,17 +47,30 @@ async fn whoever_works_on_a_recording_has_the_newest_role_for_its_place() {
 
     let grant = world.release_granted(&event.key).await;
     let reached = grant.stored.destination();
-    assert_eq!((reached.revision, reached.credential_revision), (first, second));
+    assert_eq!(
+        (reached.revision, reached.credential_revision),
+        (first, second)
+    );
     let how = s3(&reached.store);
     assert_eq!(how.role_arn, renewed.role_arn);
     assert_eq!(how.region, "eu-west-1");
     // What was stamped on it stays: where it lies, and how it was written.
-    assert_eq!((how.bucket.as_str(), &how.storage_class), ("acme-bucket", &None));
-    let shown = world.catalog.show_recording(None, &event.key.recording_id).await;
+    assert_eq!(
+        (how.bucket.as_str(), &how.storage_class),
+        ("acme-bucket", &None)
+    );
+    let shown = world
+        .catalog
+        .show_recording(None, &event.key.recording_id)
+        .await;
     let shown = shown.unwrap();
     assert_eq!(shown.first().unwrap().destination_revision, Some(first));
     // A list says so of each revision, and shows each as it was set.
-    let listed = world.catalog.list_destinations(&owner("acme")).await.unwrap();
+    let listed = world
+        .catalog
+        .list_destinations(&owner("acme"))
+        .await
+        .unwrap();
     let told: Vec<_> = listed
         .iter()
         .map(|view| (view.credential_revision, s3(&view.store).role_arn.clone()))
@@ -95,13 +108,29 @@ async fn only_the_same_owner_and_keys_in_the_same_place_count() {
     let theirs = world.set("globex", &shared).await.unwrap();
     assert!(theirs.account_leads_key);
     assert_eq!(credential_of(&world, 1).await, 1);
-    let led = world.set("acme", &with_role("acme-bucket", "led")).await.unwrap();
+    let led = world
+        .set("acme", &with_role("acme-bucket", "led"))
+        .await
+        .unwrap();
     assert!(led.account_leads_key);
-    assert_eq!(credential_of(&world, 1).await, 1, "its role may be allowed other keys alone");
+    assert_eq!(
+        credential_of(&world, 1).await,
+        1,
+        "its role may be allowed other keys alone"
+    );
     // The platform's own revisions are one owner's too.
-    let platform = world.set("default", &with_role("platform", "p1")).await.unwrap();
-    let renewed = world.set("default", &with_role("platform", "p2")).await.unwrap();
-    assert_eq!(credential_of(&world, platform.revision).await, renewed.revision);
+    let platform = world
+        .set("default", &with_role("platform", "p1"))
+        .await
+        .unwrap();
+    let renewed = world
+        .set("default", &with_role("platform", "p2"))
+        .await
+        .unwrap();
+    assert_eq!(
+        credential_of(&world, platform.revision).await,
+        renewed.revision
+    );
     assert_eq!(credential_of(&world, 1).await, 1);
     // AWS has one name space, by whatever address.
     let by_address = S3Bucket {
@@ -109,7 +138,11 @@ async fn only_the_same_owner_and_keys_in_the_same_place_count() {
         ..with_role("other-bucket", "by-address")
     };
     let by_address = world.set("acme", &by_address).await.unwrap().revision;
-    let other = world.catalog.list_destinations(&owner("acme")).await.unwrap();
+    let other = world
+        .catalog
+        .list_destinations(&owner("acme"))
+        .await
+        .unwrap();
     let other = other.get(1).unwrap().revision;
     assert_eq!(credential_of(&world, other).await, by_address);
 }
@@ -120,11 +153,15 @@ async fn a_credential_counts_from_when_its_revision_is_in_force() {
     let acme = DestinationOwner::Account("acme".parse().unwrap());
     let set = async |role: &str, from| {
         let store = Store::S3(with_role("acme-bucket", role));
-        let set = world.catalog.set_destination(&acme, &store, from, &UNCHECKED);
+        let set = world
+            .catalog
+            .set_destination(&acme, &store, from, &UNCHECKED);
         set.await.unwrap().revision
     };
     // The database keeps its own time.
-    let now = at(&world.sql("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").await);
+    let now = at(&world
+        .sql("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        .await);
     let next_week = set("next", Some(now + Duration::days(7))).await;
     assert_eq!(credential_of(&world, 1).await, 1);
     assert_eq!(credential_of(&world, next_week).await, 1);
@@ -159,7 +196,11 @@ async fn a_secret_opens_wherever_it_is_the_newest() {
         assert!(secret.is_none_or(|secret| Secret::reveal(secret).is_ok()));
     }
     // Its end is told of the earlier one too.
-    let health = world.catalog.destination_health(&[first.unwrap()]).await.unwrap();
+    let health = world
+        .catalog
+        .destination_health(&[first.unwrap()])
+        .await
+        .unwrap();
     let ends = health.values().next().unwrap().secret_expires_at;
     assert_eq!(ends, Some(at("2030-01-01T00:00:00Z")));
 }
@@ -181,19 +222,28 @@ async fn what_waited_for_a_credential_is_tried_as_soon_as_there_is_a_new_one() {
         .await;
     assert!(world.catalog.tend_breakers(9).await.unwrap().is_empty());
 
-    world.set("acme", &with_role("acme-bucket", "renewed")).await.unwrap();
+    world
+        .set("acme", &with_role("acme-bucket", "renewed"))
+        .await
+        .unwrap();
     let probes = world.catalog.tend_breakers(9).await.unwrap();
     let probes: Vec<_> = probes.into_iter().map(|(_, key)| key).collect();
-    assert_eq!(probes, [held.clone()]);
+    assert_eq!(probes.as_slice(), std::slice::from_ref(&held));
     let grant = world.granted_due(&held).await;
     assert_eq!(grant.shut, None);
     let reached = grant.staged.destination();
-    assert_eq!(s3(&reached.store).role_arn, with_role("x", "renewed").role_arn);
+    assert_eq!(
+        s3(&reached.store).role_arn,
+        with_role("x", "renewed").role_arn
+    );
 
     // Without a breaker the ladder alone held it: an hour, and now it is due.
     let waits = "due_at > now() + interval '50 minutes'";
     assert_eq!(world.column(&event.key, waits).await, "t");
-    world.set("globex", &with_role("globex-bucket", "renewed")).await.unwrap();
+    world
+        .set("globex", &with_role("globex-bucket", "renewed"))
+        .await
+        .unwrap();
     world.catalog.tend_breakers(9).await.unwrap();
     assert_eq!(world.column(&event.key, waits).await, "f");
 }

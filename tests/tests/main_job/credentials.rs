@@ -31,7 +31,10 @@ fn load(seed: u64) -> Load {
 /// The recording of an account in a load.
 fn id(seed: u64, trouble: Trouble) -> Result<String> {
     let turn = TROUBLES.iter().position(|it| *it == trouble);
-    Ok(format!("rec-{seed:x}-{:05}", turn.context("not in the table")?))
+    Ok(format!(
+        "rec-{seed:x}-{:05}",
+        turn.context("not in the table")?
+    ))
 }
 
 /// Waits until what was stored may not be released, and says why.

@@ -97,7 +97,11 @@ async fn holds(platform: &Platform, bucket: &str, loads: &[&Produce]) -> Result<
     Ok(())
 }
 
-pub(super) fn same(bucket: &str, found: impl Iterator<Item = (String, String)>, loads: &[&Produce]) {
+pub(super) fn same(
+    bucket: &str,
+    found: impl Iterator<Item = (String, String)>,
+    loads: &[&Produce],
+) {
     let found: Vec<(String, String)> = found
         .map(|(key, sha256)| {
             let name = key.rsplit('/').next().unwrap_or_default();

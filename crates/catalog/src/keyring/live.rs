@@ -59,31 +59,33 @@ impl Source {
         }
     }
 
-    /// The ring that the file holds now, if it is another file than the one that was read.
-    fn changed(&self) -> Option<Held> {
-        // One at a time: whoever waits here finds the file read already.
+    /// Hands over the ring that the file holds now, if it is another file than the one that was
+    /// read. Whether it was.
+    fn changed(&self, take: impl FnOnce(Held)) -> bool {
+        // One at a time: whoever waits here finds the file read already, and taken.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen
             .not_before
             .is_some_and(|moment| Instant::now() < moment)
         {
-            return None;
+            return false;
         }
         let found = std::fs::metadata(&self.path);
         if found.is_ok_and(|found| Stamp::of(&found) == seen.stamp) {
-            return None;
+            return false;
         }
         match super::file::read(&self.path) {
             Ok((held, stamp)) => {
                 seen.stamp = stamp;
                 seen.not_before = None;
-                Some(held)
+                take(held);
+                true
             }
             Err(fault) => {
                 // What was read before is still good for the secrets that it opens.
                 tell(&fault);
                 seen.not_before = Instant::now().checked_add(PAUSE);
-                None
+                false
             }
         }
     }
@@ -99,20 +101,16 @@ impl KeyRing {
     /// SUBTLE: a look is one `stat`, so that it may happen for every secret that does not open;
     /// only a file that changed is read.
     pub(super) fn look_again(&self) -> bool {
-        let Some(held) = self.shared.source.as_ref().and_then(Source::changed) else {
-            return false;
+        let take = |held: Held| {
+            tracing::info!(
+                keyring.current = held.current,
+                keyring.keys = held.keys.len(),
+                "the key ring changed and was read again"
+            );
+            let shared = self.shared.held.write();
+            *shared.unwrap_or_else(PoisonError::into_inner) = held;
         };
-        tracing::info!(
-            keyring.current = held.current,
-            keyring.keys = held.keys.len(),
-            "the key ring changed and was read again"
-        );
-        let mut shared = self
-            .shared
-            .held
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *shared = held;
-        true
+        let source = self.shared.source.as_ref();
+        source.is_some_and(|source| source.changed(take))
     }
 }

@@ -95,8 +95,9 @@ fn is_azures(url: &Url) -> bool {
     AZURE.iter().any(|domain| host.ends_with(domain))
 }
 
-/// Whether a blob service at this URL may be shown a token that was made out to our own identity,
-/// and not to one whose secret the customer gave us. Whoever receives such a token can use it at
+/// Whether a blob service at this URL may be shown a token of our own workload or machine.
+///
+/// Not one of an identity whose secret the customer gave us. Whoever receives such a token can use it at
 /// every container that trusts us, so it goes to Azure's own hosts alone; in a laboratory, where
 /// plain http is allowed, anywhere.
 #[must_use]

@@ -101,7 +101,11 @@ mod tests {
     use recording::Purpose;
 
     fn label(revision: i64) -> Label {
-        Label::of((revision, revision), &"acme".parse().unwrap(), Purpose::Look)
+        Label::of(
+            (revision, revision),
+            &"acme".parse().unwrap(),
+            Purpose::Look,
+        )
     }
 
     fn left(life_s: u64, token: usize) -> Left {

@@ -29,7 +29,8 @@ impl Line {
         let first = failed.first().context("nothing failed")?;
         let text = |field: &str| {
             let text = first[field].as_str();
-            text.map(steady).with_context(|| format!("no {field} in {first}"))
+            text.map(steady)
+                .with_context(|| format!("no {field} in {first}"))
         };
         let mut finding = format!("`{}`: {}", text("capability")?, text("detail")?);
         let missing = first["missing"].as_array().into_iter().flatten();

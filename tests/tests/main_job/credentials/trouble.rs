@@ -149,7 +149,10 @@ impl Trouble {
         let account = self.account();
         let entra = &platform.azure()?.entra;
         match self {
-            Self::RoleDeleted => platform.lab.remove_role(&shown(platform, account, "role_arn").await?),
+            Self::RoleDeleted => {
+                let arn = shown(platform, account, "role_arn").await?;
+                anyhow::ensure!(platform.lab.remove_role(&arn), "no {arn}");
+            }
             Self::AnotherExternalId => {
                 trusting(platform, account, "callferry-of-somebody-else").await?;
             }
@@ -165,8 +168,13 @@ impl Trouble {
             Self::SecretWrong => {
                 let client = shown(platform, account, "client_id").await?;
                 let flags = ["--tenant-id", TENANT, "--client-id", &client];
-                set_wrong(platform, account, (&flags, "--client-secret-file"), "laboratory-wrong")
-                    .await?;
+                set_wrong(
+                    platform,
+                    account,
+                    (&flags, "--client-secret-file"),
+                    "laboratory-wrong",
+                )
+                .await?;
             }
             Self::WorkloadMistrusted => {
                 let client = shown(platform, account, "client_id").await?;
@@ -201,7 +209,14 @@ impl Trouble {
                 platform.lab.put_role(role.trusting("callferry"));
                 let (bucket, endpoint) = (Platform::bucket(account), platform.lab.endpoint());
                 let set = ["destination", "set", account, "s3", "--bucket", &bucket];
-                let how = ["--region", REGION, "--role-arn", &arn, "--endpoint", &endpoint];
+                let how = [
+                    "--region",
+                    REGION,
+                    "--role-arn",
+                    &arn,
+                    "--endpoint",
+                    &endpoint,
+                ];
                 platform.json(&[&set[..], &how].concat()).await?;
             }
             Self::AnotherExternalId => {

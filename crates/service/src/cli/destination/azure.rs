@@ -80,14 +80,17 @@ impl AzureArgs {
         prefix::check(&leading)?;
         words::prefix(&leading)?;
         let wish = Wish::of(self)?;
-        if !wish.has_secret() && !storage::may_see_our_identity(endpoint.as_deref(), config.allow_http) {
+        if !wish.has_secret()
+            && !storage::may_see_our_identity(endpoint.as_deref(), config.allow_http)
+        {
             return Err(
-                Failure::usage("--endpoint is not one of Azure's own blob services").hint(
-                    "an identity without a secret is ours: its token would be good at every \
+                Failure::usage("--endpoint is not one of Azure's own blob services")
+                    .hint(
+                        "an identity without a secret is ours: its token would be good at every \
                      container that trusts us, and is sent to Azure alone. Leave --endpoint out, \
                      or use a client secret, a SAS or an access key",
-                )
-                .into(),
+                    )
+                    .into(),
             );
         }
         if wish.has_secret() && config.keyring_file.is_none() {

@@ -268,7 +268,8 @@ impl Known {
         let leads = match view {
             Some(view) => view.account_leads_key,
             None => {
-                let shared = ledger.shares_bucket(owner, self.endpoint.as_deref(), &self.bucket);
+                let place = (self.endpoint.as_deref(), self.region.as_str());
+                let shared = ledger.shares_bucket(owner, place, &self.bucket);
                 shared.await.map_err(admin_failure)?
             }
         };
