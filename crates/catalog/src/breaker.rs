@@ -48,7 +48,8 @@ macro_rules! held_back {
 const PROBE: &str = concat!(
     "-- name: probe_destinations
 with open as materialized (
-    select revision, source, probes, probe_account, probe_recording, probe_until is not null as asked
+    select revision, source, probes, probe_account, probe_recording,
+           probe_until is not null as asked
       from destination_health
      where state = 'unhealthy' and holds and probe_at <= now()
        and coalesce(probe_until <= now(), true)

@@ -228,7 +228,7 @@ async fn a_success_closes_the_breaker_and_what_waited_is_due_a_thousand_in_a_min
         "0"
     );
     // Nothing is left to do once nobody can come late any more.
-    let past = "update destination_health set drain_from = now() - interval '11 s', \
+    let past = "update destination_health set drain_from = now() - interval '1 h', \
                 drain_until = now()";
     world.sql(past).await;
     world.catalog.tend_breakers(9).await.unwrap();

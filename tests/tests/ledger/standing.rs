@@ -4,7 +4,7 @@ use recording::{Capability, CheckReport, Finding, Health, Ledger, ParkReason, Ve
 
 use super::breaker::fails_held;
 use super::health::{due_check, fails, health, quick, report};
-use super::world::{World, announced, parking, proven};
+use super::world::{World, announced, proven};
 
 /// The role is open to strangers, which work does not notice.
 fn open_role() -> CheckReport {
@@ -139,28 +139,12 @@ async fn an_abandoned_revision_is_neither_counted_nor_tended() {
     world.destination("acme", "another").await;
     // Not in force any more, and a recording still waits for it.
     assert_eq!(unhealthy().await, 1);
-    let grant = {
-        let key = announced("rec-1").key;
-        super::health::due_now(&world, &key).await;
-        world.granted_due(&key).await
-    };
-    let stored = proven(&grant);
+    // It is rerouted, and the new place has it.
     world
-        .sql("update destination_health set probe_at = now() + interval '1 day'")
-        .await;
-    // Gone elsewhere, as far as the breaker can tell.
-    let park = parking(ParkReason::BucketMissing);
-    drop(stored);
-    world
-        .catalog
-        .park(&grant.staged.announced().key, &grant.lease, &park)
-        .await
-        .unwrap();
-    world
-        .force(
-            &announced("rec-1").key,
-            "state = 'released', due_at = null, due_queue = null, reason = null, \
-             next_attempt_at = null, released_at = now()",
+        .sql(
+            "alter table recordings disable trigger user; \
+             update recordings set destination_revision = 2; \
+             alter table recordings enable trigger user",
         )
         .await;
     assert_eq!(unhealthy().await, 0);
