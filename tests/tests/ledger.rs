@@ -29,6 +29,7 @@ mod ledger {
     pub(crate) mod rotation;
     pub(crate) mod scale;
     pub(crate) mod secrets;
+    pub(crate) mod standing;
     pub(crate) mod succession;
     pub(crate) mod sweeps;
     pub(crate) mod uploads;

@@ -9,9 +9,11 @@
 
 mod main_job {
     pub(crate) mod credentials;
+    pub(crate) mod daily;
     pub(crate) mod damage;
     pub(crate) mod destinations;
     pub(crate) mod health;
+    pub(crate) mod news;
     pub(crate) mod outages;
     pub(crate) mod peace;
     pub(crate) mod receipts;

@@ -41,15 +41,30 @@ macro_rules! held_back {
     };
 }
 
-// The one that waits longest for its turn comes first; one that fails goes to the end.
+// The one that waits longest for its turn comes first; one that fails goes to the end. One whose
+// message still waits in the queue keeps its turn, and is sent again: otherwise, with a queue that
+// is longer than a turn, each would have lost its turn before it is heard of. An hour of that, for
+// what nobody hears of may be its own fault.
 const PROBE: &str = concat!(
     "-- name: probe_destinations
 with open as materialized (
-    select revision, source, probes from destination_health
+    select revision, source, probes, probe_account, probe_recording,
+           probe_until is not null as asked
+      from destination_health
      where state = 'unhealthy' and holds and probe_at <= now()
        and coalesce(probe_until <= now(), true)
      order by probe_at limit $1 for update skip locked
-), chosen as materialized (
+), again as materialized (
+    select o.revision, r.account_id, r.recording_id, r.due_queue
+      from open o join recordings r
+        on r.account_id = o.probe_account and r.recording_id = o.probe_recording
+       and r.destination_revision = o.revision
+     where o.asked and r.driven_at is not null and r.drive_count < 30 and ",
+    held_back!(),
+    "  and (r.state = 'parked' or o.source = 'cleanup')
+       and coalesce(r.lease_until <= now(), true)
+       for update of r skip locked
+), next as materialized (
     select o.revision, c.account_id, c.recording_id, c.due_queue
       from open o cross join lateral (
         select r.account_id, r.recording_id, r.due_queue from recordings r
@@ -57,7 +72,12 @@ with open as materialized (
     held_back!(),
     "      and (r.state = 'parked' or o.source = 'cleanup') and r.due_at is not null
            and coalesce(r.lease_until <= now(), true)
+           and (o.asked and r.account_id = o.probe_account
+                and r.recording_id = o.probe_recording and r.drive_count >= 30) is not true
          order by r.due_at limit 1 for update skip locked) c
+     where not exists (select from again where again.revision = o.revision)
+), chosen as materialized (
+    select * from again union all select * from next
 ), marked as (
     update recordings r set
         driven_at = now(), drive_count = least(r.drive_count + 1, 30),
@@ -96,8 +116,10 @@ update recordings r set
  where r.account_id = held.account_id and r.recording_id = held.recording_id"
 );
 
-// SUBTLE: whatever is due before the horizon comes by itself, so the horizon alone says what is
-// done already; and what was parked after the breaker closed is on the ladder for another reason.
+// SUBTLE: whatever is due before the horizon comes by itself, so the horizon says what is done
+// already; what was driven since is due again later, and on its way. What was parked after the
+// breaker closed is on the ladder for another reason, but for those that were just being parked:
+// their statement may have begun later than the closing one and not have seen it.
 const DRAIN: &str = concat!(
     "-- name: drain
 with closed as materialized (
@@ -110,7 +132,8 @@ with closed as materialized (
         select r.account_id, r.recording_id, r.due_at from recordings r
          where r.destination_revision = c.revision and ",
     held_back!(),
-    "      and r.due_at > c.base and r.updated_at <= c.drain_from
+    "      and r.due_at > c.base and r.driven_at is null
+           and r.updated_at <= c.drain_from + make_interval(secs => $4::float8)
          order by r.due_at limit $2 for update skip locked) w
 ), moved as (
     update recordings r set

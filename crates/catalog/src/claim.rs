@@ -15,14 +15,21 @@ use crate::catalog::{jitter, seconds};
 use crate::failure::{Failure, corrupt};
 use crate::rows::{self, get, recording_columns, unsigned};
 
-/// Why the destination's breaker is open, if it is for this recording: `h` is its health. The
-/// probe goes through, and so does everything for a while when a person asked.
+/// Why the destination's breaker is open, if it is for this recording: `h` is its health. What a
+/// person asked for goes through, which the caller's condition says.
+///
+/// SUBTLE: so does the probe, however late its message comes. When another may be chosen is no
+/// matter here: with a long queue none would ever be in time.
 macro_rules! shut_columns {
-    () => {
-        "case when h.state = 'unhealthy' and h.holds and coalesce(h.asked_until <= now(), true)
-                   and not coalesce(h.probe_until > now() and h.probe_account = r.account_id
-                                    and h.probe_recording = r.recording_id, false)
+    ($asked:literal) => {
+        concat!(
+            "case when h.state = 'unhealthy' and h.holds and not coalesce(",
+            $asked,
+            ", false) and not coalesce(h.probe_until is not null
+                        and h.probe_account = r.account_id
+                        and h.probe_recording = r.recording_id, false)
               then h.reason end as shut_reason, h.detail as shut_detail, "
+        )
     };
 }
 
@@ -34,7 +41,7 @@ const CLAIM: &str = concat!(
             coalesce(r.lease_token = offer.token, false) as granted,
             coalesce(r.created_by = offer.token, false) as inserted,
             coalesce(r.last_token = offer.token, false) as still_homeless, ",
-    shut_columns!(),
+    shut_columns!("h.asked_until > now()"),
     recording_columns!(),
     "from (values (1)) one
      left join known on true left join offer on true left join holder on true
@@ -47,7 +54,11 @@ const CLAIM_DUE: &str = concat!(
     "select coalesce(r.lease_token = offer.token, false) as granted,
             false as inserted,
             coalesce(r.last_token = offer.token, false) as still_homeless, ",
-    shut_columns!(),
+    // What was driven because a person asked is let through when its message comes.
+    shut_columns!(
+        "h.asked_until > now() or (select driven_at from held)
+            between h.asked_until - make_interval(secs => $5::float8) and h.asked_until"
+    ),
     recording_columns!(),
     "from r cross join offer
      left join reached_destinations d on d.revision = r.destination_revision
@@ -166,10 +177,14 @@ impl Catalog {
         for _ in 0..LOOKS {
             let sent_at = self.boot();
             let lease = seconds(self.settings.lease);
+            let asked_for = seconds(self.settings.asked_for);
             let (account, recording) = (key.account_id.as_str(), key.recording_id.as_str());
             let row = self
                 .pool
-                .row(CLAIM_DUE, &[&account, &recording, &lease, &ladder()])
+                .row(
+                    CLAIM_DUE,
+                    &[&account, &recording, &lease, &ladder(), &asked_for],
+                )
                 .await?;
             let Some(row) = row else {
                 return Ok(Claimed::NoRow);

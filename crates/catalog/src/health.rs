@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Diagnosis, DueCheck, Finding, Health,
-    HealthAnnouncement, LedgerFault, LedgerReading, ParkReason, Store, Tally, Verdict,
+    AccountId, AzureIdentity, Blame, CONFIRMED_BY, CheckReport, Diagnosis, DueCheck, Finding,
+    Health, HealthAnnouncement, LedgerFault, LedgerReading, ParkReason, Store, Tally, Verdict,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -17,49 +17,21 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::catalog::{jitter, plain, seconds};
+use crate::daily_checks::depended_on;
 use crate::destination_checks::append;
 use crate::failure::{Failure, corrupt};
 use crate::pool::Lent;
+use crate::recordings::ParkedFilter;
 use crate::rows::{get, optional_word, unsigned, word};
 use crate::sas;
 use crate::stores::{destination, reached_columns};
-
-const DUE: &str = concat!(
-    "-- name: due_checks
-with due as materialized (
-    select revision from destination_health where next_check_at <= now()
-     order by next_check_at limit $1 for update skip locked
-), judged as materialized (
-    select d.revision,
-           -- In force now or later, or recordings wait for it.
-           d.in_force_from > now()
-           or d.revision = case when d.account_id is not null
-                then destination_in_force(d.account_id, now())
-                else (select o.revision from destinations o
-                       where o.account_id is null and o.in_force_from <= now()
-                       order by o.in_force_from desc, o.revision desc limit 1) end
-           or exists (select from recordings r
-                where r.destination_revision = d.revision
-                  and (r.state = 'parked'
-                       or (r.state = 'stored' and r.release_reason is not null)))
-           or exists (select from recordings r
-                where r.account_id = d.account_id and r.destination_revision = d.revision
-                  and r.state not in ('released', 'expired')) as used
-      from due join destinations d on d.revision = due.revision
-), marked as (
-    update destination_health h set next_check_at = now() + make_interval(secs =>
-            case when j.used then $2::float8 else $3::float8 end)
-      from judged j where h.revision = j.revision
-)
-select ",
-    reached_columns!(),
-    "from judged j join reached_destinations d on d.revision = j.revision where j.used"
-);
 
 const CHECKED: &str = "-- name: note_check
     update destination_health set
         last_check_at = now(), findings = $2,
         succeeded_at = case when $4 = 'healthy' then now() else succeeded_at end,
+        stands_reason = case when $4 = 'unknown' then stands_reason else $5 end,
+        stands_detail = case when $4 = 'unknown' then stands_detail else $6 end,
         next_check_at = now() + make_interval(secs => $3::float8)
      where revision = $1";
 
@@ -69,6 +41,10 @@ const CHECK_WORKED: &str = "-- name: check_worked
 const CHECK_FAILED: &str = "-- name: check_failed
     select destination_failed($1, null, $2, $3, true, $4, 'check', 1, $5::float8, $6::float8)
         as changed";
+
+/// Up to how many waiting recordings the news of a destination counts: an account may have
+/// millions.
+const WAITING_MAX: u32 = 10_000;
 
 const OWED: &str = concat!(
     "-- name: health_announcements
@@ -85,8 +61,10 @@ with owed as materialized (
 )
 select h.state, h.reason, h.announcement_id, h.announcement_at, h.findings,
        h.secret_expires_at,
-       (select count(*) from recordings r
-         where r.destination_revision = h.revision and r.state = 'parked') as waiting, ",
+       (select count(*) from (
+            select from recordings r
+             where r.destination_revision = h.revision and r.state = 'parked'
+             limit $3) counted) as waiting, ",
     reached_columns!(),
     "from h join reached_destinations d on d.revision = h.revision order by h.announcement_at"
 );
@@ -103,6 +81,7 @@ const SHOW: &str = "-- name: show_health
            succeeded_at, probe_at, last_check_at, next_check_at, findings, secret_expires_at
       from destination_health where revision = any($1)";
 
+// A bound token speaks for its own account, and the platform's destination is everybody's.
 const ASKED: &str = "-- name: ask_breakers
     update destination_health h set
         asked_until = now() + make_interval(secs => $3::float8), probe_at = now()
@@ -111,12 +90,20 @@ const ASKED: &str = "-- name: ask_breakers
          where r.destination_revision = h.revision
            and (r.state = 'parked' or (r.state = 'stored' and r.release_reason is not null))
            and ($1::text is null or r.account_id = $1)
-           and ($2::text is null or r.recording_id = $2))";
+           and ($2::text is null or r.recording_id = $2)
+           and ($4::text is null
+                or $4 = case r.state when 'parked' then r.reason else r.release_reason end))
+       and (not $5 or exists (
+        select from destinations d where d.revision = h.revision and d.account_id = $1))";
 
-const READ: &str = "-- name: health_reading
-    select 'unhealthy' as what, reason, count(*) as n, 0::bigint as last,
-           extract(epoch from now() - min(since))::float8 as age, null::timestamptz as at
-      from destination_health where state = 'unhealthy' group by reason
+const READ: &str = concat!(
+    "-- name: health_reading
+    select 'unhealthy' as what, h.reason, count(*) as n, 0::bigint as last,
+           extract(epoch from now() - min(h.since))::float8 as age, null::timestamptz as at
+      from destination_health h join destinations d on d.revision = h.revision
+     where h.state = 'unhealthy' and ",
+    depended_on!(),
+    " group by h.reason
     union all
     -- Of what is in force: nothing depends on the others' once their recordings are released.
     select 'secret', null, count(*) filter (where ends < now() + make_interval(secs => $1::float8)),
@@ -127,7 +114,8 @@ const READ: &str = "-- name: health_reading
              where h.secret_expires_at is not null
                and not exists (select from destinations later
                     where later.account_id is not distinct from d.account_id
-                      and later.revision > d.revision and later.in_force_from <= now())) s";
+                      and later.revision > d.revision and later.in_force_from <= now())) s"
+);
 
 /// The health of one revision, as people see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -144,7 +132,7 @@ pub struct HealthView {
     pub hint: Option<&'static str>,
     /// Whether its recordings are held back until it works again.
     pub held_back: bool,
-    /// While it is healthy: how many different recordings in a row failed there.
+    /// While nothing is held back: how many different recordings in a row failed there.
     pub failures: u32,
     /// The latest success that ended an illness or a suspicion, or a check's.
     pub last_success_at: Option<DateTime<Utc>>,
@@ -238,24 +226,6 @@ fn health(row: &Row) -> Result<Health, Failure> {
 }
 
 impl Catalog {
-    /// See [`recording::Ledger::checks`].
-    pub(crate) async fn due_checks(&self, limit: u32) -> Result<Vec<DueCheck>, LedgerFault> {
-        let again = seconds(self.settings.check_again_after);
-        let unused = seconds(self.settings.check_every);
-        let rows = self
-            .pool
-            .rows(DUE, &[&i64::from(limit), &again, &unused])
-            .await?;
-        let due = rows.iter().map(|row| {
-            let destination = destination(row, self.keyring())?;
-            Ok(DueCheck {
-                account: destination.owner.checked_as(),
-                destination,
-            })
-        });
-        Ok(due.collect::<Result<_, Failure>>()?)
-    }
-
     /// See [`recording::Ledger::checked`].
     pub(crate) async fn note_check(
         &self,
@@ -309,8 +279,12 @@ impl Catalog {
         };
         // Jittered, so that what was set together is not checked together for ever.
         let every = seconds(every) * jitter();
-        lent.rows(CHECKED, &[&revision, &failed(report)?, &every, &verdict])
-            .await?;
+        let (reason, detail) = report.standing().unzip();
+        let (reason, detail) = (reason.map(ParkReason::as_str), detail.as_deref().map(plain));
+        let findings = failed(report)?;
+        let params: crate::pool::Params<'_> =
+            &[&revision, &findings, &every, &verdict, &reason, &detail];
+        lent.rows(CHECKED, params).await?;
         Ok(())
     }
 
@@ -320,8 +294,24 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<HealthAnnouncement>, LedgerFault> {
         let again = seconds(self.settings.announce_after);
-        let rows = self.pool.rows(OWED, &[&i64::from(limit), &again]).await?;
-        Ok(rows.iter().map(announcement).collect::<Result<_, _>>()?)
+        let most = i64::from(WAITING_MAX);
+        let rows = self
+            .pool
+            .rows(OWED, &[&i64::from(limit), &again, &most])
+            .await?;
+        let mut owed = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match announcement(row) {
+                Ok(news) => owed.push(news),
+                // A newer release's: it is owed again later, and the others are told now.
+                Err(failure) => tracing::warn!(
+                    destination.revision = get::<i64>(row, "revision")?,
+                    error = %failure.fault,
+                    "the news of a destination cannot be read here"
+                ),
+            }
+        }
+        Ok(owed)
     }
 
     /// See [`recording::Ledger::health_announced`].
@@ -349,16 +339,19 @@ impl Catalog {
         Ok(views.collect::<Result<_, Failure>>()?)
     }
 
-    /// What a person has tried again goes through open breakers for a while.
+    /// What a person has tried again goes through open breakers for a while: every such breaker,
+    /// or for a bound token only those of the account's own revisions.
     pub(crate) async fn ask_breakers(
         &self,
-        account: Option<&str>,
+        filter: &ParkedFilter,
         recording: Option<&str>,
     ) -> Result<(), Failure> {
         let asked_for = seconds(self.settings.asked_for);
-        self.pool
-            .rows(ASKED, &[&account, &recording, &asked_for])
-            .await?;
+        let account = filter.account.as_ref().map(AccountId::as_str);
+        let reason = filter.reason.map(ParkReason::as_str);
+        let params: crate::pool::Params<'_> =
+            &[&account, &recording, &asked_for, &reason, &filter.own_only];
+        self.pool.rows(ASKED, params).await?;
         Ok(())
     }
 

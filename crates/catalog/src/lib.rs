@@ -13,6 +13,7 @@ mod breaker;
 mod catalog;
 mod checks;
 mod claim;
+mod daily_checks;
 mod destination_checks;
 mod destinations;
 mod drive;

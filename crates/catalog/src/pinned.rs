@@ -61,7 +61,10 @@ impl Catalog {
             Some(DestinationOwner::Default) | None => None,
         };
         let mut counts: BTreeMap<i64, PinnedCounts> = BTreeMap::new();
-        for row in self.pool.rows(OPEN, &[&account]).await? {
+        let mut lent = self.pool.lend().await?;
+        lent.begin().await?;
+        lent.take_your_time().await?;
+        for row in lent.rows(OPEN, &[&account]).await? {
             let of = counts
                 .entry(get(&row, "destination_revision")?)
                 .or_default();
@@ -70,15 +73,13 @@ impl Catalog {
             of.stored = unsigned(get(&row, "stored")?)?;
         }
         let Some(account) = account else {
+            lent.commit().await?;
             return Ok(counts);
         };
         let most = i64::from(MOST_COUNTED);
         let mut all: u64 = 0;
-        for row in self
-            .pool
-            .rows(RELEASED, &[&account, &most.saturating_add(1)])
-            .await?
-        {
+        let most = most.saturating_add(1);
+        for row in lent.rows(RELEASED, &[&account, &most]).await? {
             let released: u64 = unsigned(get(&row, "released")?)?;
             all = all.saturating_add(released);
             let revision = get(&row, "destination_revision")?;
@@ -88,6 +89,7 @@ impl Catalog {
             of.released.get_or_insert(0);
             of.released_is_a_part = all > u64::from(MOST_COUNTED);
         }
+        lent.commit().await?;
         Ok(counts)
     }
 }

@@ -119,6 +119,9 @@ pub struct ParkedFilter {
     pub account: Option<AccountId>,
     /// Only what is parked, or refused its release, for this reason.
     pub reason: Option<ParkReason>,
+    /// Whoever asks speaks for that account alone: what is tried again goes through the open
+    /// breakers of the account's own destinations, and not through the platform's.
+    pub own_only: bool,
 }
 
 /// A recording as the ledger knows it.
@@ -364,7 +367,7 @@ impl Catalog {
     ) -> Result<Vec<RecordingView>, AdminFault> {
         let filter = ParkedFilter {
             account: account.cloned(),
-            reason: None,
+            ..ParkedFilter::default()
         };
         let mut views = self.page_parked(&filter, None, MOST_PARKED).await?;
         views.sort_by(|a, b| {
@@ -418,7 +421,7 @@ impl Catalog {
     ) -> Result<u64, AdminFault> {
         let filter = ParkedFilter {
             account: account.cloned(),
-            reason: None,
+            ..ParkedFilter::default()
         };
         self.retry_parked_of(&filter, recording).await
     }
@@ -439,7 +442,7 @@ impl Catalog {
         let reason = filter.reason.map(ParkReason::as_str);
         let recording = recording.map(RecordingId::as_str);
         // First, so that nothing that is made due here is put off again.
-        self.ask_breakers(account, recording).await?;
+        self.ask_breakers(filter, recording).await?;
         let mut after = (String::new(), String::new());
         let mut count: u64 = 0;
         loop {

@@ -62,7 +62,8 @@ with moved as (
     -- Only where that is news: every other store writes nothing here.
     select destination_worked(h.revision, 'transfer', $20::float8) as healed
       from moved join destination_health h on h.revision = $4
-     where h.state = 'unhealthy' or h.failed <> '{}'
+     where (h.state = 'unhealthy' and (h.holds or h.stands_reason is null))
+        or h.failed <> '{}'
 )
 select true from moved left join worked on true";
 
@@ -83,8 +84,11 @@ with held as materialized (
            announce_after, next_attempt_at, destination_revision
       from recordings where account_id = $1 and recording_id = $2 for update
 ), waits as materialized (
-    -- What an open breaker holds back is not on the ladder: closing it makes it due.
+    -- What an open breaker holds back is not on the ladder: closing it makes it due. What was to
+    -- be held back and no longer need be is due now.
     select make_interval(secs => case
+               when $10 = 'held' and not coalesce(h.state = 'unhealthy' and h.holds
+                    and coalesce(h.asked_until <= now(), true), false) then 0
                when $6::float8 is not null and h.state = 'unhealthy' and h.holds then $9::float8
                else $6::float8 end) as wait
       from held left join destination_health h on h.revision = held.destination_revision

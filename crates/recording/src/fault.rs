@@ -89,6 +89,10 @@ reasons! {
     /// The destination refuses requests as we must make them.
     DestinationRefused "destination_refused" Destination
         "see the detail: the store refused a request that we cannot make otherwise",
+    /// A check found that it works and is not safe: strangers could assume the role, others write
+    /// among its keys, or an object could be overwritten. Nothing is parked for it.
+    DestinationUnsafe "destination_unsafe" Destination
+        "recordings go on; repair what the findings name: `callferry destination show` has them",
     /// The endpoint's address is one that customer traffic may not reach.
     AddressRefused "address_refused" Destination
         "the endpoint resolves to a private or reserved address",

@@ -75,6 +75,8 @@ impl ParkReason {
         match self.class() {
             Class::Transient | Class::Permanent => Blame::Nobody,
             Class::Destination if self == Self::NoDestination => Blame::Nobody,
+            // A check's word, which no work says.
+            Class::Destination if self == Self::DestinationUnsafe => Blame::Nobody,
             Class::Destination if OF_THE_WHOLE.contains(&self) => Blame::Destination,
             Class::Destination => Blame::Suspect,
         }
@@ -119,30 +121,46 @@ impl CheckReport {
         })
     }
 
+    /// What of it stands whatever work does: the first thing that work never notices.
+    #[must_use]
+    pub fn standing(&self) -> Option<(ParkReason, String)> {
+        let mut known = self.known();
+        let found = known.find(|finding| UNNOTICED.contains(&finding.capability))?;
+        Some((ParkReason::DestinationUnsafe, seen(found)))
+    }
+
+    /// What blocks, and was answered: what passes by itself says nothing.
+    fn known(&self) -> impl Iterator<Item = &Finding> {
+        self.blocking()
+            .filter(|finding| finding.reason.map(ParkReason::class) != Some(Class::Transient))
+    }
+
     /// What it says about the health of the destination. What holds recordings back weighs more
     /// than what does not; the first of each kind is told.
     #[must_use]
     pub fn diagnosis(&self) -> Diagnosis {
-        let class = |finding: &Finding| finding.reason.map(ParkReason::class);
-        let known: Vec<&Finding> = self
-            .blocking()
-            .filter(|finding| class(finding) != Some(Class::Transient))
-            .collect();
-        let unnoticed = |finding: &&&Finding| UNNOTICED.contains(&finding.capability);
-        let worst = known
-            .iter()
-            .find(|finding| !unnoticed(finding))
-            .or_else(|| known.first());
-        match worst {
-            Some(finding) => Diagnosis::Unhealthy {
+        let mut known = self.known();
+        if let Some(finding) = known.find(|finding| !UNNOTICED.contains(&finding.capability)) {
+            return Diagnosis::Unhealthy {
                 reason: finding.reason.unwrap_or(ParkReason::DestinationRefused),
-                detail: format!("{}: {}", finding.capability, finding.detail),
-                holds: !unnoticed(&finding),
+                detail: seen(finding),
+                holds: true,
+            };
+        }
+        match self.standing() {
+            Some((reason, detail)) => Diagnosis::Unhealthy {
+                reason,
+                detail,
+                holds: false,
             },
             None if self.is_usable() && !self.is_unfinished() => Diagnosis::Healthy,
             None => Diagnosis::Unknown,
         }
     }
+}
+
+fn seen(finding: &Finding) -> String {
+    format!("{}: {}", finding.capability, finding.detail)
 }
 
 /// A destination whose daily check is due.
@@ -169,7 +187,7 @@ pub struct HealthAnnouncement {
     pub location: String,
     /// Why it is unhealthy; `None`: it is healthy.
     pub reason: Option<ParkReason>,
-    /// How many of its recordings are parked now.
+    /// How many of its recordings are parked now, counted up to 10,000.
     pub recordings_waiting: u64,
     /// What the last check found failed.
     pub findings: Vec<Finding>,
@@ -213,6 +231,7 @@ mod tests {
         assert_eq!(ParkReason::AccessDenied.blame(), Blame::Suspect);
         assert_eq!(ParkReason::DestinationRefused.blame(), Blame::Suspect);
         assert_eq!(ParkReason::SecretLocked.blame(), Blame::Nobody);
+        assert_eq!(ParkReason::DestinationUnsafe.blame(), Blame::Nobody);
     }
 
     #[test]
@@ -231,10 +250,17 @@ mod tests {
         let untidy = report(vec![failed(Capability::SweepUploads, denied)]);
         assert_eq!(untidy.diagnosis(), Diagnosis::Healthy);
         let open_role = failed(Capability::ExternalIdRequired, None);
+        assert_eq!(report(Vec::new()).standing(), None);
+        let both = report(vec![failed(Capability::Put, denied), open_role.clone()]);
+        let stands = "external_id_required: seen so".to_owned();
+        assert_eq!(
+            both.standing(),
+            Some((ParkReason::DestinationUnsafe, stands))
+        );
         assert_eq!(
             report(vec![open_role.clone()]).diagnosis(),
             Diagnosis::Unhealthy {
-                reason: ParkReason::DestinationRefused,
+                reason: ParkReason::DestinationUnsafe,
                 detail: "external_id_required: seen so".to_owned(),
                 holds: false,
             }

@@ -96,20 +96,31 @@ impl Housekeeping {
         }
     }
 
-    /// One tick.
+    /// One tick. A part that fails keeps none of the others from its work.
     ///
     /// # Errors
-    /// The ledger does not answer; whatever was sent stays sent, the rest is due again.
+    /// The ledger does not answer, and what the first part that met it says; whatever was sent
+    /// stays sent, the rest is due again.
     pub async fn tick(&self) -> Result<(), LedgerFault> {
         if !self.ports.publisher.is_live() {
             return Ok(());
         }
-        self.probe().await?;
-        self.drive(Queue::Transfer).await?;
-        self.drive(Queue::Cleanup).await?;
-        self.announce().await?;
-        self.announce_health().await?;
-        self.requeue().await
+        let parts = [
+            ("probes", self.probe().await),
+            ("transfer", self.drive(Queue::Transfer).await),
+            ("cleanup", self.drive(Queue::Cleanup).await),
+            ("announcements", self.announce().await),
+            ("health", self.announce_health().await),
+            ("quarantine", self.requeue().await),
+        ];
+        let mut first = Ok(());
+        for (part, done) in parts {
+            if let Err(fault) = done {
+                tracing::debug!(part, error = %fault, "a part of a tick failed");
+                first = first.and(Err(fault));
+            }
+        }
+        first
     }
 
     async fn drive(&self, queue: Queue) -> Result<(), LedgerFault> {

@@ -77,6 +77,8 @@ pub(crate) struct Bucket {
     pub(crate) denied_until: Duration,
     /// Whether that is because our role is gone, rather than denied something.
     pub(crate) role_gone: bool,
+    /// Whether strangers could assume our role: only a check minds.
+    pub(crate) role_open: bool,
     /// Whether it reports checksums.
     pub(crate) reports_checksum: bool,
     /// Whether it is of the other cloud: it checks what is sent to it, and reports no checksum.

@@ -81,6 +81,7 @@ pub(crate) async fn blow(sim: Sim, later: Later) {
     world.files.unmounted_until = Duration::ZERO;
     for bucket in world.buckets.values_mut() {
         bucket.denied_until = Duration::ZERO;
+        bucket.role_open = false;
     }
     world.say(format_args!("calm"));
     settle_later(&mut world, later);
@@ -169,13 +170,15 @@ fn deny(world: &mut World) {
     let most = world.dice.pick(&[60, 900], 60);
     let until = world.now() + world.dice.up_to(Duration::from_secs(most));
     let role_gone = world.dice.coin();
+    let role_open = world.dice.coin();
     if let Some(name) = names.get(index) {
         world.say(format_args!(
-            "{name} denies until {until:?} (role gone: {role_gone})"
+            "{name} denies until {until:?} (role gone: {role_gone}, open: {role_open})"
         ));
         if let Some(bucket) = world.buckets.get_mut(name) {
             bucket.denied_until = until;
             bucket.role_gone = role_gone;
+            bucket.role_open = role_open;
         }
     }
 }

@@ -150,7 +150,11 @@ async fn cleanups_looks_count_and_its_own_success_heals_only_what_it_saw() {
     assert_eq!(health(&world).await, "unhealthy|bucket_missing|t|0");
 }
 
-fn report(capability: Capability, verdict: Verdict, reason: Option<ParkReason>) -> CheckReport {
+pub(crate) fn report(
+    capability: Capability,
+    verdict: Verdict,
+    reason: Option<ParkReason>,
+) -> CheckReport {
     CheckReport {
         at: chrono::DateTime::UNIX_EPOCH,
         findings: vec![Finding {
@@ -165,7 +169,7 @@ fn report(capability: Capability, verdict: Verdict, reason: Option<ParkReason>) 
 }
 
 /// The one destination, due for its check.
-async fn due_check(world: &World) -> DueCheck {
+pub(crate) async fn due_check(world: &World) -> DueCheck {
     world
         .sql("update destination_health set next_check_at = now()")
         .await;
@@ -206,16 +210,16 @@ async fn a_check_moves_the_health_and_says_when_the_next_is_due() {
     // What work does not notice holds nothing back, and work does not heal it.
     let open_role = report(Capability::ExternalIdRequired, Verdict::Failed, None);
     world.catalog.checked(&check, &open_role).await.unwrap();
-    assert_eq!(health(&world).await, "unhealthy|destination_refused|f|0");
+    assert_eq!(health(&world).await, "unhealthy|destination_unsafe|f|0");
     world.stored(&announced("rec-1")).await;
-    assert_eq!(health(&world).await, "unhealthy|destination_refused|f|0");
+    assert_eq!(health(&world).await, "unhealthy|destination_unsafe|f|0");
     let unreached = report(
         Capability::Reach,
         Verdict::Failed,
         Some(ParkReason::DestinationUnreachable),
     );
     world.catalog.checked(&check, &unreached).await.unwrap();
-    assert_eq!(health(&world).await, "unhealthy|destination_refused|f|0");
+    assert_eq!(health(&world).await, "unhealthy|destination_unsafe|f|0");
     world.catalog.checked(&check, &passed).await.unwrap();
     assert_eq!(health(&world).await, "healthy|-|f|0");
 }

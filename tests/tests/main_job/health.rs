@@ -9,40 +9,10 @@ use callferry_tests::load::{self, Load};
 use callferry_tests::patience;
 use callferry_tests::platform::Platform;
 use callferry_tests::s3::{Operation, Policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::news::{listen, news};
 use super::setting::{LONG, Setting};
-
-const QUEUE: &str = "health-news";
-
-/// A queue of another service's, for the news of destinations.
-async fn listen(platform: &Platform) -> Result<()> {
-    let management = platform.rabbit.management();
-    let vhost = platform.rabbit.vhost().replace('/', "%2F");
-    let path = format!("/api/queues/{vhost}/{QUEUE}");
-    management
-        .call("PUT", &path, Some(json!({"durable": true})))
-        .await?;
-    let path = format!("/api/bindings/{vhost}/e/callferry.recordings/q/{QUEUE}");
-    let binding = json!({"routing_key": "destination.#"});
-    management.call("POST", &path, Some(binding)).await?;
-    Ok(())
-}
-
-/// What came since it was asked last.
-async fn news(platform: &Platform) -> Result<Vec<Value>> {
-    let vhost = platform.rabbit.vhost().replace('/', "%2F");
-    let path = format!("/api/queues/{vhost}/{QUEUE}/get");
-    let ask = json!({"count": 100, "ackmode": "ack_requeue_false", "encoding": "auto"});
-    let answer = platform.rabbit.management().call("POST", &path, Some(ask));
-    let answer = answer.await?;
-    let messages = answer.as_array().context("the broker gave no array")?;
-    let events = messages.iter().map(|message| {
-        let payload = message["payload"].as_str().unwrap_or_default();
-        Ok(serde_json::from_str(payload)?)
-    });
-    events.collect()
-}
 
 /// Waits until as many recordings of acme are parked.
 async fn parked(setting: &Setting, n: usize) -> Result<()> {

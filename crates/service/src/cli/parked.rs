@@ -98,6 +98,7 @@ async fn retry(args: RetryArgs, context: &Context) -> Result<()> {
     let filter = ParkedFilter {
         account: args.account.clone(),
         reason: args.reason,
+        own_only: false,
     };
     let retried = parked::retry(&ledger, &filter, &args.ids).await;
     let retried = retried.map_err(admin_failure)?;

@@ -57,7 +57,7 @@ fn judge(subject: Subject<'_>, capability: Capability, how: &str, asked: Result<
     match asked {
         Ok(()) => {
             let detail = format!("the role can be assumed {how}");
-            let fault = Fault::new(ParkReason::RoleNotAssumable, detail);
+            let fault = Fault::new(ParkReason::DestinationUnsafe, detail);
             book.failed(capability, &fault, &[], remedy(subject));
         }
         // It differs from the request that was granted in nothing but the external id.

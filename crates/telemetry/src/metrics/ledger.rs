@@ -70,7 +70,7 @@ impl Destinations {
                 Family::new(
                     "destinations_unhealthy",
                     "destinations",
-                    "Unhealthy destinations, by reason.",
+                    "Unhealthy destinations that something depends on, by reason.",
                 ),
                 Family::new(
                     "destinations_unhealthy_oldest_seconds",

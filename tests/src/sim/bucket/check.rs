@@ -1,11 +1,12 @@
-//! Checks of destinations: as far as the simulation goes, whether the bucket denies.
+//! Checks of destinations: as far as the simulation goes, whether the bucket denies, and whether
+//! its role is open to strangers.
 
 use async_trait::async_trait;
 use recording::{
     AccountId, Capability, CheckReport, Checker, Destination, Finding, ParkReason, Verdict,
 };
 
-use super::bucket_of;
+use super::{Bucket, bucket_of};
 use crate::sim::call::Call;
 use crate::sim::side::Side;
 use crate::sim::world::wall_at;
@@ -22,30 +23,44 @@ impl Checker for CheckPort {
             .0
             .step(Call::Check, &about, move |world| {
                 let now = world.now();
-                let store = world.buckets.get(&bucket)?;
-                (store.denied_until > now).then(|| store.refusal())
+                let store = world.buckets.get(&bucket);
+                let denies = store.filter(|store| store.denied_until > now);
+                let open = store.filter(|store| store.role_open);
+                (
+                    denies.map(Bucket::refusal),
+                    open.map(|_| ParkReason::DestinationUnsafe),
+                )
             })
             .await;
-        let (capability, reason) = match asked {
-            Ok(denied) => (Capability::Put, denied),
-            Err(_) => (Capability::Reach, Some(ParkReason::DestinationUnreachable)),
-        };
-        let verdict = if reason.is_some() {
-            Verdict::Failed
-        } else {
-            Verdict::Passed
+        let findings = match asked {
+            Ok((denied, open)) => vec![
+                finding(Capability::ExternalIdRequired, open),
+                finding(Capability::Put, denied),
+            ],
+            Err(_) => vec![finding(
+                Capability::Reach,
+                Some(ParkReason::DestinationUnreachable),
+            )],
         };
         let now = self.0.sim.world().now();
         CheckReport {
             at: wall_at(now),
-            findings: vec![Finding {
-                capability,
-                verdict,
-                detail: "asked".to_owned(),
-                reason,
-                missing: Vec::new(),
-                remedy: None,
-            }],
+            findings,
         }
+    }
+}
+
+fn finding(capability: Capability, reason: Option<ParkReason>) -> Finding {
+    Finding {
+        capability,
+        verdict: if reason.is_some() {
+            Verdict::Failed
+        } else {
+            Verdict::Passed
+        },
+        detail: "asked".to_owned(),
+        reason,
+        missing: Vec::new(),
+        remedy: None,
     }
 }

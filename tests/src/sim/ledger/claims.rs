@@ -138,7 +138,7 @@ impl Rows {
             known_for: now.saturating_sub(row.known_since),
             unclean_claims: row.unclean,
             upload: row.upload.clone(),
-            shut: self.shut(key, &row, now),
+            shut: self.shut(key, &row),
         };
         self.rows.insert(key.clone(), row);
         Claimed::Granted(Box::new(granted))

@@ -54,6 +54,8 @@ pub(crate) struct Ill {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health {
     ill: Option<Ill>,
+    /// What the latest check found that work does not meet.
+    stands: Option<(ParkReason, String)>,
     failed: Vec<RecordingKey>,
     /// Since when, and up to when, what was held back is made due.
     drain: Option<(Duration, Duration)>,
@@ -135,11 +137,11 @@ impl Rows {
     }
 
     /// Why a claim of this row is not to be worked on.
-    pub(crate) fn shut(&self, key: &RecordingKey, row: &Row, now: Duration) -> Option<Fault> {
+    pub(crate) fn shut(&self, key: &RecordingKey, row: &Row) -> Option<Fault> {
         let health = self.health.get(&row.destination?)?;
         let ill = health.ill.as_ref().filter(|ill| ill.holds)?;
-        let may = |(probe, until): &(RecordingKey, Duration)| probe == key && *until > now;
-        if ill.probe.as_ref().is_some_and(may) {
+        // However late its message comes.
+        if ill.probe.as_ref().is_some_and(|(probe, _)| probe == key) {
             return None;
         }
         Some(Fault::new(ill.reason, ill.detail.clone()))
@@ -161,7 +163,7 @@ impl Rows {
         let Some(health) = revision.and_then(|at| self.health.get_mut(&at)) else {
             return;
         };
-        if let Some(ill) = &mut health.ill {
+        if let Some(ill) = health.ill.as_mut().filter(|ill| ill.holds) {
             if ill.probe.as_ref().is_some_and(|(probe, _)| probe == key) {
                 ill.probe = None;
             }
@@ -186,16 +188,25 @@ impl Rows {
         let Some(health) = revision.and_then(|at| self.health.get_mut(&at)) else {
             return;
         };
-        let Some(ill) = &health.ill else {
-            if by != By::Cleanup {
-                health.failed.clear();
-            }
+        let held = health.ill.as_ref().is_some_and(|ill| ill.holds);
+        if !held && by != By::Cleanup {
+            health.failed.clear();
+        }
+        let Some(ill) = &mut health.ill else {
             return;
         };
-        if (by == By::Cleanup && ill.by != By::Cleanup) || (by != By::Check && !ill.holds) {
+        if by == By::Cleanup && (ill.by != By::Cleanup || !held) {
             return;
         }
-        let held = ill.holds;
+        if let (By::Transfer | By::Cleanup, Some((reason, detail))) = (by, &health.stands) {
+            if held {
+                (ill.reason, ill.detail) = (*reason, detail.clone());
+                (ill.by, ill.holds, ill.probes, ill.probe) = (By::Check, false, 0, None);
+                health.failed.clear();
+                health.drain = Some((moment.now, moment.now));
+            }
+            return;
+        }
         health.ill = None;
         health.failed.clear();
         if held {
@@ -231,7 +242,7 @@ impl Rows {
         let base = until.max(now);
         let mut horizon = base;
         for (_, row) in self.of(revision) {
-            let waits = row.moved_at <= from && next(row).is_some_and(|at| at > base);
+            let waits = row.moved_at <= from + LATE && next(row).is_some_and(|at| at > base);
             if waits && !row.is_held(now) && is_held(row, By::Cleanup) {
                 horizon += APART;
                 put_off(row, horizon);
@@ -247,14 +258,19 @@ impl Rows {
 
     fn probe(&mut self, revision: i64, now: Duration) -> Option<(Queue, RecordingKey)> {
         let ill = self.health.get(&revision)?.ill.clone()?;
-        let busy = ill.probe.is_some_and(|(_, until)| until > now);
+        let busy = ill.probe.as_ref().is_some_and(|(_, until)| *until > now);
         if !ill.holds || ill.probe_at > now || busy {
             return None;
         }
+        // One whose message still waits in the queue keeps its turn.
+        let turn = ill.probe.map(|(key, _)| key);
         let candidates = self
             .of(revision)
             .filter(|(_, row)| is_held(row, ill.by) && next(row).is_some() && !row.is_held(now));
-        let chosen = candidates.min_by_key(|(_, row)| next(row));
+        let chosen = candidates.min_by_key(|(key, row)| {
+            let waits = row.driven.is_some_and(|(_, times)| times < 30);
+            (!(waits && turn.as_ref() == Some(*key)), next(row))
+        });
         let chosen = chosen.map(|(key, row)| {
             let times = row.driven.map_or(0, |(_, times)| times);
             row.driven = Some((now, times.saturating_add(1)));
@@ -361,20 +377,39 @@ impl Rows {
                 detail,
                 holds,
             } => {
-                let health = self.health.get_mut(&revision);
-                if let Some(health) = health.filter(|health| health.ill.is_none()) {
-                    health.open((reason, &detail), By::Check, holds, moment);
+                if let Some(health) = self.health.get_mut(&revision) {
+                    health.found((reason, &detail), holds, moment);
                 }
             }
-            Diagnosis::Unknown => {}
+            Diagnosis::Unknown => return,
+        }
+        if let Some(health) = self.health.get_mut(&revision) {
+            health.stands = report.standing();
         }
     }
 }
 
 impl Health {
+    /// A check found it unhealthy.
+    fn found(&mut self, fault: (ParkReason, &str), holds: bool, moment: Moment) {
+        match &mut self.ill {
+            Some(ill) if ill.holds || !holds => {
+                if ill.holds && !holds {
+                    // It met nothing that work would.
+                    (ill.holds, ill.by, ill.probe) = (false, By::Check, None);
+                    self.drain = Some((moment.now, moment.now));
+                }
+                (ill.reason, ill.detail) = (fault.0, fault.1.to_owned());
+            }
+            Some(_) | None => self.open(fault, By::Check, holds, moment),
+        }
+    }
+
     fn open(&mut self, fault: (ParkReason, &str), by: By, holds: bool, moment: Moment) {
         self.failed.clear();
         self.drain = None;
+        // That what only a check minded is met by work too is told to nobody.
+        let is_new = self.ill.is_none();
         self.ill = Some(Ill {
             reason: fault.0,
             detail: fault.1.to_owned(),
@@ -384,6 +419,8 @@ impl Health {
             probes: 0,
             probe: None,
         });
-        self.changed(moment);
+        if is_new {
+            self.changed(moment);
+        }
     }
 }

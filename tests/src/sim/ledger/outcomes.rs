@@ -69,10 +69,17 @@ impl Rows {
         shut: &Fault,
         moment: Moment,
     ) -> Advance<Option<Announcement>> {
+        // Closed meanwhile: nothing need wait.
+        let at = self.rows.get(key).and_then(|row| row.destination);
+        let is_shut = at.is_some_and(|at| self.is_shut(at));
         let parking = Parking {
             reason: shut.reason,
             detail: shut.detail.clone(),
-            after: Some(held_for(moment)),
+            after: Some(if is_shut {
+                held_for(moment)
+            } else {
+                Duration::ZERO
+            }),
         };
         self.park_row(key, lease, &parking, moment)
     }

@@ -21,6 +21,7 @@ pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let filter = ParkedFilter {
         reason: call.query.parsed("reason")?,
         account: call.only(api, call.query.parsed("account_id")?)?,
+        own_only: false,
     };
     let after = after.as_ref();
     let after = after.map(|(account, path)| (account.as_str(), path.as_str()));
@@ -47,7 +48,8 @@ struct Wanted {
     all: bool,
 }
 
-/// `POST /v1/parked/retry`: makes it due now, also what waits for a person.
+/// `POST /v1/parked/retry`: makes it due now, also what waits for a person. A bound token's goes
+/// through no breaker of the platform's destination: that holds back everybody's.
 pub(super) async fn retry(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let asked: Wanted = input::json(&call.body)?;
     let impossible = |field: &str, why: &str| {
@@ -74,7 +76,11 @@ pub(super) async fn retry(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let reason = asked.reason.as_deref().map(str::parse::<ParkReason>);
     let reason = reason.transpose();
     let reason = reason.map_err(|_| impossible("reason", "is no reason to park"))?;
-    let filter = ParkedFilter { account, reason };
+    let filter = ParkedFilter {
+        account,
+        reason,
+        own_only: call.caller.account.is_some(),
+    };
     let target = match asked.recording_ids.as_slice() {
         [] => filter.reason.map(|reason| format!("reason {reason}")),
         [one] => Some(one.to_string()),
