@@ -17,10 +17,11 @@ use crate::Catalog;
 use crate::admin::{AdminFault, OVERLAP_HINT};
 use crate::catalog::plain;
 use crate::checks::check;
-use crate::destinations::{external_id, leads_key};
+use crate::destinations::leads_key;
 use crate::failure::{Failure, corrupt};
 use crate::pool::Lent;
 use crate::rows::get;
+use crate::set_up::external_id;
 
 const RECORD: &str = "-- name: record_check
 with gone as (

@@ -18,6 +18,7 @@ use crate::keyring::{KeyRing, Sealed};
 use crate::places::{Space, place};
 use crate::pool::Lent;
 use crate::rows::{get, optional_word, unsigned};
+use crate::set_up::external_id;
 use crate::stores::{Parts, destination, destination_columns};
 use crate::succession::succeed;
 
@@ -27,11 +28,6 @@ const BATCH: i64 = 500;
 /// Two owners that share a bucket must see each other: destinations are set one at a time.
 pub(crate) const LOCK: &str = "-- name: lock_destinations
     select pg_advisory_xact_lock(7305829130422252)";
-
-pub(crate) const OWNER: &str = "-- name: destination_owner
-    select external_id from accounts where account_id = $1
-    union all
-    select default_external_id from installation where $1::text is null";
 
 /// What somebody insisted on (a misspelt bucket, say), which no check ever found usable, that
 /// holds no recording and is not in force any more, keeps nobody from a bucket of their own.
@@ -280,21 +276,6 @@ impl Catalog {
         match owner {
             DestinationOwner::Account(account) => self.show_account(account).await.map(drop),
             DestinationOwner::Default => Ok(()),
-        }
-    }
-}
-
-/// The external id that we minted for the owner.
-pub(crate) async fn external_id(
-    lent: &mut Lent,
-    owner: &DestinationOwner,
-) -> Result<String, AdminFault> {
-    let minted = lent.rows(OWNER, &[&account(owner)]).await?;
-    match (minted.first(), owner) {
-        (Some(row), _) => Ok(get(row, "external_id")?),
-        (None, DestinationOwner::Account(account)) => Err(AdminFault::no_account(account)),
-        (None, DestinationOwner::Default) => {
-            Err(corrupt("no installation: run `callferry migrate`").into())
         }
     }
 }

@@ -5,10 +5,31 @@ use recording::DestinationOwner;
 
 use crate::Catalog;
 use crate::admin::AdminFault;
-use crate::destinations::{NEIGHBOURS, OWNER, account};
+use crate::destinations::{NEIGHBOURS, account};
 use crate::failure::corrupt;
 use crate::places::s3_place;
+use crate::pool::Lent;
 use crate::rows::get;
+
+const OWNER: &str = "-- name: destination_owner
+    select external_id from accounts where account_id = $1
+    union all
+    select default_external_id from installation where $1::text is null";
+
+/// The external id that we minted for the owner.
+pub(crate) async fn external_id(
+    lent: &mut Lent,
+    owner: &DestinationOwner,
+) -> Result<String, AdminFault> {
+    let minted = lent.rows(OWNER, &[&account(owner)]).await?;
+    match (minted.first(), owner) {
+        (Some(row), _) => Ok(get(row, "external_id")?),
+        (None, DestinationOwner::Account(account)) => Err(AdminFault::no_account(account)),
+        (None, DestinationOwner::Default) => {
+            Err(corrupt("no installation: run `callferry migrate`").into())
+        }
+    }
+}
 
 impl Catalog {
     /// The external id that we minted for an owner and that its role must ask for.

@@ -66,7 +66,8 @@ reasons! {
         "the role's trust policy must name our identity and the account's external id",
     /// The destination does not accept our key, SAS or secret: wrong, expired or revoked.
     CredentialRefused "credential_refused" Destination
-        "set the destination anew with a valid key, SAS or secret; what waits then goes on by itself",
+        "set the destination anew with a valid key, SAS or secret; what waits then goes on by \
+         itself",
     /// A secret of the destination cannot be decrypted here.
     SecretLocked "secret_locked" Transient
         "put the key named in the detail back into the key ring of every process",

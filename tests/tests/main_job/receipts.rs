@@ -1,5 +1,6 @@
 //! Custody receipts, from the bytes in both clouds to the command line of whoever was given one:
-//! taken from the broker, verified with a public key and nothing else, and while the key is rotated.
+//! taken from the broker, verified with a public key and nothing else, and while the key is
+//! rotated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -20,74 +20,68 @@ const FEDERATED: [&str; 5] = [
 ];
 const BUCKET: [&str; 4] = ["--bucket", "acme-recordings", "--region", REGION];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_or_of_the_other_cloud_is_named() -> Result<()> {
-    let mut setting = Setting::new("kit-asking").await?;
-    setting.platform.plain_account("acme").await?;
-    let container = ["--storage-account", "acmecalls"];
-    let key = "arn:aws:kms:eu-central-1:111122223333:key/1";
-    for (format, options, code, says) in [
-        ("iam", vec![], 2, "--bucket is missing"),
-        (
-            "iam",
-            vec!["--bucket", "acme-calls"],
-            2,
-            "--region is missing",
-        ),
-        ("iam", vec!["--bucket", "ACME"], 2, "--bucket is not"),
+const CONTAINER: [&str; 2] = ["--storage-account", "acmecalls"];
+const KEY_OF_ANOTHER: &str = "arn:aws:kms:eu-central-1:111122223333:key/1";
+
+/// Format, options, and what is said of them.
+fn refused() -> Vec<(&'static str, Vec<&'static str>, &'static str)> {
+    vec![
+        ("iam", vec![], "--bucket is missing"),
+        ("iam", vec!["--bucket", "acme-calls"], "--region is missing"),
+        ("iam", vec!["--bucket", "ACME"], "--bucket is not"),
         (
             "terraform",
-            container.to_vec(),
-            2,
+            CONTAINER.to_vec(),
             "--storage-account has no meaning",
         ),
-        ("bicep", vec![], 2, "--storage-account is missing"),
-        ("azure-cli", container.to_vec(), 2, "--container is missing"),
-        ("azure-cli", BUCKET.to_vec(), 2, "--bucket has no meaning"),
+        ("bicep", vec![], "--storage-account is missing"),
+        ("azure-cli", CONTAINER.to_vec(), "--container is missing"),
+        ("azure-cli", BUCKET.to_vec(), "--bucket has no meaning"),
         (
             "iam",
             [&BUCKET[..], &["--kms-key", "alias/x"]].concat(),
-            2,
             "by its ARN only",
         ),
         (
             "iam",
-            [&BUCKET[..], &["--kms-key", key]].concat(),
-            2,
+            [&BUCKET[..], &["--kms-key", KEY_OF_ANOTHER]].concat(),
             "--aws-account is missing",
         ),
         (
             "iam",
             [&BUCKET[..], &["--principal", "*"]].concat(),
-            2,
             "`--principal` is not",
         ),
         (
             "iam",
             vec!["--bucket", "a-b", "--region", "cn-north-1"],
-            2,
             "partitions of AWS",
         ),
         (
             "azure-cli",
-            [&container[..], &["--container", "calls"], &FEDERATED].concat(),
-            2,
+            [&CONTAINER[..], &["--container", "calls"], &FEDERATED].concat(),
             "--issuer is not",
         ),
         (
             "iam",
             [&BUCKET[..], &FEDERATED].concat(),
-            2,
             "--federated has no meaning",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_or_of_the_other_cloud_is_named() -> Result<()> {
+    let mut setting = Setting::new("kit-asking").await?;
+    setting.platform.plain_account("acme").await?;
+    for (format, options, says) in refused() {
         let ask = ["setup-kit", "acme", "--format", format];
         let outcome = setting
             .platform
             .fleet
             .run(&[&ask[..], &options].concat())
             .await?;
-        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
         let told = format!("{outcome:?}");
         assert!(
             outcome.stderr.contains(says) && told.contains("hint: "),

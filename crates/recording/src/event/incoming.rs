@@ -275,8 +275,8 @@ fn attributes(data: &Object) -> Result<BTreeMap<String, String>, Refusal> {
     Ok(attributes)
 }
 
-/// Three parts in base64url, the last one 64 bytes long. Who signed it is no matter of cleanup's: it
-/// acts on nothing but the row.
+/// Three parts in base64url, the last one 64 bytes long. Who signed it is no matter of cleanup's:
+/// it acts on nothing but the row.
 fn is_compact_jws(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');

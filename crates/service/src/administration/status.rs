@@ -27,7 +27,8 @@ pub(crate) fn answer(
 /// Whether custody receipts are signed, as far as this process's configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Receipts {
-    /// `signed`, `published` (public keys alone), `unsigned` (no file is configured) or `unreadable`.
+    /// `signed`, `published` (public keys alone), `unsigned` (no file is configured) or
+    /// `unreadable`.
     pub(crate) keys: &'static str,
     /// The key that signs.
     pub(crate) key_id: Option<String>,

@@ -105,9 +105,7 @@ fn configured(context: &Context) -> Result<&Path> {
     let file = context.config.receipt_key_file.as_deref();
     file.ok_or_else(|| {
         Failure::usage("`receipt_key_file` is not configured")
-            .hint(
-                "set CALLFERRY_RECEIPT_KEY_FILE; `callferry receipt-key new FILE` makes such a file",
-            )
+            .hint("set CALLFERRY_RECEIPT_KEY_FILE; `callferry receipt-key new FILE` makes one")
             .into()
     })
 }

@@ -31,7 +31,10 @@ pub(crate) fn receipt_keys(config: &Config, signs: bool) -> Result<Option<Receip
     if signs && keys.signing_id().is_none() {
         let why = "`receipt_key_file` holds public keys alone, and transfer signs receipts";
         return Err(Failure::usage(why)
-            .hint("name the file that `callferry receipt-key new` made, or none: then nothing is signed")
+            .hint(
+                "name the file that `callferry receipt-key new` made, or none: then nothing is \
+                 signed",
+            )
             .into());
     }
     Ok(Some(keys))

@@ -98,8 +98,8 @@ pub(crate) fn compare(lines: &[Line]) -> Result<()> {
     let mut written = HEAD.to_owned();
     writeln!(
         written,
-        "\n| credential | what happened | a new recording waits as | a release waits as | the check \
-         finds | and says to do | repaired by |\n|---|---|---|---|---|---|---|"
+        "\n| credential | what happened | a new recording waits as | a release waits as | the \
+         check finds | and says to do | repaired by |\n|---|---|---|---|---|---|---|"
     )?;
     for line in lines {
         let [credential, happened, repaired] = line.trouble.told();
