@@ -23,7 +23,7 @@ fn with(report: CheckReport, capability: Capability, reason: Option<ParkReason>)
         capability,
         verdict,
         reason,
-        ..findings[0].clone()
+        ..findings.first().unwrap().clone()
     });
     CheckReport { findings, ..report }
 }

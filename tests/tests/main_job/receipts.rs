@@ -134,10 +134,6 @@ async fn make_key(platform: &mut Platform, folder: &Path) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story from its beginning to its end"
-)]
 async fn copies_in_both_clouds_have_receipts_that_outlive_a_rotation() -> Result<()> {
     let scratch = Scratch::new("receipts")?;
     let mut platform = Platform::start(scratch.path()).await?;
