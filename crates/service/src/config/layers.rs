@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 27] = [
+const TEXTS: [&str; 28] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
@@ -47,6 +47,7 @@ const TEXTS: [&str; 27] = [
     "extra_ca_file",
     "ops_addr",
     "http_addr",
+    "http_trusted_proxies",
     "jwt_issuer",
     "jwt_audience",
     "jwt_keys",
@@ -63,7 +64,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 34] = [
+const NUMBERS: [&str; 36] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -76,6 +77,8 @@ const NUMBERS: [&str; 34] = [
     "secret_last_warning_days",
     "http_subject_rate",
     "http_account_rate",
+    "playback_url_life_s",
+    "access_log_retention_days",
     "tick_ms",
     "drain_s",
     "worker_threads",

@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod destinations;
 mod parked;
+mod playback;
 mod quarantine;
 mod recordings;
 mod status;
@@ -12,6 +13,7 @@ use telemetry::HttpRoute;
 
 use super::Api;
 use super::call::{Answer, Call};
+use super::player;
 use super::problem::Problem;
 
 /// The OpenAPI document, as it is in the repository.
@@ -20,6 +22,15 @@ const CONTRACT: &str = include_str!("../../../../schemas/http/openapi.json");
 /// `GET /v1/openapi.json`.
 pub(super) fn contract() -> Answer {
     Answer::json(CONTRACT)
+}
+
+/// `GET /play/{recording_id}`.
+pub(super) fn page(allow_http: bool) -> Answer {
+    if allow_http {
+        Answer::page(&player::PLAIN)
+    } else {
+        Answer::page(&player::SECURE)
+    }
 }
 
 /// Does what is asked for.
@@ -43,6 +54,11 @@ pub(super) async fn perform(api: &Api, call: &Call) -> Result<Answer, Problem> {
         }
         HttpRoute::ListRecordings => recordings::list(api, call).await,
         HttpRoute::ShowRecording => recordings::show(api, call).await,
+        HttpRoute::FindRecordings => recordings::find(api, call).await,
+        HttpRoute::FindRecording => recordings::one(api, call).await,
+        HttpRoute::PlayRecording => Box::pin(playback::play(api, call)).await,
+        HttpRoute::OpenPlayer => playback::open(api, call).await,
+        HttpRoute::ShowPlayer => Ok(page(api.config.allow_http)),
         HttpRoute::ListParked => parked::list(api, call).await,
         HttpRoute::RetryParked => parked::retry(api, call).await,
         HttpRoute::ListQuarantine => quarantine::list(api, call).await,

@@ -109,6 +109,7 @@ fn playback(process: &Process<'_>, outside: &Outside, http: Http, tasks: &mut Ta
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
         checker: Arc::clone(&outside.buckets.checker),
+        players: outside.buckets.stores.players(),
     };
     let Http {
         listener,
