@@ -19,7 +19,7 @@ const PLAYABLE: &str = concat!(
     "-- name: playable
     select r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
            r.started_at, r.duration_ms, r.path, r.next_attempt_at, r.object_key,
-           r.receipt_version_id, r.receipt_size_bytes, ",
+           r.receipt_version_id, r.receipt_size_bytes, r.state = 'expired' as is_over, ",
     reached_columns!(),
     "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and r.recording_id = $2"
@@ -44,7 +44,9 @@ pub struct Playable {
     pub extension: String,
     /// When a parked one is tried again; `None` waits for a person.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// The copy; there while the recording is stored or released.
+    /// Its retention is over: nobody hears it any more, whatever is left of the copy.
+    pub is_over: bool,
+    /// The copy; there while the recording is stored or released, and its retention is not over.
     pub copy: Option<PlayableCopy>,
 }
 
@@ -66,8 +68,9 @@ fn playable(row: &Row, keyring: Option<&KeyRing>) -> Result<Playable, Failure> {
     let key = rows::key(row)?;
     let path = StagingPath::new(&key.account_id, get(row, "path")?)
         .map_err(|error| corrupt(format!("column path: {error}")))?;
+    let is_over: bool = get(row, "is_over")?;
     let has_copy = match state {
-        State::Stored | State::Released => true,
+        State::Stored | State::Released => !is_over,
         State::Staged | State::Parked | State::Expired => false,
     };
     let duration_ms: Option<i64> = get(row, "duration_ms")?;
@@ -80,6 +83,7 @@ fn playable(row: &Row, keyring: Option<&KeyRing>) -> Result<Playable, Failure> {
         duration_ms: duration_ms.map(unsigned).transpose()?,
         extension: extension(&path),
         next_attempt_at: get(row, "next_attempt_at")?,
+        is_over,
         copy: has_copy.then(|| copy(row, keyring)).transpose()?,
     })
 }

@@ -108,7 +108,9 @@ pub(super) async fn play(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let kept_for = Duration::from_secs(kept_for);
     if let Err(fault) = api.ledger.note_access(&access, kept_for).await {
         api.metrics.playback(PlaybackOutcome::Ledger);
-        return Err(fault.into());
+        tracing::error!(error = %fault, "who listens cannot be written down: nothing is given out");
+        let problem = Problem::unavailable("it cannot be written down who listens");
+        return Err(problem.again_in(SIGNING_AGAIN_S));
     }
     api.metrics.playback(counted(&signed));
     let signed = signed.map_err(|Refused(_, problem)| problem)?;
@@ -177,7 +179,7 @@ async fn playable(
 
 /// Why there is nothing to play.
 fn without_copy(found: &Playable, now: DateTime<Utc>) -> Refused {
-    if found.state == State::Expired {
+    if found.is_over {
         let problem = Problem::expired("its retention is over; the copy is gone");
         return Refused(AccessRefusal::Expired, problem);
     }
