@@ -158,7 +158,11 @@ fn view(row: &Row) -> Result<AccessView, Failure> {
         recording_id: word(row, "recording_id")?,
         address: get(row, "address")?,
         via: get(row, "via")?,
-        outcome: if reason.is_some() { "refused" } else { "granted" },
+        outcome: if reason.is_some() {
+            "refused"
+        } else {
+            "granted"
+        },
         reason,
         life_s: get(row, "life_s")?,
     })
@@ -172,7 +176,10 @@ impl Catalog {
     /// When the database fails: then it may be written down or not.
     pub async fn note_access(&self, access: &Access, kept_for: Duration) -> Result<(), AdminFault> {
         let (life, refused) = match access.outcome {
-            Ok(life) => (Some(i32::try_from(life.as_secs()).unwrap_or(i32::MAX)), None),
+            Ok(life) => (
+                Some(i32::try_from(life.as_secs()).unwrap_or(i32::MAX)),
+                None,
+            ),
             Err(why) => (None, Some(why.as_str())),
         };
         self.pool

@@ -11,7 +11,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -75,14 +74,14 @@ fn main() -> ExitCode {
 async fn run(args: &Args, dir: &Path) -> Result<()> {
     let platform = tool::platform(dir, true).await?;
     let stage = Stage::set(platform, args.accounts, args.recordings, dir).await?;
-    let stage = Arc::new(stage);
     let shown = measured(args, &stage, dir).await?;
     println!("{}", table(&shown));
     let began = Instant::now();
     let tally = asking::ask(&stage, args.requests, args.at_once, args.seed).await?;
     let took = began.elapsed().as_secs_f64();
     let mut rows = Table::new();
-    rows.load_style(UTF8_FULL_CONDENSED).set_header(["answer", "times"]);
+    rows.load_style(UTF8_FULL_CONDENSED)
+        .set_header(["answer", "times"]);
     for (what, times) in &tally {
         rows.add_row([what.clone(), times.to_string()]);
     }
@@ -174,7 +173,14 @@ async fn asked(
 fn table(shown: &[Shown]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["handler", "connections", "p50", "p99", "requests/s", "of bare"]);
+    table.set_header([
+        "handler",
+        "connections",
+        "p50",
+        "p99",
+        "requests/s",
+        "of bare",
+    ]);
     for one in shown {
         let mut bare = shown.iter();
         let bare = bare.find(|it| it.at_once == one.at_once && it.what == "bare axum");

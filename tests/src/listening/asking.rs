@@ -20,8 +20,18 @@ use crate::platform::Platform;
 /// Ids that nobody has, and texts that are no ids.
 const UNKNOWN: [&str; 4] = ["rec-9999", "REC-0000", "rec-0000.wav", "0"];
 const MALFORMED: [&str; 12] = [
-    "..", "%2e%2e", "..%2frec-0000", "rec-0000%00", "rec-0000%0d%0aset-cookie:a=b", "r%C3%A9c",
-    "%ff", ".rec-0000", "-rec", "rec%200000", "rec-0000%2f..%2frec-0001", "%252e%252e",
+    "..",
+    "%2e%2e",
+    "..%2frec-0000",
+    "rec-0000%00",
+    "rec-0000%0d%0aset-cookie:a=b",
+    "r%C3%A9c",
+    "%ff",
+    ".rec-0000",
+    "-rec",
+    "rec%200000",
+    "rec-0000%2f..%2frec-0001",
+    "%252e%252e",
 ];
 
 /// What comes with a request.
@@ -52,6 +62,17 @@ enum Must {
     Refuse(u16),
 }
 
+/// What askers know.
+#[derive(Debug)]
+struct Known {
+    address: String,
+    /// Where the buckets are.
+    endpoint: String,
+    accounts: Vec<String>,
+    ids: Vec<String>,
+    bearers: Vec<Bearer>,
+}
+
 /// How many of what was answered.
 pub type Tally = BTreeMap<String, u64>;
 
@@ -59,13 +80,19 @@ pub type Tally = BTreeMap<String, u64>;
 ///
 /// # Errors
 /// The first answer that is not the one that must come.
-pub async fn ask(stage: &Arc<Stage>, requests: u64, at_once: u64, seed: u64) -> Result<Tally> {
-    let bearers = Arc::new(bearers(stage)?);
+pub async fn ask(stage: &Stage, requests: u64, at_once: u64, seed: u64) -> Result<Tally> {
+    let known = Arc::new(Known {
+        address: stage.address.clone(),
+        endpoint: stage.platform.lab.endpoint(),
+        accounts: stage.accounts.clone(),
+        ids: stage.ids.clone(),
+        bearers: bearers(stage)?,
+    });
     let mut running = JoinSet::new();
     for number in 0..at_once {
         let share = requests / at_once + u64::from(number < requests % at_once);
-        let (stage, bearers) = (Arc::clone(stage), Arc::clone(&bearers));
-        running.spawn(async move { one(&stage, &bearers, share, seed ^ (number << 32)).await });
+        let known = Arc::clone(&known);
+        running.spawn(async move { one(&known, share, seed ^ (number << 32)).await });
     }
     let mut tally = Tally::new();
     while let Some(ended) = running.join_next().await {
@@ -81,7 +108,11 @@ fn bearers(stage: &Stage) -> Result<Vec<Bearer>> {
     let mut bearers = Vec::new();
     let mut add = |token: Result<String>, account: Option<&str>, means| -> Result<()> {
         let account = account.map(str::to_owned);
-        bearers.push(Bearer { token: token?, account, means });
+        bearers.push(Bearer {
+            token: token?,
+            account,
+            means,
+        });
         Ok(())
     };
     let of = |account: &String| Some(account.clone());
@@ -89,7 +120,11 @@ fn bearers(stage: &Stage) -> Result<Vec<Bearer>> {
         let account = account.as_deref();
         let plays = "recordings:play";
         add(stage.token(account, plays), account, Means::Listens)?;
-        add(stage.token(account, "status:read recordings:play"), account, Means::Listens)?;
+        add(
+            stage.token(account, "status:read recordings:play"),
+            account,
+            Means::Listens,
+        )?;
         let others = "recordings:read accounts:write recordings:plays";
         add(stage.token(account, others), account, Means::OtherScope)?;
         let good = stage.claims(account, plays);
@@ -103,7 +138,11 @@ fn bearers(stage: &Stage) -> Result<Vec<Bearer>> {
         turned("iss", json!("https://evil.invalid/"))?;
         turned("account_id", json!(["account-000", "account-001"]))?;
         turned("account_id", Value::Null)?;
-        add(stage.signed(&stage.stranger, &good), account, Means::Nothing)?;
+        add(
+            stage.signed(&stage.stranger, &good),
+            account,
+            Means::Nothing,
+        )?;
         // Another account's claims under this one's signature.
         let token = stage.token(account, plays)?;
         let other = stage.token(stage.accounts.first().map(String::as_str), plays)?;
@@ -111,21 +150,29 @@ fn bearers(stage: &Stage) -> Result<Vec<Bearer>> {
         if let [(head, _), (mine, theirs), (signature, _)] = parts.as_slice()
             && mine != theirs
         {
-            add(Ok(format!("{head}.{theirs}.{signature}")), account, Means::Nothing)?;
+            add(
+                Ok(format!("{head}.{theirs}.{signature}")),
+                account,
+                Means::Nothing,
+            )?;
         }
     }
-    bearers.push(Bearer { token: String::new(), account: None, means: Means::Nothing });
+    bearers.push(Bearer {
+        token: String::new(),
+        account: None,
+        means: Means::Nothing,
+    });
     Ok(bearers)
 }
 
-async fn one(stage: &Stage, bearers: &[Bearer], requests: u64, seed: u64) -> Result<Tally> {
+async fn one(known: &Known, requests: u64, seed: u64) -> Result<Tally> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut wire = Wire::open(&stage.address).await?;
+    let mut wire = Wire::open(&known.address).await?;
     let mut tally = Tally::new();
     for _ in 0..requests {
         // Half of them are in order, or hardly any would get as far as a URL.
         let bearer = loop {
-            let bearer = bearers.choose(&mut random).context("no tokens")?;
+            let bearer = known.bearers.choose(&mut random).context("no tokens")?;
             if bearer.means == Means::Listens || random.random_bool(0.25) {
                 break bearer;
             }
@@ -133,16 +180,20 @@ async fn one(stage: &Stage, bearers: &[Bearer], requests: u64, seed: u64) -> Res
         let id = match random.random_range(0..10) {
             0 => (*UNKNOWN.choose(&mut random).context("none")?).to_owned(),
             1 => (*MALFORMED.choose(&mut random).context("none")?).to_owned(),
-            _ => stage.ids.choose(&mut random).context("no ids")?.clone(),
+            _ => known.ids.choose(&mut random).context("no ids")?.clone(),
         };
         let named = random.random_bool(if bearer.account.is_some() { 0.3 } else { 0.9 });
         let named = match named {
-            true => Some(stage.accounts.choose(&mut random).context("none")?.clone()),
+            true => Some(known.accounts.choose(&mut random).context("none")?.clone()),
             false => None,
         };
         let (as_json, by_cookie) = (random.random_bool(0.3), random.random_bool(0.2));
-        let method = if random.random_bool(0.1) { "HEAD" } else { "GET" };
-        let must = must(stage, bearer, &id, named.as_deref());
+        let method = if random.random_bool(0.1) {
+            "HEAD"
+        } else {
+            "GET"
+        };
+        let must = must(known, bearer, &id, named.as_deref());
         let path = path(&id, named.as_deref(), as_json);
         let value = match by_cookie {
             true => format!("callferry_play={}", bearer.token),
@@ -150,8 +201,13 @@ async fn one(stage: &Stage, bearers: &[Bearer], requests: u64, seed: u64) -> Res
         };
         let name = if by_cookie { "cookie" } else { "authorization" };
         let heard = wire.ask(method, &path, &[(name, &value)]).await?;
-        let shown = || format!("{method} {path} by {name}, {:?} of {:?}", bearer.means, bearer.account);
-        judge(stage, &must, &heard, (method, as_json)).with_context(shown)?;
+        let shown = || {
+            format!(
+                "{method} {path} by {name}, {:?} of {:?}",
+                bearer.means, bearer.account
+            )
+        };
+        judge(known, &must, &heard, (method, as_json)).with_context(shown)?;
         *tally.entry(told(&must)).or_default() += 1;
     }
     Ok(tally)
@@ -170,7 +226,7 @@ fn path(id: &str, named: Option<&str>, as_json: bool) -> String {
 }
 
 /// The only answer that may come.
-fn must(stage: &Stage, bearer: &Bearer, id: &str, named: Option<&str>) -> Must {
+fn must(known: &Known, bearer: &Bearer, id: &str, named: Option<&str>) -> Must {
     match bearer.means {
         Means::Nothing => return Must::Refuse(401),
         Means::OtherScope => return Must::Refuse(403),
@@ -185,7 +241,7 @@ fn must(stage: &Stage, bearer: &Bearer, id: &str, named: Option<&str>) -> Must {
         (None, Some(named)) => named.to_owned(),
         (None, None) => return Must::Refuse(400),
     };
-    if !stage.ids.iter().any(|known| known == id) {
+    if !known.ids.iter().any(|known| known == id) {
         return Must::Refuse(404);
     }
     Must::Play(account, id.to_owned())
@@ -198,12 +254,7 @@ fn told(must: &Must) -> String {
     }
 }
 
-fn judge(
-    stage: &Stage,
-    must: &Must,
-    heard: &Heard,
-    (method, as_json): (&str, bool),
-) -> Result<()> {
+fn judge(known: &Known, must: &Must, heard: &Heard, (method, as_json): (&str, bool)) -> Result<()> {
     let body = String::from_utf8_lossy(&heard.body);
     let place = heard.header("location");
     let (account, id) = match must {
@@ -211,7 +262,10 @@ fn judge(
         Must::Refuse(status) => {
             let signs = |text: &str| text.contains("Signature") || text.contains("sig=");
             if heard.status != *status || place.is_some() || signs(&body) {
-                bail!("{status} must be answered, not {} {place:?} {body}", heard.status);
+                bail!(
+                    "{status} must be answered, not {} {place:?} {body}",
+                    heard.status
+                );
             }
             return Ok(());
         }
@@ -238,7 +292,7 @@ fn judge(
     let bucket = format!("/{}/", Platform::bucket(account));
     let file = format!("/{id}.wav");
     let of_account = path.starts_with(&bucket) && path.ends_with(&file);
-    if !of_account || !stage.platform.lab.endpoint().ends_with(url.authority()) {
+    if !of_account || !known.endpoint.ends_with(url.authority()) {
         bail!("a URL of somebody else's: {path}");
     }
     Ok(())

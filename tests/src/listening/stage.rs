@@ -122,7 +122,11 @@ impl Stage {
     /// # Errors
     /// When it cannot be signed.
     pub fn signed(&self, key: &IssuerKey, claims: &Value) -> Result<String> {
-        key.sign(Algorithm::EdDSA, &json!({"alg": "EdDSA", "typ": "JWT"}), claims)
+        key.sign(
+            Algorithm::EdDSA,
+            &json!({"alg": "EdDSA", "typ": "JWT"}),
+            claims,
+        )
     }
 }
 

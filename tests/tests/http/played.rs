@@ -91,12 +91,24 @@ async fn heard(served: &Served, client: &Client, staged: &Produce) -> Result<()>
         let (kind, name) = (header("content-type"), header("content-disposition"));
         let bytes = whole.bytes().await?;
         assert_eq!(status, StatusCode::OK, "{account}/{id}: {bytes:?}");
-        assert_eq!(hex::encode(Sha256::digest(&bytes)), produced.sha256, "{account}/{id}");
+        assert_eq!(
+            hex::encode(Sha256::digest(&bytes)),
+            produced.sha256,
+            "{account}/{id}"
+        );
         assert_eq!(kind, "audio/wav", "{account}/{id}");
-        assert_eq!(name, format!("inline; filename=\"{id}.wav\""), "{account}/{id}");
+        assert_eq!(
+            name,
+            format!("inline; filename=\"{id}.wav\""),
+            "{account}/{id}"
+        );
         let part = listen(served, client, (account, id), Some("bytes=1000-1999")).await?;
         assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT, "{account}/{id}");
-        assert_eq!(part.bytes().await?, bytes.slice(1000..2000), "{account}/{id}");
+        assert_eq!(
+            part.bytes().await?,
+            bytes.slice(1000..2000),
+            "{account}/{id}"
+        );
     }
     Ok(())
 }
@@ -110,7 +122,9 @@ async fn recordings_of_both_clouds_are_heard_byte_for_byte_before_and_after_a_sw
         return Ok(());
     }
     platform.account("acme").await?;
-    platform.azure_account("globex", AzureAccess::AccessKey).await?;
+    platform
+        .azure_account("globex", AzureAccess::AccessKey)
+        .await?;
     platform
         .azure_account("initech", AzureAccess::ServicePrincipal)
         .await?;
@@ -121,7 +135,10 @@ async fn recordings_of_both_clouds_are_heard_byte_for_byte_before_and_after_a_sw
 
     // One account moves to the other cloud: what it had plays from there, what is new from here.
     let mut served = served;
-    served.platform.azure_destination("acme", AzureAccess::ServicePrincipal).await?;
+    served
+        .platform
+        .azure_destination("acme", AzureAccess::ServicePrincipal)
+        .await?;
     let later = store(&served.platform, &["acme"], 0x72).await?;
     let azure = served.platform.azure_objects("acme-recordings").await?;
     let s3 = served.platform.auditor().fetch("acme-recordings").await?;
@@ -147,8 +164,22 @@ async fn a_new_role_for_the_same_place_plays_what_lies_there_once_the_old_one_is
     let role = role.external_id(external_id).trusting("callferry");
     platform.lab.put_role(role);
     let endpoint = platform.lab.endpoint();
-    let set = ["destination", "set", "acme", "s3", "--bucket", "acme-recordings"];
-    let how = ["--region", REGION, "--role-arn", arn, "--endpoint", &endpoint];
+    let set = [
+        "destination",
+        "set",
+        "acme",
+        "s3",
+        "--bucket",
+        "acme-recordings",
+    ];
+    let how = [
+        "--region",
+        REGION,
+        "--role-arn",
+        arn,
+        "--endpoint",
+        &endpoint,
+    ];
     platform.json(&[&set[..], &how].concat()).await?;
     platform.lab.remove_role(&old);
     platform.lab.expire_sessions();
@@ -156,7 +187,8 @@ async fn a_new_role_for_the_same_place_plays_what_lies_there_once_the_old_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_url_lives_no_longer_than_is_configured_or_than_the_session_that_signs_it() -> Result<()> {
+async fn a_url_lives_no_longer_than_is_configured_or_than_the_session_that_signs_it() -> Result<()>
+{
     let scratch = Scratch::new("http-lives")?;
     let mut platform = Platform::start(scratch.path()).await?;
     for account in ["acme", "globex"] {
@@ -176,7 +208,10 @@ async fn a_url_lives_no_longer_than_is_configured_or_than_the_session_that_signs
         let url = url::Url::parse(told["url"].as_str().context("no url")?)?;
         let said = url.query_pairs().find(|(name, _)| name == "X-Amz-Expires");
         let said: i64 = said.context("no life")?.1.parse()?;
-        #[expect(clippy::disallowed_methods, reason = "the answer's own time is the wall's")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the answer's own time is the wall's"
+        )]
         let left = (ends - chrono::Utc::now()).num_seconds();
         assert!(left <= said && left > said - 60, "{left} of {said}");
         Ok(said)

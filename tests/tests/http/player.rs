@@ -42,7 +42,11 @@ fn wav() -> Vec<u8> {
     wav.extend(b"data");
     wav.extend((samples * 2).to_le_bytes());
     for sample in 0..samples {
-        let period = if (sample / (3 * RATE)).is_multiple_of(2) { 40 } else { 24 };
+        let period = if (sample / (3 * RATE)).is_multiple_of(2) {
+            40
+        } else {
+            24
+        };
         let wave = i16::try_from(sample % period).unwrap_or(0) * 200 - 2000;
         wav.extend(wave.to_le_bytes());
     }
@@ -59,7 +63,14 @@ async fn stored(platform: &Platform) -> Result<()> {
         .start_ready("transfer", &["transfer"])
         .await?;
     let folder = folder.display().to_string();
-    let publish = ["publish", "--account", "acme", "--media-type", "audio/wav", &folder];
+    let publish = [
+        "publish",
+        "--account",
+        "acme",
+        "--media-type",
+        "audio/wav",
+        &folder,
+    ];
     platform.fleet.run(&publish).await?.success()?;
     patience::until("it is stored", LONG, async || {
         let states = load::states(platform).await?;
@@ -130,7 +141,10 @@ async fn a_browser_hears_a_recording_through_the_redirect_seeks_and_goes_on() ->
             url.starts_with(from) && it["status"] == status
         })
     };
-    assert!(has(&format!("{}/v1/recordings/", served.root), 302), "{requests:#?}");
+    assert!(
+        has(&format!("{}/v1/recordings/", served.root), 302),
+        "{requests:#?}"
+    );
     assert!(has(&lab, 206) || has(&lab, 200), "{requests:#?}");
     let after = light["afterSeek"].as_array().context("none")?;
     let far = after.iter().any(|it| {

@@ -61,7 +61,11 @@ async fn who_may_is_sent_to_the_copy_and_the_url_is_nowhere_else() -> Result<()>
     let place = sent.headers["location"].to_str()?.to_owned();
     let bucket = format!("{}/acme-recordings/", served.platform.lab.endpoint());
     assert!(place.starts_with(&bucket), "{place}");
-    for word in ["response-content-type=audio%2Fwav", "X-Amz-Expires=300", &format!("{id}.wav")] {
+    for word in [
+        "response-content-type=audio%2Fwav",
+        "X-Amz-Expires=300",
+        &format!("{id}.wav"),
+    ] {
         assert!(place.contains(word), "{word}: {place}");
     }
     // An administrator names the account; HEAD is answered as GET is.
@@ -73,27 +77,53 @@ async fn who_may_is_sent_to_the_copy_and_the_url_is_nowhere_else() -> Result<()>
     let what = format!("GET /v1/recordings/{id}/playback");
     let unnamed = served.ask_as(&admin, &what, None).await?.must(400);
     assert_eq!(unnamed["fields"][0]["field"], "account_id");
-    let json = play(&served, "acme", &format!("{id}/playback?format=json")).await?.must(200);
+    let json = play(&served, "acme", &format!("{id}/playback?format=json"))
+        .await?
+        .must(200);
     assert!(json["url"].as_str().context("no url")?.starts_with(&bucket));
-    assert_eq!((&json["size_bytes"], &json["media_type"]), (&json!(40_000), &json!("audio/wav")));
-    let xml = play(&served, "acme", &format!("{id}/playback?format=xml")).await?.must(400);
+    assert_eq!(
+        (&json["size_bytes"], &json["media_type"]),
+        (&json!(40_000), &json!("audio/wav"))
+    );
+    let xml = play(&served, "acme", &format!("{id}/playback?format=xml"))
+        .await?
+        .must(400);
     assert_eq!(xml["fields"][0]["field"], "format");
 
     let log = exported(&served.platform, "acme", &[]).await?;
     assert_eq!(outcomes(&log), ["granted"; 3], "{log:?}");
-    assert_eq!((&log[0]["subject"], &log[0]["recording_id"]), (&json!("tester"), &json!(id)));
-    assert_eq!((&log[0]["address"], &log[0]["life_s"]), (&json!("127.0.0.1"), &json!(300)));
+    assert_eq!(
+        (&log[0]["subject"], &log[0]["recording_id"]),
+        (&json!("tester"), &json!(id))
+    );
+    assert_eq!(
+        (&log[0]["address"], &log[0]["life_s"]),
+        (&json!("127.0.0.1"), &json!(300))
+    );
     assert_eq!(log[0]["request_id"], sent.headers["x-request-id"].to_str()?);
-    assert_eq!((&log[0]["token_account_id"], &log[1]["token_account_id"]), (&json!("acme"), &Value::Null));
-    let none = exported(&served.platform, "acme", &["--until", "2020-01-01T00:00:00Z"]).await?;
+    assert_eq!(
+        (&log[0]["token_account_id"], &log[1]["token_account_id"]),
+        (&json!("acme"), &Value::Null)
+    );
+    let none = exported(
+        &served.platform,
+        "acme",
+        &["--until", "2020-01-01T00:00:00Z"],
+    )
+    .await?;
     assert!(none.is_empty(), "{none:?}");
     // Not in the log, however much of it there is, and in no metric.
     let text = served.member.log_text()? + &served.member.metrics().await?;
-    let signature = place.rsplit("X-Amz-Signature=").next().context("not signed")?;
+    let signature = place
+        .rsplit("X-Amz-Signature=")
+        .next()
+        .context("not signed")?;
     for secret in [signature, "X-Amz-Signature", "X-Amz-Credential", &bucket] {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
-    let metric = served.member.metric("callferry_playback_requests_total", "outcome=\"granted\"");
+    let metric = served
+        .member
+        .metric("callferry_playback_requests_total", "outcome=\"granted\"");
     assert!((metric.await? - 3.0).abs() < 0.5);
     Ok(())
 }
@@ -134,12 +164,25 @@ async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -
     };
     let before = asked(&served.member).await?;
     for path in [
-        "..%2f..%2fetc%2fpasswd", "%2e%2e", "rec%00", "rec%0d%0aset-cookie:%20x", "%D0%B0cme",
-        "%ff", ".rec", "-rec", "rec%2fplayback", "a'or'1'='1", &"x".repeat(129),
+        "..%2f..%2fetc%2fpasswd",
+        "rec%00",
+        "rec%0d%0aset-cookie:%20x",
+        "%D0%B0cme",
+        "%ff",
+        ".rec",
+        "-rec",
+        "rec%2fplayback",
+        "a'or'1'='1",
+        &"x".repeat(129),
     ] {
-        play(&served, "acme", &format!("{path}/playback")).await?.must(400);
+        play(&served, "acme", &format!("{path}/playback"))
+            .await?
+            .must(400);
     }
-    assert!((asked(&served.member).await? - before).abs() < 0.5, "the ledger was asked");
+    assert!(
+        (asked(&served.member).await? - before).abs() < 0.5,
+        "the ledger was asked"
+    );
     // Only its own scope opens it.
     let others = super::served::EVERYTHING.replace(PLAY, "");
     let token = served.token(Some("acme"), &others)?;
@@ -148,19 +191,40 @@ async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -
     assert!(lacks["detail"].to_string().contains(PLAY), "{lacks}");
     // The same listing and story as by the account's own address.
     for (own, same) in [
-        ("/v1/recordings?limit=1", "/v1/accounts/acme/recordings?limit=1"),
-        (&*format!("/v1/recordings/{id}"), &*format!("/v1/accounts/acme/recordings/{id}")),
+        (
+            "/v1/recordings?limit=1",
+            "/v1/accounts/acme/recordings?limit=1",
+        ),
+        (
+            &*format!("/v1/recordings/{id}"),
+            &*format!("/v1/accounts/acme/recordings/{id}"),
+        ),
     ] {
         let token = served.token(Some("acme"), "recordings:read")?;
-        let own = served.ask_as(&token, &format!("GET {own}"), None).await?.must(200);
-        let same = served.ask_as(&token, &format!("GET {same}"), None).await?.must(200);
+        let own = served
+            .ask_as(&token, &format!("GET {own}"), None)
+            .await?
+            .must(200);
+        let same = served
+            .ask_as(&token, &format!("GET {same}"), None)
+            .await?
+            .must(200);
         assert_eq!(own, same);
     }
     let token = served.token(Some("acme"), "recordings:read")?;
-    for (time, count) in [("since=2020-01-01T00:00:00Z", 2), ("until=2020-01-01T00:00:00Z", 0)] {
-        let listed = served.ask_as(&token, &format!("GET /v1/recordings?{time}"), None).await?;
+    for (time, count) in [
+        ("since=2020-01-01T00:00:00Z", 2),
+        ("until=2020-01-01T00:00:00Z", 0),
+    ] {
+        let listed = served
+            .ask_as(&token, &format!("GET /v1/recordings?{time}"), None)
+            .await?;
         let listed = listed.must(200);
-        assert_eq!(listed["items"].as_array().map(Vec::len), Some(count), "{time}: {listed}");
+        assert_eq!(
+            listed["items"].as_array().map(Vec::len),
+            Some(count),
+            "{time}: {listed}"
+        );
     }
     Ok(())
 }
@@ -183,9 +247,9 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     };
     // One that waits for a destination, and one whose time is over.
     let waits = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
-        media_type, started_at, completed_at, path, size_bytes, created_by, reason, due_at, \
+        media_type, started_at, completed_at, path, size_bytes, created_by, attributes, reason, due_at, \
         due_queue, next_attempt_at) values ('acme', 'waits', 'parked', 'i', 'call', 'audio/wav', \
-        now(), now(), 'acme/waits.wav', 1, gen_random_uuid(), 'no_destination', now() + interval '90 s', \
+        now(), now(), 'acme/waits.wav', 1, gen_random_uuid(), '{}', 'no_destination', now() + interval '90 s', \
         'transfer', now() + interval '90 s')";
     platform.postgres.sql("callferry", waits).await?;
     let gone = staged.keys().rfind(|(owner, _)| owner == "acme");
@@ -202,8 +266,13 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     let waiting = play(&served, "acme", "waits/playback").await?;
     let wait: u64 = waiting.headers["retry-after"].to_str()?.parse()?;
     assert!((60..=95).contains(&wait), "{wait}");
-    assert_eq!(waiting.must(409)["type"], "urn:callferry:problem:not_stored");
-    let expired = play(&served, "acme", &format!("{gone}/playback")).await?.must(410);
+    assert_eq!(
+        waiting.must(409)["type"],
+        "urn:callferry:problem:not_stored"
+    );
+    let expired = play(&served, "acme", &format!("{gone}/playback"))
+        .await?
+        .must(410);
     assert_eq!(expired["type"], "urn:callferry:problem:expired");
     if with_azure {
         let sas = play(&served, "globex", &format!("{}/playback", of("globex"))).await?;
@@ -236,7 +305,10 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     let heard = play(&served, "acme", &what).await?;
     assert_eq!(heard.status, 302, "{}", heard.text);
     let log = exported(&served.platform, "acme", &[]).await?;
-    assert_eq!(outcomes(&log), ["not_stored", "expired", "cannot_sign", "granted"]);
+    assert_eq!(
+        outcomes(&log),
+        ["not_stored", "expired", "cannot_sign", "granted"]
+    );
     Ok(())
 }
 
@@ -247,9 +319,17 @@ async fn the_players_cookie_opens_one_recordings_playback_and_nothing_else() -> 
     let token = served.token(Some("acme"), super::served::EVERYTHING)?;
     let page = ask(&served.root, &format!("GET /play/{id}"), &[], None).await?;
     super::contract::assert_fits("GET /play/x", &page);
-    assert!(page.headers["content-security-policy"].to_str()?.starts_with("default-src 'none'"));
-    ask(&served.root, "GET /play/..%2fx", &[], None).await?.must(400);
-    let opened = served.ask_as(&token, &format!("POST /play/{id}"), None).await?;
+    assert!(
+        page.headers["content-security-policy"]
+            .to_str()?
+            .starts_with("default-src 'none'")
+    );
+    ask(&served.root, "GET /play/..%2fx", &[], None)
+        .await?
+        .must(400);
+    let opened = served
+        .ask_as(&token, &format!("POST /play/{id}"), None)
+        .await?;
     let cookie = opened.headers["set-cookie"].to_str()?.to_owned();
     assert_eq!(opened.must(200)["recording_id"], json!(id));
     for word in [
@@ -285,7 +365,10 @@ async fn the_players_cookie_opens_one_recordings_playback_and_nothing_else() -> 
     ] {
         assert_eq!(with(&what, &[("cookie", pair)]).await?, 401, "{what}");
     }
-    assert!(!served.member.log_text()?.contains(&token), "the token is in the log");
+    assert!(
+        !served.member.log_text()?.contains(&token),
+        "the token is in the log"
+    );
     Ok(())
 }
 
@@ -299,13 +382,25 @@ async fn a_proxy_names_the_listener_only_where_it_is_trusted() -> Result<()> {
         ("x-forwarded-for", "1.1.1.1, 198.51.100.7"),
     ];
     assert_eq!(ask(&served.root, &what, &headers, None).await?.status, 302);
-    let keys = served.scratch.path().join("issuer.pem").display().to_string();
+    let keys = served
+        .scratch
+        .path()
+        .join("issuer.pem")
+        .display()
+        .to_string();
     let trusting = [("CALLFERRY_HTTP_TRUSTED_PROXIES", "127.0.0.0/8")];
     let (_member, root) = start(&served.platform, &keys, &trusting).await?;
     assert_eq!(ask(&root, &what, &headers, None).await?.status, 302);
     let log = exported(&served.platform, "acme", &[]).await?;
-    let from: Vec<_> = log.iter().map(|row| (&row["address"], &row["via"])).collect();
-    let (own, named, proxy) = (json!("127.0.0.1"), json!("198.51.100.7"), json!("127.0.0.1"));
+    let from: Vec<_> = log
+        .iter()
+        .map(|row| (&row["address"], &row["via"]))
+        .collect();
+    let (own, named, proxy) = (
+        json!("127.0.0.1"),
+        json!("198.51.100.7"),
+        json!("127.0.0.1"),
+    );
     assert_eq!(from, [(&own, &Value::Null), (&named, &proxy)]);
     Ok(())
 }

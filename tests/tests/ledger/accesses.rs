@@ -44,8 +44,16 @@ async fn each_answer_is_a_row_that_is_read_in_order_by_the_page() {
         after = AccessPlace::after(last);
         read.extend(page);
     }
-    let ids: Vec<_> = read.iter().map(|row| row.recording_id.to_string()).collect();
-    assert_eq!(ids, ["rec-0", "rec-1", "rec-2", "rec-3", "rec-4", "rec-5", "rec-6"]);
+    let ids: Vec<_> = read
+        .iter()
+        .map(|row| row.recording_id.to_string())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "rec-0", "rec-1", "rec-2", "rec-3", "rec-4", "rec-5", "rec-6"
+        ]
+    );
     assert_eq!((read[0].outcome, read[0].life_s), ("granted", Some(300)));
     assert_eq!(read[0].subject, "somebody");
     assert_eq!(read[0].address, granted.address);

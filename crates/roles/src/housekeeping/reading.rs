@@ -45,7 +45,10 @@ impl Housekeeping {
         }
         let forgotten = self.ports.ledger.purge_accesses().await?;
         if forgotten > 0 {
-            tracing::info!(forgotten, "rows of the access log are gone: their time is over");
+            tracing::info!(
+                forgotten,
+                "rows of the access log are gone: their time is over"
+            );
         }
         Ok(())
     }

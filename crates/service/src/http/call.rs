@@ -219,11 +219,7 @@ async fn attend(
 }
 
 /// What everybody may read: it is the same for all.
-fn public(
-    api: &Api,
-    route: &Route,
-    params: Option<&RawPathParams>,
-) -> Result<Answer, Problem> {
+fn public(api: &Api, route: &Route, params: Option<&RawPathParams>) -> Result<Answer, Problem> {
     if route.call != HttpRoute::ShowPlayer {
         return Ok(calls::contract());
     }

@@ -90,12 +90,17 @@ mod tests {
         for tag in ["<style>", "</style>", "<script>", "</script>"] {
             assert_eq!(PAGE.matches(tag).count(), 1, "{tag}");
         }
-        for word in ["<script ", "<style ", "<iframe", "http://", "@import", "style="] {
+        for word in [
+            "<script ", "<style ", "<iframe", "http://", "@import", "style=",
+        ] {
             assert!(!PAGE.contains(word), "{word}");
         }
         assert!(!PAGE.contains("https://"), "something comes from elsewhere");
         let policy = SECURE.policy.to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
-        assert!(!policy.contains("unsafe") && !policy.contains("http:"), "{policy}");
+        assert!(
+            !policy.contains("unsafe") && !policy.contains("http:"),
+            "{policy}"
+        );
     }
 }
