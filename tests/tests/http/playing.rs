@@ -129,6 +129,10 @@ async fn who_may_is_sent_to_the_copy_and_the_url_is_nowhere_else() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -> Result<()> {
     let (served, ids) = served("http-refused", &[]).await?;
     let id = &ids[0];
@@ -230,6 +234,10 @@ async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     let scratch = Scratch::new("http-unplayable")?;
     let mut platform = Platform::start(scratch.path()).await?;

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use recording::{AccountId, Clock};
@@ -152,7 +152,7 @@ impl Verifier {
 /// The token in the one cookie of this name, which our own page had the browser keep. A browser
 /// says who makes it ask: nobody else's page may.
 fn baked<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, TokenRefusal> {
-    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return Err(TokenRefusal::Missing);
     }
