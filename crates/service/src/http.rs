@@ -1,7 +1,9 @@
 //! The HTTP interface on `CALLFERRY_HTTP_ADDR`: playback with its player page, and the
-//! administration API. Every request goes one way (`call`), over a table of operations (`routes`), and around all
-//! of them lies what every answer has: an id, headers that keep browsers from guessing and
-//! storing, a line in the log, and its count.
+//! administration API.
+//!
+//! Every request goes one way (`call`), over a table of operations (`routes`), and around all of
+//! them lies what every answer has: an id, headers that keep browsers from guessing and storing, a
+//! line in the log, and its count.
 //!
 //! **Limits.** Connections, their headers, how slowly anybody may send or take (`connections`),
 //! bodies (`input`), how often (`limits`), how long (`routes`): each is bounded.

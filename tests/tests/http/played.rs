@@ -148,8 +148,7 @@ async fn recordings_of_both_clouds_are_heard_byte_for_byte_before_and_after_a_sw
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_role_for_the_same_place_plays_what_lies_there_once_the_old_one_is_gone() -> Result<()>
-{
+async fn a_new_role_for_the_same_place_plays_what_lies_there_without_the_old_one() -> Result<()> {
     let scratch = Scratch::new("http-renewed")?;
     let mut platform = Platform::start(scratch.path()).await?;
     let old = platform.account("acme").await?;

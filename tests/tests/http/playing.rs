@@ -255,10 +255,10 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     };
     // One that waits for a destination, and one whose time is over.
     let waits = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
-        media_type, started_at, completed_at, path, size_bytes, created_by, attributes, reason, due_at, \
-        due_queue, next_attempt_at) values ('acme', 'waits', 'parked', 'i', 'call', 'audio/wav', \
-        now(), now(), 'acme/waits.wav', 1, gen_random_uuid(), '{}', 'no_destination', now() + interval '90 s', \
-        'transfer', now() + interval '90 s')";
+        media_type, started_at, completed_at, path, size_bytes, created_by, attributes, \
+        reason, due_at, due_queue, next_attempt_at) values ('acme', 'waits', 'parked', 'i', 'call', 'audio/wav', \
+        now(), now(), 'acme/waits.wav', 1, gen_random_uuid(), '{}', 'no_destination', \
+        now() + interval '90 s', 'transfer', now() + interval '90 s')";
     platform.postgres.sql("callferry", waits).await?;
     let gone = staged.keys().rfind(|(owner, _)| owner == "acme");
     let gone = gone.context("none")?.1.clone();
@@ -303,12 +303,12 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     assert!(served.member.log_text()?.contains("a URL cannot be signed"));
     served.platform.lab.clear_fault(fault);
     // Who cannot be written down is given nothing.
-    let table = "alter table accesses add constraint full check (id < 0) not valid";
+    let table = "alter table accesses add constraint never check (id < 0) not valid";
     served.platform.postgres.sql("callferry", table).await?;
     let unwritten = play(&served, "acme", &what).await?;
     assert!(unwritten.headers.contains_key("retry-after"));
     assert!(!unwritten.must(503).to_string().contains("Signature"));
-    let table = "alter table accesses drop constraint \"full\"";
+    let table = "alter table accesses drop constraint never";
     served.platform.postgres.sql("callferry", table).await?;
     let heard = play(&served, "acme", &what).await?;
     assert_eq!(heard.status, 302, "{}", heard.text);

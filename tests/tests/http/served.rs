@@ -19,8 +19,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Every scope there is.
 pub(crate) const EVERYTHING: &str = "accounts:read accounts:write destinations:read \
-    destinations:write recordings:read recordings:play parked:read parked:write quarantine:read quarantine:write \
-    status:read audit:read";
+    destinations:write recordings:read recordings:play parked:read parked:write quarantine:read \
+    quarantine:write status:read audit:read";
 
 /// A platform with a process that serves.
 pub(crate) struct Served {

@@ -96,7 +96,7 @@ kinds! {
     /// It has no proven copy yet.
     not_stored CONFLICT "not_stored" "It is not stored yet";
     /// Only a credential that cannot sign is known.
-    needs_signer CONFLICT "playback_needs_signing_credential" "Playback needs a credential that can sign";
+    needs_signer CONFLICT "playback_needs_signing_credential" "Its credential cannot sign";
     /// It was there, and its time is over.
     expired GONE "expired" "It is gone";
     /// The body is too large.
