@@ -256,7 +256,8 @@ async fn what_cannot_be_played_is_said_with_what_to_expect() -> Result<()> {
     // One that waits for a destination, and one whose time is over.
     let waits = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
         media_type, started_at, completed_at, path, size_bytes, created_by, attributes, \
-        reason, due_at, due_queue, next_attempt_at) values ('acme', 'waits', 'parked', 'i', 'call', 'audio/wav', \
+        reason, due_at, due_queue, next_attempt_at) values ('acme', 'waits', 'parked', 'i', \
+        'call', 'audio/wav', \
         now(), now(), 'acme/waits.wav', 1, gen_random_uuid(), '{}', \
         'no_destination', now() + interval '90 s', 'transfer', now() + interval '90 s')";
     platform.postgres.sql("callferry", waits).await?;
