@@ -38,14 +38,16 @@ deny: ## dependencies: who may use what, licences, sources
 	deploy/local/deny.sh
 
 # The figures to hold against the budgets; the runs compare copies, repeated work and bytes sent.
-bench: ## measure processor time, memory and rate, a fleet that grows and restarts, 10,000 accounts
+bench: ## measure processor time, memory and rate, a fleet that grows and restarts, 10,000 accounts, playback
 	deploy/local/install.sh demo
 	cargo build --release --locked --bin callferry --bin soak --bin scale --bin giant \
-		--bin accounts
+		--bin accounts --bin playback
+	cargo build --release --locked -p service --example bare_redirect
 	target/release/soak --recordings 2000 --opaque-etags
 	target/release/scale
 	target/release/giant
 	target/release/accounts
+	target/release/playback
 
 dashboard: ## a run with an incident, and the dashboard of it drawn to .local/fleet-overview.png
 	deploy/local/install.sh dashboard

@@ -4,7 +4,7 @@
 #   build   a C compiler, for the cryptography
 #   lint    build + rustfmt and clippy, by rustup
 #   test    lint + RabbitMQ, PostgreSQL, curl, moto (an S3 and STS emulator in Python), Azurite,
-#           Prometheus, Grafana's types
+#           Prometheus, Grafana's types, a browser
 #   demo    build + RabbitMQ, PostgreSQL, curl, real telephone audio, Azurite
 #   moto    only moto, into .local/tools
 #   audio   only the audio, into .local/audio
@@ -16,6 +16,7 @@
 #   schemathesis     only what makes requests from the OpenAPI document, into .local/tools
 #   manifests        only the schemas that the manifests of deploy/ are validated with
 #   dashboard        prometheus + Grafana's panels and a browser that draws them
+#   player           only a browser that listens on the player page, and what drives it
 #
 # Quick when everything is there. Starts no service and makes no database cluster: tests and demo
 # start private servers of their own. But Debian's packages enable their units, so that a machine
@@ -170,6 +171,23 @@ install_dashboards_tools() { # types | render
   ln -sfn "$to/node_modules" "$from/node_modules" # where the programs look for their libraries
 }
 
+# A browser, and what drives it through the player page, exactly as locked, into .local/tools.
+install_player_tools() {
+  local from=tests/tools/player to=$local_dir/tools/player absent=()
+  { command -v node && command -v npm; } >/dev/null || absent+=(nodejs npm)
+  command -v chromium >/dev/null || absent+=(chromium)
+  [ ${#absent[@]} -eq 0 ] || apt_install "${absent[@]}"
+  if ! cmp -s "$from/package-lock.json" "$to/complete"; then
+    say "what drives a browser, into .local/tools/player"
+    rm -rf "$to" && mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to/"
+    (cd "$to" && npm ci --no-progress >"$local_dir/npm.log" 2>&1) \
+      || { tail -5 "$local_dir/npm.log" >&2; rm -rf "$to"; return 1; }
+    cp "$from/package-lock.json" "$to/complete"
+  fi
+  ln -sfn "$to/node_modules" "$from/node_modules" # where the program looks for its libraries
+}
+
 # What the manifests of deploy/ are validated with: the schemas of Kubernetes, of compose files, of
 # KEDA and of the Prometheus operator, all inside of the packages. Into .local/tools.
 install_manifest_tools() {
@@ -263,7 +281,9 @@ test)
   (trap unhush EXIT; install_aws) \
     || say "WARNING: no AWS command line; what customers run with it will be skipped"
   (trap unhush EXIT; install_schemathesis) \
-    || say "WARNING: no schemathesis; the HTTP interface will not be fuzzed" ;;
+    || say "WARNING: no schemathesis; the HTTP interface will not be fuzzed"
+  (trap unhush EXIT; install_player_tools) \
+    || say "WARNING: no browser; nobody will listen on the player page" ;;
 demo)
   want_build; want_servers; apt_install "${missing[@]}"; get_audio
   (trap unhush EXIT; install_azurite) \
@@ -280,8 +300,9 @@ lab)
   (trap unhush EXIT; install_aws) \
     || say "WARNING: no AWS command line could be installed: bring your own" ;;
 schemathesis) install_schemathesis ;;
+player) install_player_tools ;;
 azurite) install_azurite ;;
 moto) have_venv || apt_install python3 python3-venv; get_moto ;;
 audio) get_audio ;;
-*) sed -n '2,23s/^# \{0,1\}//p' "$script"; exit 2 ;;
+*) sed -n '2,24s/^# \{0,1\}//p' "$script"; exit 2 ;;
 esac

@@ -94,6 +94,8 @@ grant select, delete,
     on quarantined_messages to callferry_housekeeping;
 grant select, delete, insert (revision, account_id, begun_at, due_at), update (due_at, handed_at)
     on upload_sweeps to callferry_housekeeping;
+-- The access log: forgets what is over; a trigger refuses the rest.
+grant select (id, keep_until), delete on accesses to callferry_housekeeping;
 
 -- The command line: makes accounts and destinations, has things tried again. It moves no state.
 grant select on all tables in schema public to callferry_operator;
@@ -149,6 +151,9 @@ grant select, delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_playback;
 grant insert (request_id, subject, token_account, action, account_id, target, outcome, status)
     on admin_actions to callferry_playback;
+-- Who listened: it can write the log, and neither read, change nor shorten it.
+grant insert (request_id, subject, token_account, account_id, recording_id, address, via, refused,
+    life_s, keep_until) on accesses to callferry_playback;
 
 -- The scaler: how many rows are due, and nothing about them.
 grant select (due_queue, due_at) on recordings to callferry_scaler;

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod fleet;
 pub mod fuzz;
 pub mod issuer;
+pub mod listening;
 pub mod load;
 pub mod page;
 pub mod patience;

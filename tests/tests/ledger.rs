@@ -9,6 +9,7 @@
 )]
 
 mod ledger {
+    pub(crate) mod accesses;
     pub(crate) mod accounts;
     pub(crate) mod breaker;
     pub(crate) mod checks;

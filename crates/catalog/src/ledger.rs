@@ -179,6 +179,10 @@ impl Ledger for Catalog {
         self.forget_quarantined().await
     }
 
+    async fn purge_accesses(&self) -> Result<u64, LedgerFault> {
+        self.forget_accesses().await
+    }
+
     async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
         self.count_open().await
     }

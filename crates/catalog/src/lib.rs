@@ -6,6 +6,7 @@
 //! of a live lease, with its history row; the database itself refuses transitions, beginnings
 //! and changes of content that nothing may make, and rows that nobody would drive on.
 
+mod accesses;
 mod accounts;
 mod admin;
 mod admin_actions;
@@ -26,6 +27,7 @@ mod migrate;
 mod notes;
 mod pinned;
 mod places;
+mod playback;
 mod pool;
 mod quarantine;
 mod reading;
@@ -46,6 +48,7 @@ mod sweeps;
 mod transfer;
 mod uploads;
 
+pub use accesses::{Access, AccessPlace, AccessRefusal, AccessView};
 pub use accounts::AccountView;
 pub use admin::{AdminFault, OVERLAP_HINT};
 pub use admin_actions::{Action, ActionOutcome, ActionView};
@@ -55,6 +58,7 @@ pub use destinations::DestinationView;
 pub use health::HealthView;
 pub use keyring::{KeyRing, KeyRingFile, Turned, key_made_at};
 pub use pinned::{MOST_COUNTED, PinnedCounts};
+pub use playback::{Playable, PlayableCopy};
 pub use pool::PoolCounts;
 pub use quarantine::{QuarantineMessageView, QuarantineView};
 pub use recordings::{HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView};

@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations![
     11 "0011_staging",
     12 "0012_succession",
     13 "0013_health",
+    14 "0014_playback",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -51,6 +51,8 @@ const LIST: &str = concat!(
      where r.account_id = $1 and ($2::text is null or r.state = $2)
        and ($5::text is null or r.kind = $5)
        and ($6::text is null or r.interaction_id = $6)
+       and ($7::timestamptz is null or r.started_at >= $7)
+       and ($8::timestamptz is null or r.started_at < $8)
        and r.recording_id > coalesce($4, '')
      order by r.recording_id limit $3"
 );
@@ -110,6 +112,10 @@ pub struct RecordingFilter {
     pub kind: Option<Kind>,
     /// Only those of this interaction.
     pub interaction: Option<InteractionId>,
+    /// Only those that began then or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Only those that began before.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// Which of what is parked.
@@ -351,6 +357,8 @@ impl Catalog {
                     &after.map(RecordingId::as_str),
                     &filter.kind.map(Kind::as_str),
                     &filter.interaction.as_ref().map(InteractionId::as_str),
+                    &filter.since,
+                    &filter.until,
                 ],
             )
             .await?;

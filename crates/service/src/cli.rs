@@ -4,6 +4,7 @@
 //! wrongly. The answer is on standard output (`--json`: one JSON document and nothing else),
 //! everything else on standard error.
 
+mod access_log;
 mod account;
 mod configuration;
 mod context;
@@ -113,6 +114,9 @@ pub(crate) enum Command {
     /// recordings that are suspected to take their process down
     #[command(hide = true)]
     TransferOne(crate::run::OneArgs),
+    /// Export who listened to recordings, and who was refused
+    #[command(subcommand)]
+    AccessLog(access_log::AccessLogCommand),
     /// Say how much is where and since when: by state and reason, due, waiting for a person, in
     /// quarantine
     Status(status::StatusArgs),
@@ -160,6 +164,7 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
         Command::Recording(command) => recording::execute(command, &context).await,
         Command::Parked(command) => parked::execute(command, &context).await,
         Command::Quarantine(command) => quarantine::execute(command, &context).await,
+        Command::AccessLog(command) => access_log::execute(&command, &context).await,
         Command::Status(args) => status::execute(args, &context).await,
         Command::Config(args) => configuration::execute(args, &context),
     }

@@ -107,6 +107,12 @@ pub(crate) struct Config {
     pub(crate) http_subject_rate: u32,
     /// The same for all subjects of one account together.
     pub(crate) http_account_rate: u32,
+    /// Proxies before the HTTP interface, whose `X-Forwarded-For` is believed.
+    pub(crate) http_trusted_proxies: Ranges,
+    /// How long a URL that playback gives out is good, unless what signs it ends sooner. Seconds.
+    pub(crate) playback_url_life_s: u64,
+    /// How long each row of the access log is kept. Days.
+    pub(crate) access_log_retention_days: u32,
     /// The key ring that secrets of destinations are encrypted with in the ledger.
     pub(crate) keyring_file: Option<PathBuf>,
     /// The keys that custody receipts are signed with, or public ones that are only published.
@@ -175,6 +181,9 @@ impl Default for Config {
             jwt_keys: None,
             http_subject_rate: 20,
             http_account_rate: 50,
+            http_trusted_proxies: Ranges::default(),
+            playback_url_life_s: 300,
+            access_log_retention_days: 365,
             keyring_file: None,
             receipt_key_file: None,
             part_size_bytes: 16 * 1024 * 1024,
@@ -268,6 +277,13 @@ impl Config {
             ("isolate_after", self.isolate_after.into(), 1),
             ("http_subject_rate", self.http_subject_rate.into(), 1),
             ("http_account_rate", self.http_account_rate.into(), 1),
+            // A player asks for the beginning, and only then for what it plays.
+            ("playback_url_life_s", self.playback_url_life_s, 10),
+            (
+                "access_log_retention_days",
+                self.access_log_retention_days.into(),
+                1,
+            ),
             ("quarantine_days", self.quarantine_days.into(), 1),
             (
                 "secret_warning_days",

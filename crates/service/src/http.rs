@@ -1,7 +1,9 @@
-//! The HTTP interface on `CALLFERRY_HTTP_ADDR`: the administration API, and what playback is built
-//! on. Every request goes one way (`call`), over a table of operations (`routes`), and around all
-//! of them lies what every answer has: an id, headers that keep browsers from guessing and
-//! storing, a line in the log, and its count.
+//! The HTTP interface on `CALLFERRY_HTTP_ADDR`: playback with its player page, and the
+//! administration API.
+//!
+//! Every request goes one way (`call`), over a table of operations (`routes`), and around all of
+//! them lies what every answer has: an id, headers that keep browsers from guessing and storing, a
+//! line in the log, and its count.
 //!
 //! **Limits.** Connections, their headers, how slowly anybody may send or take (`connections`),
 //! bodies (`input`), how often (`limits`), how long (`routes`), how many checks (`checks`): each is
@@ -18,7 +20,9 @@ mod checks;
 mod connections;
 mod input;
 mod limits;
+mod origin;
 mod page;
+mod player;
 mod problem;
 mod routes;
 #[cfg(test)]
@@ -38,6 +42,7 @@ use axum::routing::MethodRouter;
 use catalog::Catalog;
 use custody::ReceiptKeys;
 use recording::{Checker, Clock};
+use storage::BucketPlayers;
 use telemetry::{HttpRoute, Metrics};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -68,6 +73,7 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     checker: Arc<dyn Checker>,
     receipt_keys: Option<ReceiptKeys>,
+    players: BucketPlayers,
     verifier: Verifier,
     limits: Limits,
     checks: Checks,
@@ -87,6 +93,8 @@ pub(crate) struct ApiPorts {
     pub(crate) checker: Arc<dyn Checker>,
     /// The keys of custody receipts, whose public halves are published.
     pub(crate) receipt_keys: Option<ReceiptKeys>,
+    /// Signs URLs of recordings.
+    pub(crate) players: BucketPlayers,
 }
 
 impl Api {
@@ -108,6 +116,7 @@ impl Api {
             metrics: ports.metrics,
             checker: ports.checker,
             receipt_keys: ports.receipt_keys,
+            players: ports.players,
         })
     }
 
@@ -139,12 +148,22 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
     }
     let around = middleware::from_fn_with_state(Arc::clone(api), around);
     router
-        .fallback(async || Problem::not_found())
+        .fallback(async |request: Request| nowhere(request.uri().path()))
         .method_not_allowed_fallback(async || {
             Problem::no_method("this place knows other methods: see `Allow`")
         })
         .layer(around)
         .with_state(Arc::clone(api))
+}
+
+/// What is no place of ours. A path that climbs is no path at all.
+fn nowhere(path: &str) -> Problem {
+    let plain = path.to_ascii_lowercase().replace("%2e", ".");
+    let plain = plain.replace("%2f", "/").replace(['\\'], "/");
+    if plain.split('/').any(|part| part == "." || part == "..") {
+        return Problem::malformed("the path climbs").hint("ids have neither slashes nor `..`");
+    }
+    Problem::not_found()
 }
 
 /// What every request and every answer has.
@@ -193,13 +212,13 @@ fn guard(response: &mut Response, id: Uuid) {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // A page of ours says what it needs.
+    let nothing = "default-src 'none'; frame-ancestors 'none'";
+    let policy = headers.entry(header::CONTENT_SECURITY_POLICY);
+    policy.or_insert(HeaderValue::from_static(nothing));
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }

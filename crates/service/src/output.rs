@@ -4,7 +4,7 @@
 //! Writing is checked: an answer that nobody received is a failure, not a success. A reader that
 //! had enough (`callferry recording list | head`) is neither; the command then ends quietly.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Stdout, Write};
 
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -54,6 +54,53 @@ impl Output {
     pub(crate) fn one<T: Serialize + ?Sized>(self, thing: &T) -> Result<()> {
         let thing = serde_json::to_value(thing).context("writing the answer as JSON")?;
         self.answer(&thing, listed)
+    }
+}
+
+/// An answer of any length: one JSON document a line, written as they come.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    out: BufWriter<Stdout>,
+    /// The reader had enough.
+    gone: bool,
+}
+
+impl Lines {
+    /// Begins one.
+    pub(crate) fn new() -> Self {
+        Self {
+            out: BufWriter::new(std::io::stdout()),
+            gone: false,
+        }
+    }
+
+    /// Writes one thing.
+    pub(crate) fn write(&mut self, thing: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string(thing).context("writing the answer as JSON")?;
+        text.push('\n');
+        let written = self.out.write_all(text.as_bytes());
+        self.noted(written)
+    }
+
+    /// Whether nobody reads on.
+    pub(crate) fn nobody_reads(&self) -> bool {
+        self.gone
+    }
+
+    /// Ends it: what was not written is a failure.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let written = self.out.flush();
+        self.noted(written)
+    }
+
+    fn noted(&mut self, written: std::io::Result<()>) -> Result<()> {
+        match written {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.gone = true;
+                Ok(())
+            }
+            done => done.context("writing the answer to standard output"),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ mod metrics;
 
 pub use logs::{LogFormat, LogsFault, check_filter, log_to_stderr};
 pub use metrics::Metrics;
-pub use metrics::http::{HttpDenial, HttpRoute, KeyReading, StatusClass, TokenRefusal};
+pub use metrics::http::{
+    HttpDenial, HttpRoute, KeyReading, PlaybackOutcome, StatusClass, TokenRefusal,
+};
 pub use metrics::outcome::{CleanupOutcome, Outcome, TransferOutcome};
 pub use metrics::readings::{
     ByteBudget, ConfirmCounts, DeliveryCounts, LedgerPool, OutsideReadings, Sessions,

@@ -77,6 +77,24 @@ const REFUSED: &[(&str, &str)] = &[
         "insert into retention_policies (account_id, kind) values ('acme', 'call')",
     ),
     ("transfer", "select subject from admin_actions"),
+    ("playback", "select subject from accesses"),
+    ("playback", "update accesses set subject = 'mine'"),
+    ("playback", "delete from accesses"),
+    (
+        "playback",
+        "insert into accesses (at, request_id, subject, account_id, recording_id, address, \
+         life_s, keep_until) values ('2020-01-01', gen_random_uuid(), 's', 'a', 'r', '::1', 1, \
+         '2020-01-02')",
+    ),
+    ("housekeeping", "select subject from accesses"),
+    ("housekeeping", "update accesses set keep_until = now()"),
+    ("operator", "delete from accesses"),
+    (
+        "operator",
+        "insert into accesses (request_id, subject, account_id, recording_id, address, life_s, \
+         keep_until) values (gen_random_uuid(), 's', 'a', 'r', '::1', 1, now() + '1 day')",
+    ),
+    ("cleanup", "select subject from accesses"),
     (
         "operator",
         "insert into admin_actions (request_id, subject, action, outcome) \

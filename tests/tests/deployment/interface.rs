@@ -8,8 +8,8 @@ use serde_json::json;
 use super::production::{DATABASE, LONG, Production};
 
 const SCOPE: &str = "accounts:read accounts:write destinations:read destinations:write \
-    recordings:read parked:read parked:write quarantine:read quarantine:write status:read \
-    audit:read";
+    recordings:read recordings:play parked:read parked:write quarantine:read quarantine:write \
+    status:read audit:read";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()> {
@@ -48,6 +48,10 @@ async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()>
         ("GET /v1/accounts/umbrella/destinations", None, 200),
         ("GET /v1/accounts/acme/recordings?interaction=x", None, 200),
         ("GET /v1/accounts/acme/recordings/x", None, 404),
+        ("GET /v1/recordings?account_id=acme", None, 200),
+        ("GET /v1/recordings/x?account_id=acme", None, 404),
+        ("GET /v1/recordings/x/playback?account_id=acme", None, 404),
+        ("POST /play/x?account_id=acme", None, 404),
         ("GET /v1/parked", None, 200),
         ("POST /v1/parked/retry", Some(json!({"all": true})), 200),
         ("GET /v1/quarantine", None, 200),

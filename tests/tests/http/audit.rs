@@ -104,7 +104,9 @@ fn every_writing_operation_was_asked(asked: &[&str]) {
         let methods = methods.filter(|method| *method != "get");
         methods.map(move |method| format!("{} {path}", method.to_uppercase()))
     });
-    let writing: Vec<_> = writing.filter(|what| !what.ends_with("/check")).collect();
+    // Opening the player changes nothing: it is asked for with a token, which is not in a path.
+    let changes = |what: &String| !what.ends_with("/check") && !what.starts_with("POST /play/");
+    let writing: Vec<_> = writing.filter(changes).collect();
     for what in writing {
         let fits = |asked: &&str| {
             let (own, template): (Vec<_>, Vec<_>) =

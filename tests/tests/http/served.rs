@@ -19,8 +19,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Every scope there is.
 pub(crate) const EVERYTHING: &str = "accounts:read accounts:write destinations:read \
-    destinations:write recordings:read parked:read parked:write quarantine:read quarantine:write \
-    status:read audit:read";
+    destinations:write recordings:read recordings:play parked:read parked:write quarantine:read \
+    quarantine:write status:read audit:read";
 
 /// A platform with a process that serves.
 pub(crate) struct Served {
@@ -105,6 +105,15 @@ impl Served {
     pub(crate) async fn new(name: &str, own: &[(&str, &str)]) -> Result<Self> {
         let scratch = Scratch::new(name)?;
         let platform = Platform::start(scratch.path()).await?;
+        Self::of(platform, scratch, own).await
+    }
+
+    /// The same over a platform that is there.
+    pub(crate) async fn of(
+        platform: Platform,
+        scratch: Scratch,
+        own: &[(&str, &str)],
+    ) -> Result<Self> {
         let key = IssuerKey::new(Algorithm::EdDSA)?;
         let keys = written(scratch.path(), &key)?;
         let (member, root) = start(&platform, &keys, own).await?;

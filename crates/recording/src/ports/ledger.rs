@@ -361,6 +361,9 @@ pub trait Ledger: Send + Sync {
     /// counts them.
     async fn purge_quarantine(&self) -> Result<u64, LedgerFault>;
 
+    /// Deletes the rows of the access log whose own time is over, and counts them.
+    async fn purge_accesses(&self) -> Result<u64, LedgerFault>;
+
     /// Counts what is open, and how old it is.
     async fn reading(&self) -> Result<LedgerReading, LedgerFault>;
 

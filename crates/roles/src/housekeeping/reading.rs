@@ -43,6 +43,13 @@ impl Housekeeping {
                 "quarantined messages that nobody can requeue are gone"
             );
         }
+        let forgotten = self.ports.ledger.purge_accesses().await?;
+        if forgotten > 0 {
+            tracing::info!(
+                forgotten,
+                "rows of the access log are gone: their time is over"
+            );
+        }
         Ok(())
     }
 }

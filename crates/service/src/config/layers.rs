@@ -47,6 +47,7 @@ const TEXTS: [&str; 28] = [
     "extra_ca_file",
     "ops_addr",
     "http_addr",
+    "http_trusted_proxies",
     "jwt_issuer",
     "jwt_audience",
     "jwt_keys",
@@ -64,7 +65,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 34] = [
+const NUMBERS: [&str; 36] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -77,6 +78,8 @@ const NUMBERS: [&str; 34] = [
     "secret_last_warning_days",
     "http_subject_rate",
     "http_account_rate",
+    "playback_url_life_s",
+    "access_log_retention_days",
     "tick_ms",
     "drain_s",
     "worker_threads",

@@ -62,6 +62,9 @@ impl Config {
             "jwt_keys": self.jwt_keys,
             "http_subject_rate": self.http_subject_rate,
             "http_account_rate": self.http_account_rate,
+            "http_trusted_proxies": self.http_trusted_proxies.as_slice(),
+            "playback_url_life_s": self.playback_url_life_s,
+            "access_log_retention_days": self.access_log_retention_days,
         })
     }
 

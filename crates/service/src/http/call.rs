@@ -1,14 +1,16 @@
 //! One request, from its token to its answer: the one way that every operation goes, in this order.
 //!
 //! Token (401) → scope (403) → rate (429) → ids and parameters (400) → whose it is (404) → body
-//! (413, 415) → the operation. Nothing of the ledger is asked before the last.
+//! (413, 415) → the operation. Nothing of the ledger is asked before the last. What is public is a
+//! document that is the same for everybody.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::RawPathParams;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use catalog::{Action, ActionOutcome};
@@ -21,6 +23,8 @@ use uuid::Uuid;
 use super::Api;
 use super::calls;
 use super::input::{self, Query};
+use super::origin::{Origin, Peer};
+use super::player;
 use super::problem::Problem;
 use super::routes::{Route, Whose};
 use super::token::{Caller, Unknown};
@@ -59,15 +63,20 @@ pub(super) struct Call {
     pub(super) query: Query,
     /// The body; empty where there is none to be.
     pub(super) body: Bytes,
-    request_id: Uuid,
+    /// What came before it.
+    pub(super) headers: HeaderMap,
+    /// From where it came.
+    pub(super) origin: Origin,
+    /// Its id, as the answer says it.
+    pub(super) request_id: Uuid,
 }
 
 /// What is answered.
 pub(super) struct Answer {
     status: StatusCode,
-    body: String,
-    location: Option<String>,
-    cached: Option<&'static str>,
+    /// The body and its type, where there is one.
+    body: Option<(&'static str, Body)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
@@ -80,39 +89,56 @@ impl Answer {
     /// 200, with what is JSON already.
     pub(super) fn json(text: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::OK,
-            body: text.into(),
-            location: None,
-            cached: None,
+            body: Some(("application/json", Body::from(text.into()))),
+            ..Self::plain(StatusCode::OK)
         }
     }
 
-    /// The same, which may be kept by whoever asked and by everybody on the way.
-    pub(super) fn cached(mut self, how: &'static str) -> Self {
-        self.cached = Some(how);
+    /// 200, with a document and what a browser may do with it.
+    pub(super) fn page(page: &'static player::Page) -> Self {
+        let answer = Self {
+            body: Some(("text/html; charset=utf-8", Body::from(page.html))),
+            ..Self::plain(StatusCode::OK)
+        };
+        answer.with(header::CONTENT_SECURITY_POLICY, page.policy.clone())
+    }
+
+    /// Nothing but a status.
+    pub(super) fn plain(status: StatusCode) -> Self {
+        Self {
+            status,
+            body: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same with one header more.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
     /// The same, made new at this place.
     pub(super) fn created(mut self, location: String) -> Self {
         self.status = StatusCode::CREATED;
-        self.location = Some(location);
-        self
+        match HeaderValue::from_str(&location) {
+            Ok(place) => self.with(header::LOCATION, place),
+            Err(_) => self,
+        }
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let kind = HeaderValue::from_static("application/json");
-        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], self.body).into_response();
-        let place = self.location.map(|place| HeaderValue::from_str(&place));
-        if let Some(Ok(place)) = place {
-            response.headers_mut().insert(header::LOCATION, place);
-        }
-        if let Some(how) = self.cached {
-            let how = HeaderValue::from_static(how);
-            response.headers_mut().insert(header::CACHE_CONTROL, how);
-        }
+        let mut response = match self.body {
+            Some((kind, body)) => {
+                let kind = HeaderValue::from_static(kind);
+                ([(header::CONTENT_TYPE, kind)], body).into_response()
+            }
+            None => Response::new(Body::empty()),
+        };
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
         response
     }
 }
@@ -144,9 +170,9 @@ async fn attend(
     story: &mut Story,
 ) -> Result<Answer, Problem> {
     let Some(scope) = route.scope else {
-        return calls::public(api, route.call);
+        return public(api, route, params.as_ref());
     };
-    let caller = known(api, request.headers()).await?;
+    let caller = known(api, route, request.headers()).await?;
     story.subject = Some(caller.subject.clone());
     if !caller.may(scope) {
         api.metrics.http_denied(HttpDenial::Scope);
@@ -169,6 +195,8 @@ async fn attend(
     }
     let request_id = request.extensions().get::<RequestId>();
     let request_id = request_id.map_or_else(Uuid::new_v4, |id| id.0);
+    let origin = origin(api, &request);
+    let headers = request.headers().clone();
     let body = if route.has_body {
         input::body(request).await?
     } else {
@@ -182,15 +210,39 @@ async fn attend(
         message,
         query,
         body,
+        headers,
+        origin,
         request_id,
     };
     let performed = timeout(route.patience, calls::perform(api, &call)).await;
     performed.unwrap_or_else(|_| Err(Problem::late()))
 }
 
-/// Who asks.
-async fn known(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let caller = api.verifier.caller(headers).await;
+/// What everybody may read: it is the same for all.
+fn public(api: &Api, route: &Route, params: Option<&RawPathParams>) -> Result<Answer, Problem> {
+    if route.call == HttpRoute::ListReceiptKeys {
+        return calls::receipt_keys(api);
+    }
+    if route.call != HttpRoute::ShowPlayer {
+        return Ok(calls::contract());
+    }
+    let params = params.ok_or_else(|| Problem::malformed("the path is not UTF-8"))?;
+    id::<RecordingId>(params, "recording_id")?;
+    Ok(calls::page(api.config.allow_http))
+}
+
+/// From where it comes. Every connection of ours says whose it is.
+fn origin(api: &Api, request: &Request<Body>) -> Origin {
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let trusted = api.config.http_trusted_proxies.as_slice();
+    Origin::of(peer, request.headers(), trusted)
+}
+
+/// Who asks. A browser's player sends no header of ours: playback alone takes a cookie instead.
+async fn known(api: &Api, route: &Route, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let cookie = (route.call == HttpRoute::PlayRecording).then_some(player::COOKIE);
+    let caller = api.verifier.caller(headers, cookie).await;
     caller.map_err(|unknown| match unknown {
         Unknown::Refused(why) => {
             api.metrics.http_token_refused(why);

@@ -4,15 +4,18 @@ mod accounts;
 mod audit;
 mod destinations;
 mod parked;
+mod playback;
 mod quarantine;
 mod recordings;
 mod status;
 
+use axum::http::{HeaderValue, header};
 use custody::{PublicKey, ReceiptKeys};
 use telemetry::HttpRoute;
 
 use super::Api;
 use super::call::{Answer, Call};
+use super::player;
 use super::problem::Problem;
 
 /// The OpenAPI document, as it is in the repository.
@@ -22,22 +25,23 @@ const CONTRACT: &str = include_str!("../../../../schemas/http/openapi.json");
 const KEYS_CACHED: &str = "public, max-age=300";
 
 /// `GET /v1/openapi.json`.
-fn contract() -> Answer {
+pub(super) fn contract() -> Answer {
     Answer::json(CONTRACT)
 }
 
 /// `GET /v1/receipt-keys`: a JSON Web Key Set, empty where nothing is signed.
-fn receipt_keys(api: &Api) -> Result<Answer, Problem> {
+pub(super) fn receipt_keys(api: &Api) -> Result<Answer, Problem> {
     let keys = api.receipt_keys.as_ref().map(ReceiptKeys::public);
-    Ok(Answer::ok(&PublicKey::set(&keys.unwrap_or_default()))?.cached(KEYS_CACHED))
+    let answer = Answer::ok(&PublicKey::set(&keys.unwrap_or_default()))?;
+    Ok(answer.with(header::CACHE_CONTROL, HeaderValue::from_static(KEYS_CACHED)))
 }
 
-/// What anybody may ask for, without a token.
-pub(super) fn public(api: &Api, call: HttpRoute) -> Result<Answer, Problem> {
-    if call == HttpRoute::ListReceiptKeys {
-        receipt_keys(api)
+/// `GET /play/{recording_id}`.
+pub(super) fn page(allow_http: bool) -> Answer {
+    if allow_http {
+        Answer::page(&player::PLAIN)
     } else {
-        Ok(contract())
+        Answer::page(&player::SECURE)
     }
 }
 
@@ -63,6 +67,11 @@ pub(super) async fn perform(api: &Api, call: &Call) -> Result<Answer, Problem> {
         }
         HttpRoute::ListRecordings => recordings::list(api, call).await,
         HttpRoute::ShowRecording => recordings::show(api, call).await,
+        HttpRoute::FindRecordings => recordings::find(api, call).await,
+        HttpRoute::FindRecording => recordings::one(api, call).await,
+        HttpRoute::PlayRecording => Box::pin(playback::play(api, call)).await,
+        HttpRoute::OpenPlayer => playback::open(api, call).await,
+        HttpRoute::ShowPlayer => Ok(page(api.config.allow_http)),
         HttpRoute::ListParked => parked::list(api, call).await,
         HttpRoute::RetryParked => parked::retry(api, call).await,
         HttpRoute::ListQuarantine => quarantine::list(api, call).await,

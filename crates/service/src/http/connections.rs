@@ -22,6 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use super::origin::Peer;
 use crate::failure::Failure;
 
 /// Connections at once.
@@ -73,8 +74,9 @@ pub(crate) async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                open.spawn(one(stream, router.clone(), stop.clone(), place));
+            Ok((stream, peer, place)) => {
+                let one = one((stream, peer), router.clone(), stop.clone(), place);
+                open.spawn(one);
             }
             Err(error) => {
                 tracing::warn!(error = %error, "no connection can be accepted");
@@ -102,17 +104,17 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await;
     let place = place.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, Peer(peer.ip()), place))
 }
 
 /// One connection, to its end.
 async fn one(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, Peer),
     router: Router,
     stop: CancellationToken,
     place: OwnedSemaphorePermit,
@@ -122,7 +124,9 @@ async fn one(
     let stream = TokioIo::new(Box::pin(stream));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut router = router.clone();
-        async move { router.call(request.map(Body::new)).await }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        async move { router.call(request).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -93,6 +93,12 @@ kinds! {
     exists CONFLICT "exists" "It exists already";
     /// It must not be done as things are.
     refused CONFLICT "refused" "It must not be done";
+    /// It has no proven copy yet.
+    not_stored CONFLICT "not_stored" "It is not stored yet";
+    /// Only a credential that cannot sign is known.
+    needs_signer CONFLICT "playback_needs_signing_credential" "Its credential cannot sign";
+    /// It was there, and its time is over.
+    expired GONE "expired" "It is gone";
     /// The body is too large.
     too_large PAYLOAD_TOO_LARGE "too_large" "The body is too large";
     /// The body is not JSON by its type.

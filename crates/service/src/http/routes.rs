@@ -122,6 +122,18 @@ routes! {
         &["limit", "after", "state", "kind", "interaction"], false USUAL;
     ShowRecording Get "/v1/accounts/{account_id}/recordings/{recording_id}"
         Some(Scope::RecordingsRead), Accounts NONE, false USUAL;
+    FindRecordings Get "/v1/recordings"
+        Some(Scope::RecordingsRead), Callers
+        &["limit", "after", "account_id", "state", "kind", "interaction", "since", "until"],
+        false USUAL;
+    FindRecording Get "/v1/recordings/{recording_id}"
+        Some(Scope::RecordingsRead), Callers &["account_id"], false USUAL;
+    PlayRecording Get "/v1/recordings/{recording_id}/playback"
+        Some(Scope::RecordingsPlay), Callers &["account_id", "format"], false USUAL;
+    ShowPlayer Get "/play/{recording_id}"
+        None, Nobodys NONE, false USUAL;
+    OpenPlayer Post "/play/{recording_id}"
+        Some(Scope::RecordingsPlay), Callers &["account_id"], false USUAL;
     ListParked Get "/v1/parked"
         Some(Scope::ParkedRead), Callers
         &["limit", "after", "account_id", "reason"], false USUAL;

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use recording::{AccountId, Clock};
@@ -29,6 +29,8 @@ pub(crate) use scope::Scope;
 
 use crate::config::Tokens;
 
+/// Who makes a browser ask, as it says itself.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The longest token, in bytes.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// By how much clocks may differ.
@@ -86,12 +88,20 @@ impl Verifier {
         }
     }
 
-    /// Who sent these headers.
+    /// Who sent these headers; in a cookie of this name, where one is taken at all.
     ///
     /// # Errors
     /// Nobody can be believed to; why is for the metrics, not for whoever asks.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Unknown> {
-        let parts = Parts::of(bearer(headers)?)?;
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        cookie: Option<&str>,
+    ) -> Result<Caller, Unknown> {
+        let token = match cookie {
+            Some(name) if !headers.contains_key(header::AUTHORIZATION) => baked(headers, name)?,
+            Some(_) | None => bearer(headers)?,
+        };
+        let parts = Parts::of(token)?;
         let header: Header = parts.header()?;
         let algorithm = header.algorithm()?;
         if !self.keys.are_there() {
@@ -139,8 +149,29 @@ impl Verifier {
     }
 }
 
+/// The token in the one cookie of this name, which our own page had the browser keep. A browser
+/// says who makes it ask: nobody else's page may.
+fn baked<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, TokenRefusal> {
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    if !matches!(site, None | Some(b"same-origin" | b"none")) {
+        return Err(TokenRefusal::Missing);
+    }
+    let lines = headers.get_all(header::COOKIE).iter();
+    let lines = lines.map(|line| line.to_str().unwrap_or_default());
+    let pairs = lines.flat_map(|line| line.split(';'));
+    let mut tokens = pairs.filter_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    });
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) if token.len() <= TOKEN_BYTES_MAX => Ok(token),
+        (Some(_), None) => Err(TokenRefusal::Malformed),
+        (_, _) => Err(TokenRefusal::Missing),
+    }
+}
+
 /// The token of the one `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, TokenRefusal> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, TokenRefusal> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (given.next(), given.next()) else {
         return Err(TokenRefusal::Missing);

@@ -113,6 +113,7 @@ fn playback(process: &Process<'_>, outside: &Outside, http: Http, tasks: &mut Ta
         metrics: Arc::clone(process.metrics),
         checker: Arc::clone(&outside.buckets.checker),
         receipt_keys: outside.receipt_keys.clone(),
+        players: outside.buckets.stores.players(),
     };
     let Http {
         listener,

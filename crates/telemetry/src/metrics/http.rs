@@ -42,6 +42,16 @@ words! {
         ListRecordings "list_recordings",
         /// `GET /v1/accounts/{account_id}/recordings/{recording_id}`.
         ShowRecording "show_recording",
+        /// `GET /v1/recordings`.
+        FindRecordings "find_recordings",
+        /// `GET /v1/recordings/{recording_id}`.
+        FindRecording "find_recording",
+        /// `GET /v1/recordings/{recording_id}/playback`.
+        PlayRecording "play_recording",
+        /// `GET /play/{recording_id}`.
+        ShowPlayer "show_player",
+        /// `POST /play/{recording_id}`.
+        OpenPlayer "open_player",
         /// `GET /v1/parked`.
         ListParked "list_parked",
         /// `POST /v1/parked/retry`.
@@ -131,6 +141,28 @@ words! {
 }
 
 words! {
+    /// What became of a request to listen.
+    pub PlaybackOutcome: "outcome", "what became of a request to listen" {
+        /// A URL was given out.
+        Granted "granted",
+        /// The account has no such recording.
+        NotFound "not_found",
+        /// The token is bound to another account.
+        Foreign "foreign",
+        /// Its retention is over.
+        Expired "expired",
+        /// There is no proven copy yet.
+        NotStored "not_stored",
+        /// The destination has only a SAS.
+        NeedsSigningCredential "needs_signing_credential",
+        /// What signs cannot be had now: STS, Entra or the customer refuses or is down.
+        CannotSign "cannot_sign",
+        /// The ledger does not answer: it is not known, or could not be written down.
+        Ledger "ledger",
+    }
+}
+
+words! {
     /// How reading the keys of tokens ended.
     pub KeyReading: "result", "how reading the keys of tokens ended" {
         /// They are there.
@@ -150,6 +182,8 @@ pub(crate) struct Http {
     refused: Series<TokenRefusal, IntCounter>,
     denied: Series<HttpDenial, IntCounter>,
     keys: Series<KeyReading, IntCounter>,
+    playback: Series<PlaybackOutcome, IntCounter>,
+    signing: Histogram,
 }
 
 impl Http {
@@ -194,6 +228,19 @@ impl Http {
                 "readings",
                 "Readings of the keys that tokens are verified with, by how they ended.",
             ))?,
+            playback: build.counters(Family::new(
+                "playback_requests_total",
+                "requests",
+                "Requests to listen to a recording, by what became of them.",
+            ))?,
+            signing: build.histogram(
+                ANSWER,
+                Family::new(
+                    "playback_sign_seconds",
+                    "seconds",
+                    "How long a URL took to be signed, with the session it needed first.",
+                ),
+            )?,
         })
     }
 }
@@ -235,5 +282,15 @@ impl Metrics {
     /// The keys of tokens were read, or could not be.
     pub fn http_keys_read(&self, result: KeyReading) {
         self.http.keys.one(result);
+    }
+
+    /// Somebody asked to listen.
+    pub fn playback(&self, outcome: PlaybackOutcome) {
+        self.http.playback.one(outcome);
+    }
+
+    /// A URL was signed, or could not be.
+    pub fn playback_signed(&self, took: Duration) {
+        self.http.signing.observe(took.as_secs_f64());
     }
 }

@@ -443,6 +443,10 @@ impl Ledger for LedgerPort {
         Ok(0)
     }
 
+    async fn purge_accesses(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+
     async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
         self.ask(Call::Reading, &"", |_| LedgerReading::default())
             .await

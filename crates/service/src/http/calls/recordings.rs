@@ -1,7 +1,7 @@
 //! Recordings of an account.
 
 use catalog::RecordingFilter;
-use recording::{Kind, RecordingId, State};
+use recording::{AccountId, Kind, RecordingId, State};
 
 use super::super::Api;
 use super::super::call::{Answer, Call};
@@ -11,19 +11,59 @@ use super::super::problem::Problem;
 
 /// `GET /v1/accounts/{account_id}/recordings`: by id.
 pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    page(api, call, call.account()?).await
+}
+
+/// `GET /v1/recordings`: the same of the token's account, or of the one that it names.
+pub(super) async fn find(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    page(api, call, &own(api, call)?).await
+}
+
+/// `GET /v1/accounts/{account_id}/recordings/{recording_id}`: with its history.
+pub(super) async fn show(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    single(api, call, call.account()?).await
+}
+
+/// `GET /v1/recordings/{recording_id}`: the same of the token's account, or of the one that it
+/// names.
+pub(super) async fn one(api: &Api, call: &Call) -> Result<Answer, Problem> {
+    single(api, call, &own(api, call)?).await
+}
+
+/// The token's account, or the one that an administrator names.
+fn own(api: &Api, call: &Call) -> Result<AccountId, Problem> {
+    let account = call.only(api, call.query.parsed("account_id")?)?;
+    account.ok_or_else(unnamed)
+}
+
+/// An administrator did not say whose recordings are meant.
+pub(super) fn unnamed() -> Problem {
+    bad("account_id", &"must say whose recording it is")
+        .hint("a token that is bound to no account names one: ?account_id=acme")
+}
+
+async fn page(api: &Api, call: &Call, account: &AccountId) -> Result<Answer, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.after::<RecordingId>()?);
     let filter = RecordingFilter {
         state: word(call, "state", &State::ALL, State::as_str)?,
         kind: word(call, "kind", &Kind::ALL, Kind::as_str)?,
         interaction: call.query.parsed("interaction")?,
+        since: call.query.parsed("since")?,
+        until: call.query.parsed("until")?,
     };
     let more = limit.saturating_add(1);
-    let account = call.account()?;
     let found = api
         .ledger
         .find_recordings(account, &filter, more, after.as_ref());
     let found = found.await?;
     Answer::ok(&Page::cut(found, limit, |last| last.recording_id.clone()))
+}
+
+async fn single(api: &Api, call: &Call, account: &AccountId) -> Result<Answer, Problem> {
+    let recording = call.recording()?;
+    let found = api.ledger.show_recording(Some(account), recording).await?;
+    let found = found.first().ok_or_else(Problem::not_found)?;
+    Answer::ok(found)
 }
 
 /// One of a closed set of words, if it is asked for.
@@ -41,12 +81,4 @@ fn word<T: Copy>(
         let words: Vec<_> = all.iter().map(|known| word(*known)).collect();
         bad(name, &format!("must be one of {}", words.join(", ")))
     })
-}
-
-/// `GET /v1/accounts/{account_id}/recordings/{recording_id}`: with its history.
-pub(super) async fn show(api: &Api, call: &Call) -> Result<Answer, Problem> {
-    let (account, recording) = (call.account()?, call.recording()?);
-    let found = api.ledger.show_recording(Some(account), recording).await?;
-    let found = found.first().ok_or_else(Problem::not_found)?;
-    Answer::ok(found)
 }

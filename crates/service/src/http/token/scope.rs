@@ -33,6 +33,8 @@ scopes! {
     DestinationsWrite "destinations:write",
     /// See recordings and their stories.
     RecordingsRead "recordings:read",
+    /// Listen to recordings.
+    RecordingsPlay "recordings:play",
     /// See what is parked.
     ParkedRead "parked:read",
     /// Have it tried again.

@@ -1,0 +1,105 @@
+//! The access log: written once, read in order, changed by nobody, forgotten when it is time.
+
+use std::time::Duration;
+
+use catalog::{Access, AccessPlace, AccessRefusal};
+use chrono::{DateTime, Utc};
+use recording::Ledger;
+use uuid::Uuid;
+
+use super::world::{World, at};
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn access(recording: &str, outcome: Result<Duration, AccessRefusal>) -> Access {
+    Access {
+        request_id: Uuid::new_v4(),
+        subject: "somebody\0".to_owned(),
+        token_account: Some("acme".parse().unwrap()),
+        account: "acme".parse().unwrap(),
+        recording: recording.parse().unwrap(),
+        address: "2001:db8::7".parse().unwrap(),
+        via: Some("10.0.0.1".parse().unwrap()),
+        outcome,
+    }
+}
+
+#[tokio::test]
+async fn each_answer_is_a_row_that_is_read_in_order_by_the_page() {
+    let world = World::new().await;
+    let granted = access("rec-0", Ok(Duration::from_secs(300)));
+    world.catalog.note_access(&granted, YEAR).await.unwrap();
+    for (number, why) in AccessRefusal::ALL.iter().enumerate() {
+        let refused = access(&format!("rec-{}", number + 1), Err(*why));
+        world.catalog.note_access(&refused, YEAR).await.unwrap();
+    }
+    let acme = "acme".parse().unwrap();
+    let later = at("2100-01-01T00:00:00Z");
+    let mut after = AccessPlace::from(DateTime::<Utc>::UNIX_EPOCH);
+    let mut read = Vec::new();
+    loop {
+        let page = world.catalog.page_accesses(&acme, (after, later), 2).await;
+        let page = page.unwrap();
+        let Some(last) = page.last() else { break };
+        after = AccessPlace::after(last);
+        read.extend(page);
+    }
+    let ids: Vec<_> = read
+        .iter()
+        .map(|row| row.recording_id.to_string())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "rec-0", "rec-1", "rec-2", "rec-3", "rec-4", "rec-5", "rec-6"
+        ]
+    );
+    assert_eq!((read[0].outcome, read[0].life_s), ("granted", Some(300)));
+    assert_eq!(read[0].subject, "somebody");
+    assert_eq!(read[0].address, granted.address);
+    assert_eq!(read[0].via, granted.via);
+    assert_eq!((read[1].outcome, read[1].life_s), ("refused", None));
+    assert_eq!(read[1].reason.as_deref(), Some("not_found"));
+    // Only one account's, and only within the time.
+    let other = "globex".parse().unwrap();
+    let from = AccessPlace::from(DateTime::<Utc>::UNIX_EPOCH);
+    let none = world.catalog.page_accesses(&other, (from, later), 10).await;
+    assert!(none.unwrap().is_empty());
+    let middle = read[3].at;
+    let before = world.catalog.page_accesses(&acme, (from, middle), 10).await;
+    let since = AccessPlace::from(middle);
+    let since = world.catalog.page_accesses(&acme, (since, later), 10).await;
+    assert_eq!(before.unwrap().len() + since.unwrap().len(), read.len());
+}
+
+#[tokio::test]
+async fn no_row_is_changed_and_none_goes_before_its_time() {
+    let world = World::new().await;
+    let granted = access("rec-0", Ok(Duration::from_secs(300)));
+    world.catalog.note_access(&granted, YEAR).await.unwrap();
+    for statement in [
+        "update accesses set subject = 'nobody'",
+        "update accesses set keep_until = now() - interval '1 day'",
+        "delete from accesses",
+        "truncate accesses",
+        // Nobody begins one that is over at once.
+        "insert into accesses (request_id, subject, account_id, recording_id, address, life_s, \
+           keep_until) values (gen_random_uuid(), 's', 'a', 'r', '::1', 1, now())",
+        // A grant has a life, a refusal a reason.
+        "insert into accesses (request_id, subject, account_id, recording_id, address, \
+           keep_until) values (gen_random_uuid(), 's', 'a', 'r', '::1', now() + interval '1 day')",
+    ] {
+        assert!(world.try_sql(statement).await.is_err(), "{statement}");
+    }
+    assert_eq!(world.catalog.purge_accesses().await.unwrap(), 0);
+    world
+        .sql(
+            "insert into accesses (at, request_id, subject, account_id, recording_id, address, \
+               refused, keep_until) \
+             select now() - interval '3 days', gen_random_uuid(), 's', 'acme', 'r', '::1', \
+               'expired', now() - interval '1 day' from generate_series(1, 2500)",
+        )
+        .await;
+    assert_eq!(world.catalog.purge_accesses().await.unwrap(), 2500);
+    assert_eq!(world.catalog.purge_accesses().await.unwrap(), 0);
+}
