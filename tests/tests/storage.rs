@@ -55,6 +55,9 @@ mod playing;
 #[path = "storage/reaching.rs"]
 mod reaching;
 #[cfg(test)]
+#[path = "storage/removing.rs"]
+mod removing;
+#[cfg(test)]
 #[path = "storage/resuming.rs"]
 mod resuming;
 #[cfg(test)]

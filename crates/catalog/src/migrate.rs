@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations![
     10 "0010_api",
     11 "0011_staging",
     12 "0012_succession",
+    15 "0015_retention",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

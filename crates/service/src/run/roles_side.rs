@@ -8,10 +8,10 @@ use broker::{
     BrokerStats, Consumer, ConsumerHealth, ConsumerSettings, ConsumerState, Publisher, Settings,
 };
 use catalog::Catalog;
-use recording::{Clock, Handler, Ledger, Probe, Queue};
+use recording::{Clock, Handler, Ledger, Probe, Queue, RetentionLedger};
 use roles::{
-    Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
-    TransferPorts,
+    Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, RetentionPorts,
+    Transfer, TransferPorts,
 };
 use tokio::net::TcpListener;
 
@@ -213,7 +213,14 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
-    let ticks = Housekeeping::new(ports, tuning);
+    let retention = RetentionPorts {
+        ledger: Arc::<Catalog>::clone(&outside.ledger) as Arc<dyn RetentionLedger>,
+        removers: Arc::clone(&outside.buckets.removers),
+        publisher: broker.publisher(),
+        clock: Arc::clone(&outside.clock),
+        metrics: Arc::clone(process.metrics),
+    };
+    let ticks = Housekeeping::new(ports, tuning).with_retention(retention);
     let stop = process.stops.intake.clone();
     tasks.intake("housekeeping ticks", async move {
         ticks.run(stop).await;
