@@ -169,6 +169,7 @@ begin
         release_detail = null, updated_at = now()
      where r.account_id = account and r.recording_id = recording
        and r.state = 'expired' and r.erased_at is null
+       and held_by(r.account_id, r.interaction_id, r.recording_id) is null
        and exists (select from erasures e where e.account_id = account
                     and e.recording_id = recording);
     return found;

@@ -16,7 +16,7 @@ use crate::rows::{self, get, word};
 const ERASE: &str = "-- name: erase_recording
 with asked as (
     insert into erasures (account_id, recording_id, why, asked_by)
-    select r.account_id, r.recording_id, $3, $4 from recordings r
+    select r.account_id, r.recording_id, $3::text, $4::text from recordings r
      where r.account_id = $1 and r.recording_id = $2
        and held_by(r.account_id, r.interaction_id, r.recording_id) is null
     on conflict (account_id, recording_id) do nothing
@@ -31,7 +31,7 @@ with asked as (
 ), told as (
     insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
     select r.account_id, r.recording_id, r.state, r.state, 'operator',
-           'erasure asked for by ' || $4 || ': ' || $3
+           'erasure asked for by ' || $4::text || ': ' || $3::text
       from asked a join recordings r
         on r.account_id = a.account_id and r.recording_id = a.recording_id
 )

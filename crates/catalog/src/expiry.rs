@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, Advance, Announcement, Expiring, ExpiryReason, ExpiryTurn, Gone, Kept, LedgerFault,
-    Note, Recording, RecordingKey, Retained, RetentionLedger, RetentionReading,
+    AccountId, Advance, Announcement, Expiring, ExpiryTurn, Gone, Kept, LedgerFault, Note,
+    Recording, RecordingKey, Retained, RetentionLedger, RetentionReading,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -31,35 +31,41 @@ const STOPPED: &str = "-- name: stopped_expiries
      where not told and confirmed_at is null
     returning account_id, detail";
 
-/// An erased row keeps what answers whoever announces it again, and no word of the event.
+/// An erased row keeps what answers whoever announces it again, and no word of the event. Under a
+/// hold that came too late for the copy the words stay: a later erasure takes them.
 const EXPIRE: &str = "-- name: expire
-with r as (
-    update recordings set
+with was as materialized (
+    select expiry_for = 'erasure'
+           and held_by(account_id, interaction_id, recording_id) is null as erased
+      from recordings where account_id = $1 and recording_id = $2
+), r as (
+    update recordings old set
         state = 'expired', lease_token = null, lease_until = null, last_token = $3::uuid,
-        expired_at = now(), expiry_proof = $4, expired_versions = $5,
+        expired_at = now(), expiry_proof = $4::text, expired_versions = $5::integer,
         expiry_outcome = null, expiry_detail = null, expiry_lock_until = null,
         expiry_next_at = null,
         announcement_id = $6::uuid, announcement_at = now(), announced_at = null,
         announce_after = now() + make_interval(secs => $7::float8), updated_at = now(),
-        erased_at = case when expiry_for = 'erasure' then now() end,
-        interaction_id = case expiry_for when 'erasure' then 'erased' else interaction_id end,
-        path = case expiry_for when 'erasure' then account_id || '/erased' else path end,
-        media_type = case expiry_for when 'erasure' then 'application/octet-stream'
-                          else media_type end,
-        started_at = case expiry_for when 'erasure' then 'epoch' else started_at end,
-        completed_at = case expiry_for when 'erasure' then 'epoch' else completed_at end,
-        duration_ms = case expiry_for when 'erasure' then null else duration_ms end,
-        sha256 = case expiry_for when 'erasure' then null else sha256 end,
-        attributes = case expiry_for when 'erasure' then '{}' else attributes end,
-        detail = case expiry_for when 'erasure' then null else detail end,
-        release_detail = case expiry_for when 'erasure' then null else release_detail end
-     where account_id = $1 and recording_id = $2
-       and lease_token = $3::uuid and lease_until > now() and state = 'released'
-    returning account_id, recording_id, state, announcement_id, announcement_at, expiry_for
+        erased_at = case when erased then now() end,
+        interaction_id = case when erased then 'erased' else old.interaction_id end,
+        path = case when erased then old.account_id || '/erased' else old.path end,
+        media_type = case when erased then 'application/octet-stream' else old.media_type end,
+        started_at = case when erased then 'epoch' else old.started_at end,
+        completed_at = case when erased then 'epoch' else old.completed_at end,
+        duration_ms = case when not erased then old.duration_ms end,
+        sha256 = case when not erased then old.sha256 end,
+        attributes = case when erased then '{}' else old.attributes end,
+        detail = case when not erased then old.detail end,
+        release_detail = case when not erased then old.release_detail end
+      from was
+     where old.account_id = $1 and old.recording_id = $2
+       and old.lease_token = $3::uuid and old.lease_until > now() and old.state = 'released'
+    returning old.account_id, old.recording_id, old.state, old.announcement_id,
+              old.announcement_at, old.expiry_for
 ), told as (
     insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
     select account_id, recording_id, 'released', 'expired', 'housekeeping',
-           expiry_for || ': ' || $5 || ' deleted; ' || $4
+           expiry_for || ': ' || $5::integer || ' deleted; ' || $4::text
       from r
 )
 select * from r";
@@ -81,16 +87,16 @@ with was as materialized (
 ), moved as (
     update recordings r set
         lease_token = null, lease_until = null, last_token = $3::uuid,
-        expiry_began_at = case $4 when 'held' then null else r.expiry_began_at end,
-        expiry_outcome = $4, expiry_detail = $5, expiry_lock_until = $6,
+        expiry_began_at = case $4::text when 'held' then null else r.expiry_began_at end,
+        expiry_outcome = $4::text, expiry_detail = $5::text, expiry_lock_until = $6::timestamptz,
         expiry_next_at = now() + make_interval(secs => $7::float8), updated_at = now()
       from was
      where r.account_id = $1 and r.recording_id = $2 and was.may
     returning true
 ), told as (
     insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
-    select $1, $2, 'released', 'released', 'housekeeping', 'kept, ' || $4 || ': ' || $5
-      from was where may and outcome is distinct from $4
+    select $1, $2, 'released', 'released', 'housekeeping', 'kept, ' || $4::text || ': ' || $5::text
+      from was where may and outcome is distinct from $4::text
 )
 select true from moved
 union all
@@ -130,10 +136,7 @@ impl Catalog {
         let Recording::Released(released) = rows::recording(row, self.keyring())? else {
             return Err(corrupt("a released row is not released"));
         };
-        let why: ExpiryReason = match get(row, "granted")? {
-            true => rows::expiry_reason(row)?,
-            false => ExpiryReason::Retention,
-        };
+        let why = rows::expiry_reason(row)?;
         let attempts = unsigned(i64::from(get::<i32>(row, "expiry_attempts")?))?;
         let lease = self.lease(get(row, "lease_token")?, sent_at);
         let granted = (attempts, get(row, "granted")?);

@@ -24,7 +24,8 @@ const GATE: &str = "-- name: hold_gate
 
 const PLACE: &str = "-- name: place_hold
     insert into legal_holds (account_id, recording_id, interaction_id, reason, placed_by)
-    select account_id, $2, $3, $4, $5 from accounts where account_id = $1
+    select account_id, $2::text, $3::text, $4::text, $5::text
+      from accounts where account_id = $1
     returning hold_id, account_id, recording_id, interaction_id, reason, placed_by, placed_at,
               null::timestamptz as released_at, null::text as released_by,
               null::text as release_reason";
@@ -49,7 +50,7 @@ const COVERED: &str = "-- name: hold_covers
 
 const RELEASE: &str = "-- name: release_hold
     insert into legal_hold_releases (hold_id, reason, released_by)
-    select hold_id, $3, $4 from legal_holds where hold_id = $1 and account_id = $2
+    select hold_id, $3::text, $4::text from legal_holds where hold_id = $1 and account_id = $2
     on conflict (hold_id) do nothing
     returning true";
 

@@ -213,8 +213,9 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
+    let ledger: Arc<dyn RetentionLedger> = Arc::<Catalog>::clone(&outside.ledger);
     let retention = RetentionPorts {
-        ledger: Arc::<Catalog>::clone(&outside.ledger) as Arc<dyn RetentionLedger>,
+        ledger,
         removers: Arc::clone(&outside.buckets.removers),
         publisher: broker.publisher(),
         clock: Arc::clone(&outside.clock),
