@@ -137,8 +137,6 @@ grant insert (account_id, recording_id, interaction_id, reason, placed_by)
     on legal_holds to callferry_operator;
 grant insert (hold_id, reason, released_by) on legal_hold_releases to callferry_operator;
 grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_operator;
-grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
-    on recording_history to callferry_operator;
 grant update (expiry_next_at) on recordings to callferry_operator;
 grant update (next_at) on retention_pace to callferry_operator;
 grant update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
@@ -206,5 +204,22 @@ create or replace trigger each_user_makes_its_own_transitions before update on r
     for each row when (old.state is distinct from new.state)
     execute function refuse_anothers_transition();
 revoke execute on function refuse_anothers_transition() from public;
+
+-- Housekeeping leases what is released, to end its copy, and nothing that others work on; and it
+-- takes words away only with an erasure.
+create or replace function refuse_anothers_lease() returns trigger language plpgsql as $$
+begin
+    raise exception '% may not lease or empty recording %/%, which is %',
+        current_user, old.account_id, old.recording_id, old.state
+        using errcode = 'insufficient_privilege';
+end $$;
+create or replace trigger housekeeping_leases_what_is_released before update on recordings
+    for each row when (current_user = 'callferry_housekeeping'
+        and ((old.state <> 'released' and old.lease_token is distinct from new.lease_token)
+             or (new.erased_at is null
+                 and row(old.attributes, old.detail, old.release_detail)
+                     is distinct from row(new.attributes, new.detail, new.release_detail))))
+    execute function refuse_anothers_lease();
+revoke execute on function refuse_anothers_lease() from public;
 
 commit;

@@ -157,6 +157,26 @@ create trigger contents_stay before update on recordings
             new.sha256, new.created_by))
     execute function change_contents();
 
+-- An erasure that is asked for is part of the recording's story, and due. By the owner's right, for
+-- whoever asks can neither write history nor change a row otherwise.
+create function begin_erasure() returns trigger language plpgsql security definer
+    set search_path = public, pg_temp as $$
+begin
+    insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
+    select r.account_id, r.recording_id, r.state, r.state, 'operator',
+           'erasure asked for by ' || new.asked_by || ': ' || new.why
+      from recordings r
+     where r.account_id = new.account_id and r.recording_id = new.recording_id;
+    update recordings r set expiry_next_at = now()
+     where r.account_id = new.account_id and r.recording_id = new.recording_id
+       and r.state <> 'expired';
+    update retention_pace p set next_at = now() where p.account_id = new.account_id;
+    return null;
+end $$;
+revoke execute on function begin_erasure() from public;
+create trigger erasures_begin after insert on erasures
+    for each row execute function begin_erasure();
+
 -- The words of a recording whose copy is gone, and that is to be erased. By the owner's right:
 -- whoever asks for an erasure need not be able to change a row, and cannot change another one.
 create function erase_words(account text, recording text) returns boolean language plpgsql

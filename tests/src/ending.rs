@@ -156,7 +156,9 @@ pub async fn run(platform: &mut Platform, wish: &Wish) -> Result<Ended> {
     }
     if wish.azure > 0 && platform.start_azure().await? {
         let account = Fate::Azure.account();
-        platform.azure_account(account, AzureAccess::Key).await?;
+        platform
+            .azure_account(account, AzureAccess::AccessKey)
+            .await?;
         fates.push((Fate::Azure, wish.azure, String::new()));
     }
     store(platform, wish, &fates).await?;

@@ -12,30 +12,15 @@ use crate::failure::Failure;
 use crate::holds::said;
 use crate::rows::{self, get, word};
 
-/// Not under a hold: what an erasure would do then is known, and a person must decide.
+/// Not under a hold: what an erasure would do then is known, and a person must decide. The database
+/// itself makes the recording due and writes the history row.
 const ERASE: &str = "-- name: erase_recording
-with asked as (
     insert into erasures (account_id, recording_id, why, asked_by)
     select r.account_id, r.recording_id, $3::text, $4::text from recordings r
      where r.account_id = $1 and r.recording_id = $2
        and held_by(r.account_id, r.interaction_id, r.recording_id) is null
     on conflict (account_id, recording_id) do nothing
-    returning account_id, recording_id
-), due as (
-    update recordings r set expiry_next_at = now()
-      from asked a
-     where r.account_id = a.account_id and r.recording_id = a.recording_id
-       and r.state <> 'expired'
-), woken as (
-    update retention_pace p set next_at = now() from asked a where p.account_id = a.account_id
-), told as (
-    insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
-    select r.account_id, r.recording_id, r.state, r.state, 'operator',
-           'erasure asked for by ' || $4::text || ': ' || $3::text
-      from asked a join recordings r
-        on r.account_id = a.account_id and r.recording_id = a.recording_id
-)
-select true from asked";
+    returning true";
 
 /// Of a recording that expired before: its words are all that is left of it.
 const WORDS: &str = "-- name: erase_words

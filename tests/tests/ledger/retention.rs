@@ -315,10 +315,13 @@ async fn far_more_than_was_ever_completed_in_a_day_stops_the_account_until_it_is
         released(&world, &event).await;
     }
     // As they fall due: one a day, however late the sweep is.
+    let account = "acme".parse().unwrap();
     let all = world
         .catalog
-        .preview_retention(&"acme".parse().unwrap(), Utc::now());
-    assert_eq!(all.await.unwrap().days.len(), 120);
+        .preview_retention(&account, Utc::now())
+        .await
+        .unwrap();
+    assert_eq!(all.days.len(), 120);
     // As somebody stamps them anew.
     world
         .sql("update recordings set retain_until = now() - interval '1 hour'")
@@ -336,7 +339,6 @@ async fn far_more_than_was_ever_completed_in_a_day_stops_the_account_until_it_is
     let again = world.catalog.begin_expiries(16, 100).await.unwrap();
     assert!(again.begun.is_empty() && again.stopped.is_empty());
     assert_eq!(world.catalog.retention_reading().await.unwrap().stops, 1);
-    let account = "acme".parse().unwrap();
     let confirmed = world.catalog.confirm_retention(Some(&account), BY).await;
     assert_eq!(confirmed.unwrap().len(), 1);
     let twice = world.catalog.confirm_retention(Some(&account), BY).await;

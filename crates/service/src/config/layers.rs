@@ -63,7 +63,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 34] = [
+const NUMBERS: [&str; 36] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",

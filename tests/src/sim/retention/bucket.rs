@@ -26,6 +26,28 @@ impl World {
     }
 }
 
+impl Bucket {
+    /// Deletes a version, unless the store refuses. In the instant of the signature the request is
+    /// as good as there.
+    fn deleted(&self, copy: &CopyOf, number: usize, one: &Lying) -> Option<Result<Removal, Fault>> {
+        let mut world = self.0.shared.world();
+        if world.denies(copy) {
+            let denied = Fault::new(ParkReason::AccessDenied, "delete: 403 AccessDenied");
+            return Some(Err(denied));
+        }
+        if one.locked_until > world.now() {
+            let until = i64::try_from(one.locked_until).unwrap_or(i64::MAX / 2000);
+            let until = DateTime::UNIX_EPOCH + TimeDelta::seconds(until);
+            return Some(Ok(Removal::Locked(Some(until), "locked".to_owned())));
+        }
+        world.about_to_delete(number, one);
+        if let Some(lying) = world.keys.get_mut(number) {
+            lying.retain(|other| other != one);
+        }
+        None
+    }
+}
+
 #[async_trait]
 impl Removers for Bucket {
     async fn remove(&self, removable: &Removable) -> Result<Removal, Fault> {
@@ -42,25 +64,10 @@ impl Removers for Bucket {
             if removable.fence().check().is_err() {
                 return Err(Fault::new(ParkReason::Interrupted, "the lease is over"));
             }
-            // In the instant of the signature the request is as good as there.
-            let answer = {
-                let mut world = self.0.shared.world();
-                if world.denies(copy) {
-                    let denied = "delete: 403 AccessDenied";
-                    return Err(Fault::new(ParkReason::AccessDenied, denied));
-                }
-                if one.locked_until > world.now() {
-                    let left = i64::try_from(one.locked_until).unwrap_or(i64::MAX / 2000);
-                    let until = DateTime::UNIX_EPOCH + TimeDelta::seconds(left);
-                    return Ok(Removal::Locked(Some(until), "locked".to_owned()));
-                }
-                world.about_to_delete(number, &one);
-                if let Some(lying) = world.keys.get_mut(number) {
-                    lying.retain(|other| *other != one);
-                }
-                drop(world);
-                self.0.request().await
-            };
+            if let Some(ended) = self.deleted(copy, number, &one) {
+                return ended;
+            }
+            let answer = self.0.request().await;
             if answer != Weather::Fine {
                 return Ok(Removal::Unclear("no answer".to_owned()));
             }
