@@ -1,6 +1,6 @@
 //! The end of copies on real servers: a fleet stores and releases recordings whose retention ended
-//! long ago, some of them held, denied, locked or not due; then two housekeeping processes sweep, one
-//! of which is killed in the middle. Exactly the due ones must go, each with its proof.
+//! long ago, some of them held, denied, locked or not due; then two housekeeping processes sweep,
+//! one of which is killed in the middle. Exactly the due ones must go, each with its proof.
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +61,8 @@ impl Fate {
         match self {
             Self::Plain => "plain",
             Self::Versioned => "versioned",
-            Self::Azure => "azure",
+            // `azure` is a word of the command line.
+            Self::Azure => "contoso",
             Self::Held => "held",
             Self::Denied => "denied",
             Self::Locked => "locked",

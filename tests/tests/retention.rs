@@ -1,5 +1,5 @@
-//! The end of copies, end to end: a fleet, a broker, a database and stores; processes die at the worst
-//! moment, events are told again, and what was erased stays so.
+//! The end of copies, end to end: a fleet, a broker, a database and stores; processes die at the
+//! worst moment, and what was erased stays so.
 
 #![expect(
     clippy::unwrap_used,
@@ -74,8 +74,7 @@ async fn erase(platform: &Platform) -> Result<serde_json::Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_dies_between_deletion_and_ledger_leaves_its_proof_to_the_next() -> Result<()>
-{
+async fn who_dies_between_deletion_and_ledger_leaves_the_proof_to_the_next() -> Result<()> {
     let scratch = Scratch::new("ending-crash")?;
     let (platform, load) = released(&scratch).await?;
     assert_eq!(erase(&platform).await?["state"], "released");

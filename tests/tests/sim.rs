@@ -246,7 +246,7 @@ fn ends(seed: u64, recordings: usize, mutant: Option<RetentionMutant>) -> Retent
 #[test]
 fn exactly_the_due_copies_go_whatever_dies_denies_locks_or_is_held() {
     let (mut held, mut locked, mut erased, mut deaths) = (0, 0, 0, 0);
-    for seed in 1..=environment::seeds().unwrap_or(60) {
+    for seed in 1..=environment::seeds().unwrap_or(15) {
         let report = retention(ends(seed, 150, None)).unwrap();
         assert_eq!(
             report.violations,
@@ -260,7 +260,7 @@ fn exactly_the_due_copies_go_whatever_dies_denies_locks_or_is_held() {
         deaths += report.deaths;
     }
     let tried = [held, locked, erased, usize::try_from(deaths).unwrap()];
-    assert!(tried.iter().all(|count| *count > 20), "{tried:?}");
+    assert!(tried.iter().all(|count| *count > 10), "{tried:?}");
 }
 
 #[test]

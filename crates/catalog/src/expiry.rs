@@ -1,5 +1,7 @@
 //! The port of the retention sweep: whose turn it is, what it may delete, and what came of it.
 
+pub(crate) mod shown;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -60,9 +60,11 @@ with turn as materialized (
 ), counted as (
     select account_id, count(*) as n from found group by account_id
 ), paced as (
-    -- More is due: at the account's pace. Otherwise when the next falls due, or in an hour.
+    -- More is due: at the account's pace. Something was begun: when its leases are over, should
+    -- nobody have come to an end of it. Otherwise when the next falls due, or in an hour.
     update retention_pace p set next_at = case
             when c.n >= $2 then now() + make_interval(secs => $5::float8)
+            when c.n > 0 then now() + make_interval(secs => greatest($3::float8, $5::float8) + 1)
             else greatest(now() + make_interval(secs => $5::float8),
                 least(now() + interval '1 hour',
                     (select coalesce(expiry_next_at, retain_until) from recordings

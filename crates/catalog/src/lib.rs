@@ -56,6 +56,7 @@ pub use catalog::Catalog;
 pub use destination_checks::CheckView;
 pub use destinations::DestinationView;
 pub use erasure::ErasureView;
+pub use expiry::shown::ExpiryView;
 pub use health::HealthView;
 pub use holds::{HoldRelease, HoldScope, HoldView, MOST_HOLDS, PlacedHold, TooLate};
 pub use keyring::{KeyRing, KeyRingFile, Turned, key_made_at};
@@ -63,9 +64,7 @@ pub use pinned::{MOST_COUNTED, PinnedCounts};
 pub use pool::PoolCounts;
 pub use preview::{PreviewDay, PreviewHold, PreviewKept, PreviewView};
 pub use quarantine::{QuarantineMessageView, QuarantineView};
-pub use recordings::{
-    ExpiryView, HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView,
-};
+pub use recordings::{HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView};
 pub use retention::{PolicyView, RetentionView, StopView};
 pub use rewrap::{Rewrapped, SecretsUnderKey, Unopened};
 pub use settings::Settings;

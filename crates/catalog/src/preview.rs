@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::retention::StopView;
 use crate::rows::{get, unsigned, word};
 
-/// What falls due of an account until `$2`, and the holds that are in force there. Released rows and
-/// open ones are found by their own indexes, so that what expired long ago is not looked at.
+/// What falls due of an account until `$2`, and the holds that are in force there. Released rows
+/// and open ones are found by their own indexes, so that what expired long ago is not looked at.
 macro_rules! due {
     () => {
         "with active as materialized (

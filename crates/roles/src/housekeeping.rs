@@ -2,8 +2,9 @@
 //!
 //! **What it does.** Each tick it sends private drives for due rows, publishes announcements that
 //! were not confirmed, tends the breakers of unhealthy destinations, and returns quarantined
-//! messages whose reason has passed. Beside the ticks it ends copies whose time has come, reads the ledger for the operators'
-//! gauges, checks destinations once a day and sweeps open uploads that nobody needs.
+//! messages whose reason has passed. Beside the ticks it ends copies whose time has come,
+//! reads the ledger for the operators' gauges, checks destinations once a day and sweeps open
+//! uploads that nobody needs.
 //!
 //! **Order of effects.** The ledger marks a row driven in the statement that finds it; a drive
 //! that is not confirmed clears the mark. A lost drive is due again by itself.

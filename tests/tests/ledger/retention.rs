@@ -149,7 +149,9 @@ async fn a_hold_of_each_kind_keeps_what_it_is_on_until_it_is_released() {
         let twice = world.catalog.release_hold(&account, id, BY).await;
         assert!(matches!(twice, Err(AdminFault::Refused { .. })));
         expire(&world.catalog, &begun[0]).await;
-        world.sql("set session_replication_role = replica; delete from recordings where account_id = 'beta'").await;
+        let forget = "set session_replication_role = replica; \
+             delete from recordings where account_id = 'beta'";
+        world.sql(forget).await;
     }
     looked_at_again(&world, &key).await;
     assert_eq!(turn(&world, &world.catalog).await.len(), 1);

@@ -1,5 +1,5 @@
-//! Deleting copies: exactly the due one goes, with every version of it, whatever the bucket is; what
-//! is kept is told apart; and unknown is never absence.
+//! Deleting copies: exactly the due one goes, with every version of it, whatever the bucket is;
+//! what is kept is told apart; and unknown is never absence.
 
 use recording::{
     Clock, Expiring, ExpiryReason, Fence, LEASE, Lease, Look, Method, ParkReason, Receipt, Record,

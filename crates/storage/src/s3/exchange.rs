@@ -15,8 +15,8 @@ use crate::exchange::{Answer, Answered, Refusal, Signer};
 
 pub(super) use crate::exchange::{Ask, Repeat, Trouble};
 
-/// The code that a refusal gets whose text says that an object is locked. S3 has none: it denies, as
-/// it does for want of a permission.
+/// The code that a refusal gets whose text says that an object is locked. S3 has none: it denies,
+/// as it does for want of a permission.
 pub(super) const OBJECT_LOCKED: &str = "ObjectLocked";
 
 fn says_locked(body: &[u8]) -> bool {

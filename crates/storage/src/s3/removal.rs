@@ -305,7 +305,7 @@ mod tests {
     }
 
     const MIXED: &str = "<Name>rec</Name><IsTruncated>false</IsTruncated>\
-        <DeleteMarker><Key>a/k</Key><VersionId>m2</VersionId><IsLatest>true</IsLatest></DeleteMarker>\
+        <DeleteMarker><Key>a/k</Key><VersionId>m2</VersionId></DeleteMarker>\
         <Version><Key>a/k</Key><VersionId>v2</VersionId><ETag>&quot;e2&quot;</ETag><Size>7</Size>\
         </Version>\
         <DeleteMarker><Key>a/k</Key><VersionId>m1</VersionId></DeleteMarker>\
