@@ -18,6 +18,10 @@ use crate::catalog::{jitter, plain, seconds};
 use crate::failure::{Failure, corrupt};
 use crate::rows::{self, get, recording_columns, unsigned, word};
 
+/// How long what a hold keeps is put off: all that an account has may be held, and looking at it
+/// again must not keep what is due from going.
+const HELD_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
 const BEGIN: &str = concat!(
     include_str!("expiry.sql"),
     "select r.granted, r.expiry_for, r.expiry_attempts, (select count(*) from held) as held,
@@ -166,7 +170,7 @@ impl RetentionLedger for Catalog {
                     &i64::from(accounts),
                     &i64::from(batch),
                     &seconds(self.settings.lease),
-                    &(seconds(self.settings.held_for) * jitter()),
+                    &(seconds(HELD_AGAIN) * jitter()),
                     &seconds(self.settings.retention_pause),
                 ],
             )

@@ -55,7 +55,7 @@ const RELEASE: &str = "-- name: release_hold
     returning true";
 
 /// What one hold on a recording or an interaction kept is looked at again at once; what a hold on
-/// an account kept comes by itself within the hour, and is too much for one statement.
+/// an account kept comes by itself within a day, and is too much for one statement.
 const WAKE: &str = "-- name: hold_released
 with woken as (
     update recordings r set expiry_next_at = now()

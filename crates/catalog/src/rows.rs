@@ -16,8 +16,8 @@ use crate::keyring::KeyRing;
 use crate::stores::destination;
 
 /// What a query must select for the functions here: `r` is a row of `recordings` and `d` the
-/// pinned row of `reached_destinations`. Listed, because `*` would make cached plans fail as soon as
-/// a migration adds a column.
+/// pinned row of `reached_destinations`. Listed, because `*` would make cached plans fail as soon
+/// as a migration adds a column.
 macro_rules! recording_columns {
     () => {
         concat!(

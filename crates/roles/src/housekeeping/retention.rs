@@ -66,6 +66,7 @@ pub struct Retention {
 #[derive(Debug, Default)]
 pub struct Clocks {
     last: Option<(DateTime<Utc>, Duration)>,
+    read: Option<Duration>,
 }
 
 impl Clocks {
@@ -159,8 +160,12 @@ impl Retention {
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        let reading = ports.ledger.retention_reading().await?;
-        ports.metrics.retention_reading(&reading);
+        let since = clocks.read.map(|read| boot.saturating_sub(read));
+        if since.is_none_or(|since| since >= self.tuning.reading_every) {
+            let reading = ports.ledger.retention_reading().await?;
+            ports.metrics.retention_reading(&reading);
+            clocks.read = Some(boot);
+        }
         Ok(())
     }
 

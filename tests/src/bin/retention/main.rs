@@ -1,6 +1,6 @@
 //! `retention`: the end of copies, at size. In memory by the simulation, then on the laboratory's
-//! S3 and on Azurite with a real fleet, broker and database. Exactly the due copies must go, each with
-//! its proof, whatever is held, denied, locked, or killed in the middle.
+//! S3 and on Azurite with a real fleet, broker and database. Exactly the due copies must go, each
+//! with its proof, whatever is held, denied, locked, or killed in the middle.
 #![expect(
     clippy::print_stdout,
     reason = "a tool that prints a table to the person who ran it"
