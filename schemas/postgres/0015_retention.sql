@@ -125,7 +125,7 @@ begin
         using errcode = 'integrity_constraint_violation';
 end $$;
 create trigger expiries_are_begun before update on recordings
-    for each row when (new.state = 'expired' and old.state <> 'expired'
+    for each row when (new.state = 'expired' and old.state = 'released'
         and old.expiry_began_at is null)
     execute function refuse_unbegun_expiry();
 

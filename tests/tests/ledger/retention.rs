@@ -37,7 +37,7 @@ async fn turn(world: &World, catalog: &Catalog) -> Vec<Expiring> {
 
 async fn looked_at_again(world: &World, key: &RecordingKey) {
     world
-        .force(key, "expiry_next_at = now(), lease_until = now()")
+        .force(key, "expiry_next_at = now(), lease_until = case when lease_token is not null then now() end")
         .await;
 }
 
