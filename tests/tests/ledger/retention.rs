@@ -36,9 +36,9 @@ async fn turn(world: &World, catalog: &Catalog) -> Vec<Expiring> {
 }
 
 async fn looked_at_again(world: &World, key: &RecordingKey) {
-    world
-        .force(key, "expiry_next_at = now(), lease_until = case when lease_token is not null then now() end")
-        .await;
+    let due = "expiry_next_at = now(), \
+         lease_until = case when lease_token is not null then now() end";
+    world.force(key, due).await;
 }
 
 async fn hold(world: &World, scope: HoldScope) -> i64 {
