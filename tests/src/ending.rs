@@ -1,4 +1,6 @@
-//! The end of copies on real servers: a fleet stores and releases recordings whose retention ended
+//! The end of copies on real servers.
+//!
+//! A fleet stores and releases recordings whose retention ended
 //! long ago, some of them held, denied, locked or not due; then two housekeeping processes sweep,
 //! one of which is killed in the middle. Exactly the due ones must go, each with its proof.
 

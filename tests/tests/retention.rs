@@ -18,7 +18,7 @@ use callferry_tests::s3::{Fault, FaultRule, Operation};
 use callferry_tests::scratch::Scratch;
 
 const LONG: Duration = Duration::from_secs(240);
-const DUPLICATE: &str = "role=\"transfer\",outcome=\"duplicate\"";
+const DUPLICATE: &str = "outcome=\"duplicate\",role=\"transfer\"";
 const WHY: [&str; 4] = ["--why", "request 4711", "--by", "Jo Doe"];
 
 #[tokio::test(flavor = "multi_thread")]

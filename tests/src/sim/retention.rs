@@ -1,4 +1,6 @@
-//! Retention in the small: the real sweep, in several processes, over a ledger and buckets in
+//! Retention in the small.
+//!
+//! The real sweep, in several processes, over a ledger and buckets in
 //! memory, in virtual time and from one seed. Requests fail before or after they did something,
 //! processes die and freeze at every request, holds come and go, stores deny and lock, customers
 //! put things of their own at our keys.

@@ -149,7 +149,7 @@ pub(super) async fn execute(command: RetentionCommand, context: &Context) -> Res
             let confirmed = ledger.confirm_retention(args.account.as_ref(), said).await;
             context
                 .output
-                .answer(&confirmed.map_err(admin_failure)?, confirmed_text)
+                .answer(&confirmed.map_err(admin_failure)?, |it| confirmed_text(it))
         }
     }
 }
@@ -188,7 +188,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
     })
 }
 
-fn confirmed_text(confirmed: &Vec<StopView>) -> String {
+fn confirmed_text(confirmed: &[StopView]) -> String {
     let lines = confirmed.iter().map(|stop| {
         let whose = stop.account_id.as_ref();
         let whose = whose.map_or("every account".to_owned(), ToString::to_string);
