@@ -1,12 +1,6 @@
 //! The end of copies, end to end: a fleet, a broker, a database and stores; processes die at the
 //! worst moment, and what was erased stays so.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test's own helper functions fail by panicking, as the test does"
-)]
-
 use std::time::Duration;
 
 use anyhow::Result;
