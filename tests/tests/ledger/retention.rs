@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use catalog::{AdminFault, Catalog, HoldScope};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use recording::{
     Advance, Announced, Claimed, Expiring, ExpiryReason, Happened, Kept, Kind, Ledger, Recording,
     RecordingKey, Remains, Retained, RetentionLedger, State,
@@ -13,6 +13,14 @@ use recording::{
 use super::world::{World, announced, announced_of, at};
 
 const BY: (&str, &str) = ("Jo", "case 4711");
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the database's clock is the machine's own"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
 
 /// A released recording whose retention ended long ago, and that owes nothing to anybody.
 async fn released(world: &World, event: &Announced) -> RecordingKey {
@@ -57,7 +65,7 @@ async fn what_is_due_goes_once_with_its_proof_and_is_told() {
     let world = World::settled().await;
     let key = released(&world, &announced("rec-1")).await;
     let young = Announced {
-        completed_at: Utc::now(),
+        completed_at: now(),
         ..announced("rec-young")
     };
     released(&world, &young).await;
@@ -136,7 +144,7 @@ async fn a_hold_of_each_kind_keeps_what_it_is_on_until_it_is_released() {
         looked_at_again(&world, &key).await;
         let begun = turn(&world, &world.catalog).await;
         let keys: Vec<_> = begun.iter().map(|it| it.copy().key.clone()).collect();
-        assert_eq!(keys, [other.clone()]);
+        assert_eq!(keys.as_slice(), std::slice::from_ref(&other));
         assert_eq!(world.column(&key, "expiry_outcome").await, "held");
         // Not even a statement of another's begins it.
         world
@@ -260,7 +268,7 @@ async fn a_deletion_whose_process_died_is_begun_again_and_what_is_kept_comes_bac
     let expiry = shown.expiry.clone().unwrap();
     assert_eq!(expiry.outcome.as_deref(), Some("locked"));
     assert_eq!(expiry.lock_until, Some(until));
-    assert!(shown.has_ended(Utc::now()));
+    assert!(shown.has_ended(now()));
     let kept = shown.history.iter().filter(|it| it.why.starts_with("kept"));
     assert_eq!(kept.count(), 1);
     let reading = world.catalog.retention_reading().await.unwrap();
@@ -320,7 +328,7 @@ async fn far_more_than_was_ever_completed_in_a_day_stops_the_account_until_it_is
     let account = "acme".parse().unwrap();
     let all = world
         .catalog
-        .preview_retention(&account, Utc::now())
+        .preview_retention(&account, now())
         .await
         .unwrap();
     assert_eq!(all.days.len(), 120);
@@ -370,7 +378,7 @@ async fn what_falls_due_as_it_was_completed_is_never_too_much() {
 async fn an_erasure_takes_the_words_and_its_tombstone_answers_every_replay() {
     let world = World::settled().await;
     let event = Announced {
-        completed_at: Utc::now(),
+        completed_at: now(),
         ..announced("rec-1")
     };
     let key = released(&world, &event).await;
@@ -454,7 +462,7 @@ async fn a_preview_says_what_goes_when_and_what_does_not_and_why() {
         )
         .await;
     let id = hold(&world, HoldScope::Interaction("call-2".parse().unwrap())).await;
-    let preview = world.catalog.preview_retention(&account, Utc::now()).await;
+    let preview = world.catalog.preview_retention(&account, now()).await;
     let preview = preview.unwrap();
     assert_eq!((preview.would_go, preview.held_back), (1, 3));
     assert_eq!(preview.would_go_bytes, 480_044);
