@@ -80,6 +80,21 @@ grant select (reason, account_id, path, ended_at, requeuable), update (check_at)
 grant select on accounts, destinations, recordings to callferry_housekeeping;
 grant update (due_at, driven_at, drive_count, announced_at, announce_after, next_attempt_at, rungs,
     release_next_attempt_at, release_rungs) on recordings to callferry_housekeeping;
+-- And ends copies whose time has come. Triggers keep a deletion from beginning under a hold or too
+-- early, and contents from changing unless they are erased.
+grant update (state, lease_token, lease_until, last_token, expired_at, expiry_began_at, expiry_for,
+    expiry_attempts, expiry_outcome, expiry_detail, expiry_lock_until, expiry_next_at, expiry_proof,
+    expired_versions, announcement_id, announcement_at, erased_at, interaction_id, path, media_type,
+    started_at, completed_at, duration_ms, sha256, attributes, detail, release_detail, updated_at)
+    on recordings to callferry_housekeeping;
+grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
+    on recording_history to callferry_housekeeping;
+grant select on legal_holds, legal_hold_releases, erasures to callferry_housekeeping;
+grant select, update (next_at) on retention_pace to callferry_housekeeping;
+grant select, insert (account_id, reason, detail, told), update (told)
+    on retention_stops to callferry_housekeeping;
+grant execute on function held_by(text, text, text), retention_excess(text)
+    to callferry_housekeeping;
 grant select, update on destination_health to callferry_housekeeping;
 grant select, delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_housekeeping;
@@ -119,6 +134,18 @@ grant execute on function destination_worked(bigint, text, double precision),
 grant delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_operator;
 grant insert (account_id, kind, days) on retention_policies to callferry_operator;
+-- Holds and erasures are written down, never changed; what they ask of a row is when it is looked
+-- at next.
+grant insert (account_id, recording_id, interaction_id, reason, placed_by)
+    on legal_holds to callferry_operator;
+grant insert (hold_id, reason, released_by) on legal_hold_releases to callferry_operator;
+grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_operator;
+grant update (expiry_next_at) on recordings to callferry_operator;
+grant update (next_at) on retention_pace to callferry_operator;
+grant update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
+    to callferry_operator;
+grant execute on function held_by(text, text, text), erase_words(text, text)
+    to callferry_operator;
 grant update (destination_revision, reroute_note, next_attempt_at, rungs, announced_reason,
     release_next_attempt_at, upload_id, upload_part_bytes, upload_size_bytes, upload_mtime_ns,
     upload_inode, upload_entity, due_at, due_queue, driven_at, drive_count, updated_at)
@@ -166,7 +193,7 @@ begin
         when 'callferry_transfer' then
             step in ('staged to stored', 'staged to parked', 'parked to staged')
         when 'callferry_cleanup' then step in ('stored to released', 'stored to parked')
-        when 'callferry_housekeeping' then false
+        when 'callferry_housekeeping' then step = 'released to expired'
         when 'callferry_playback' then false
         when 'callferry_operator' then false
         -- Whoever else may write here at all is bound by the legal transitions alone.
@@ -183,5 +210,22 @@ create or replace trigger each_user_makes_its_own_transitions before update on r
     for each row when (old.state is distinct from new.state)
     execute function refuse_anothers_transition();
 revoke execute on function refuse_anothers_transition() from public;
+
+-- Housekeeping leases what is released, to end its copy, and nothing that others work on; and it
+-- takes words away only with an erasure.
+create or replace function refuse_anothers_lease() returns trigger language plpgsql as $$
+begin
+    raise exception '% may not lease or empty recording %/%, which is %',
+        current_user, old.account_id, old.recording_id, old.state
+        using errcode = 'insufficient_privilege';
+end $$;
+create or replace trigger housekeeping_leases_what_is_released before update on recordings
+    for each row when (current_user = 'callferry_housekeeping'
+        and ((old.state <> 'released' and old.lease_token is distinct from new.lease_token)
+             or (new.erased_at is null
+                 and row(old.attributes, old.detail, old.release_detail)
+                     is distinct from row(new.attributes, new.detail, new.release_detail))))
+    execute function refuse_anothers_lease();
+revoke execute on function refuse_anothers_lease() from public;
 
 commit;

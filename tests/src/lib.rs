@@ -3,6 +3,7 @@
 
 pub mod auditor;
 pub mod child;
+pub mod ending;
 pub mod entra;
 pub mod environment;
 pub mod fleet;

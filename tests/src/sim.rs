@@ -22,6 +22,7 @@ mod operator;
 mod oracle;
 mod process;
 mod producer;
+mod retention;
 mod run;
 mod script;
 mod settled;
@@ -34,6 +35,7 @@ mod weather;
 mod world;
 
 pub use mutant::Mutant;
+pub use retention::{RetentionMutant, RetentionReport, RetentionRun, retention};
 pub use run::{Options, Report, cells, run};
 pub use story::{
     Frozen, Slow, crash_at, late_move, late_move_after_the_loss, lost_take_over, slower_twin,

@@ -17,11 +17,11 @@ mod http {
     pub(crate) mod keys;
     pub(crate) mod life;
     pub(crate) mod limits;
-    pub(crate) mod receipt_keys;
     pub(crate) mod listening;
     pub(crate) mod played;
     pub(crate) mod player;
     pub(crate) mod playing;
+    pub(crate) mod receipt_keys;
     pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;

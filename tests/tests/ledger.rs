@@ -27,6 +27,7 @@ mod ledger {
     pub(crate) mod refusals;
     pub(crate) mod releases;
     pub(crate) mod reroutes;
+    pub(crate) mod retention;
     pub(crate) mod rotation;
     pub(crate) mod scale;
     pub(crate) mod secrets;

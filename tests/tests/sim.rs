@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use callferry_tests::environment;
 use callferry_tests::sim::{
-    Frozen, Mutant, Options, Report, Slow, cells, crash_at, late_move, late_move_after_the_loss,
-    lost_take_over, run, slower_twin, steps_of_one, taken_path,
+    Frozen, Mutant, Options, Report, RetentionMutant, RetentionRun, Slow, cells, crash_at,
+    late_move, late_move_after_the_loss, lost_take_over, retention, run, slower_twin, steps_of_one,
+    taken_path,
 };
 
 /// How many of the wanted cells `SEEDS` seeds may leave out: which ones they are changes with every
@@ -231,4 +232,44 @@ fn every_mutant_is_caught() {
         }
     }
     assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
+fn ends(seed: u64, recordings: usize, mutant: Option<RetentionMutant>) -> RetentionRun {
+    RetentionRun {
+        seed,
+        recordings,
+        mutant,
+        storm: true,
+    }
+}
+
+#[test]
+fn exactly_the_due_copies_go_whatever_dies_denies_locks_or_is_held() {
+    let (mut held, mut locked, mut erased, mut deaths) = (0, 0, 0, 0);
+    for seed in 1..=environment::seeds().unwrap_or(15) {
+        let report = retention(ends(seed, 150, None)).unwrap();
+        assert_eq!(
+            report.violations,
+            Vec::<String>::new(),
+            "seed {seed}: {report:?}"
+        );
+        assert!(report.gone > 60, "seed {seed}: {report:?}");
+        held += report.held;
+        locked += report.locked;
+        erased += report.erased;
+        deaths += report.deaths;
+    }
+    let tried = [held, locked, erased, usize::try_from(deaths).unwrap()];
+    assert!(tried.iter().all(|count| *count > 10), "{tried:?}");
+}
+
+#[test]
+fn every_removed_rule_of_retention_is_missed() {
+    for mutant in RetentionMutant::ALL {
+        let caught = (1..=40).any(|seed| {
+            let report = retention(ends(seed, 150, Some(mutant))).unwrap();
+            !report.violations.is_empty()
+        });
+        assert!(caught, "{mutant:?}");
+    }
 }

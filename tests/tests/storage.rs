@@ -58,6 +58,9 @@ mod reaching;
 #[path = "storage/rechecking.rs"]
 mod rechecking;
 #[cfg(test)]
+#[path = "storage/removing.rs"]
+mod removing;
+#[cfg(test)]
 #[path = "storage/resuming.rs"]
 mod resuming;
 #[cfg(test)]

@@ -43,14 +43,14 @@ const UNDRIVE: &str = "-- name: undrive
 const ANNOUNCEMENTS: &str = "-- name: announcements
 with owed as materialized (
     select account_id, recording_id, announce_after from recordings
-     where announce_after <= now() and state in ('parked', 'released')
+     where announce_after <= now() and state in ('parked', 'released', 'expired')
      order by announce_after limit $1 for update skip locked
 )
 update recordings r set announce_after = now() + make_interval(secs => $2::float8)
   from owed
  where r.account_id = owed.account_id and r.recording_id = owed.recording_id
 returning r.account_id, r.recording_id, r.state, r.announced_reason, r.announcement_id,
-          r.announcement_at, r.next_attempt_at";
+          r.announcement_at, r.next_attempt_at, r.expiry_for";
 
 /// The queue's word in the ledger.
 pub(crate) fn queue_word(queue: Queue) -> &'static str {

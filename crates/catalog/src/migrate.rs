@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = migrations![
     12 "0012_succession",
     13 "0013_health",
     14 "0014_playback",
+    15 "0015_retention",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -19,7 +19,7 @@ const PLAYABLE: &str = concat!(
     "-- name: playable
     select r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
            r.started_at, r.duration_ms, r.path, r.next_attempt_at, r.object_key,
-           r.receipt_version_id, r.receipt_size_bytes, r.state = 'expired' as is_over, ",
+           r.receipt_version_id, r.receipt_size_bytes, (r.state = 'expired' or r.expiry_began_at is not null) as is_over, ",
     reached_columns!(),
     "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and r.recording_id = $2"

@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 
 use crate::Catalog;
 use crate::admin::AdminFault;
+use crate::expiry::shown::{self, ExpiryView};
 use crate::failure::Failure;
 use crate::rows::{self, get, optional_word, recording_columns, unsigned};
 use crate::stores::destination;
@@ -25,7 +26,8 @@ macro_rules! view_columns {
         concat!(
             "r.detail, r.release_reason, r.release_detail, r.release_next_attempt_at,
              r.acknowledged_at, r.released_at, r.expired_at, r.created_at, r.lease_until,
-             r.child_deaths, r.resumed_at, ",
+             r.child_deaths, r.resumed_at, r.expiry_began_at, r.expiry_for, r.expiry_outcome,
+             r.expiry_detail, r.expiry_lock_until, r.expiry_next_at, r.erased_at, ",
             recording_columns!()
         )
     };
@@ -193,6 +195,10 @@ pub struct RecordingView {
     pub released_at: Option<DateTime<Utc>>,
     /// When the copy went.
     pub expired_at: Option<DateTime<Utc>>,
+    /// How far its end is; null while nothing of that has begun.
+    pub expiry: Option<ExpiryView>,
+    /// When its personal words were erased.
+    pub erased_at: Option<DateTime<Utc>>,
     /// Its transitions, oldest first; empty in listings.
     pub history: Vec<HistoryView>,
 }
@@ -263,6 +269,8 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
         acknowledged_at: get(row, "acknowledged_at")?,
         released_at: get(row, "released_at")?,
         expired_at: get(row, "expired_at")?,
+        expiry: shown::expiry(row, state)?,
+        erased_at: get(row, "erased_at")?,
         history: Vec::new(),
     })
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, Announced, AnnouncedOriginal, Announcement, Happened, Identity, Kind, Location,
-    Method, ObjectKey, ParkReason, Receipt, Record, Recording, RecordingId, RecordingKey, Sha256,
-    StagingPath, State,
+    AccountId, Announced, AnnouncedOriginal, Announcement, ExpiryReason, Happened, Identity, Kind,
+    Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording, RecordingId, RecordingKey,
+    Sha256, StagingPath, State,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -192,7 +192,16 @@ fn recall(record: Record) -> Recording {
     Recording::recall(record)
 }
 
-/// The announcement that a parked or released row owes.
+/// Why a copy goes, or went.
+pub(crate) fn expiry_reason(row: &Row) -> Result<ExpiryReason, Failure> {
+    let text: Option<&str> = get(row, "expiry_for")?;
+    ExpiryReason::ALL
+        .into_iter()
+        .find(|reason| Some(reason.as_str()) == text)
+        .ok_or_else(|| corrupt(format!("`{text:?}` is not a reason to expire")))
+}
+
+/// The announcement that a parked, released or expired row owes.
 pub(crate) fn announcement(row: &Row) -> Result<Announcement, Failure> {
     let at: DateTime<Utc> = get(row, "announcement_at")?;
     let what = match state(row)? {
@@ -201,7 +210,8 @@ pub(crate) fn announcement(row: &Row) -> Result<Announcement, Failure> {
             word::<ParkReason>(row, "announced_reason")?,
             get(row, "next_attempt_at")?,
         ),
-        other @ (State::Staged | State::Stored | State::Expired) => {
+        State::Expired => Happened::Expired(expiry_reason(row)?),
+        other @ (State::Staged | State::Stored) => {
             return Err(corrupt(format!("a {} row announces", other.as_str())));
         }
     };

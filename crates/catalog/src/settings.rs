@@ -71,6 +71,8 @@ pub struct Settings {
     pub check_again_after: Duration,
     /// How long before a secret ends it is warned of, first and last.
     pub secret_warnings: (Duration, Duration),
+    /// How long an account's sweep rests between two batches of copies that retention takes.
+    pub retention_pause: Duration,
     /// The keys of secrets at rest. Without it secrets stay locked, and no destination that has
     /// one can be set.
     pub keyring: Option<KeyRing>,
@@ -116,6 +118,7 @@ impl Settings {
                 Duration::from_secs(14 * 24 * 3600),
                 Duration::from_secs(3 * 24 * 3600),
             ),
+            retention_pause: Duration::from_secs(1),
             keyring: None,
             default_retention_days: Some(180),
             meter: Arc::new(NoMeter),

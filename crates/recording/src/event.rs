@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 pub use incoming::parse;
-pub use outgoing::{Outgoing, Route, due, health_changed, parked, released, stored};
+pub use outgoing::{Outgoing, Route, due, expired, health_changed, parked, released, stored};
 
 use crate::{InteractionId, Kind, Receipt, RecordingKey, Sha256, StagingPath};
 
@@ -22,6 +22,7 @@ pub(crate) const COMPLETED: &str = "callferry.recording.completed.v1";
 pub(crate) const STORED: &str = "callferry.recording.stored.v1";
 pub(crate) const PARKED: &str = "callferry.recording.parked.v1";
 pub(crate) const RELEASED: &str = "callferry.recording.released.v1";
+pub(crate) const EXPIRED: &str = "callferry.recording.expired.v1";
 pub(crate) const UNHEALTHY: &str = "callferry.destination.unhealthy.v1";
 pub(crate) const HEALTHY: &str = "callferry.destination.healthy.v1";
 pub(crate) const TRANSFER_DUE: &str = "callferry.transfer.due.v1";

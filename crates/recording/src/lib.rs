@@ -41,7 +41,7 @@ pub use destination::{
 pub use digest::{Crc64Nvme, Digests, MalformedDigest, Sha256};
 pub use event::{
     Announced, AnnouncedOriginal, Due, Incoming, MAX_EVENT_BYTES, Outgoing, Route,
-    StoredAnnouncement, due, health_changed, parked, parse, released, stored,
+    StoredAnnouncement, due, expired, health_changed, parked, parse, released, stored,
 };
 pub use fault::{Class, Fault, LedgerFault, Next, ParkReason, PublishFault, StagingFault, decide};
 pub use health::{Blame, CONFIRMED_BY, Diagnosis, DueCheck, Health, HealthAnnouncement};
@@ -68,6 +68,10 @@ pub use ports::meter::{Cloud, Meter, NoMeter, Operation, RequestResult};
 pub use ports::publisher::{Publisher, Queue};
 pub use ports::reading::{LedgerReading, Tally};
 pub use ports::reroute::{REROUTE_QUIET, Reroutable, RerouteCandidate, RerouteLedger, Rerouting};
+pub use ports::retention::{
+    CopyOf, Expiring, ExpiryReason, ExpiryTurn, Gone, Kept, Remains, Removable, Removal, Removers,
+    Retained, RetentionLedger, RetentionReading,
+};
 pub use ports::staging::{Moved, Original, Originals, Trash, TrashEntry};
 pub use proof::{Block, CheckedWrite, Expected, FirstLook, Mismatch, Observed, Verified};
 pub use receipt::{Location, Method, Receipt};

@@ -9,4 +9,5 @@ pub(crate) mod meter;
 pub(crate) mod publisher;
 pub(crate) mod reading;
 pub(crate) mod reroute;
+pub(crate) mod retention;
 pub(crate) mod staging;

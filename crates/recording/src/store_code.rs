@@ -51,6 +51,7 @@ const S3: &[Known] = &[
     ("NoSuchVersion", "no_such_version"),
     ("NotImplemented", "not_implemented"),
     ("NotSignedUp", "not_signed_up"),
+    ("ObjectLocked", "object_locked"),
     ("OperationAborted", "operation_aborted"),
     ("PermanentRedirect", "permanent_redirect"),
     ("PreconditionFailed", "precondition_failed"),

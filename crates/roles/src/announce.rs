@@ -1,7 +1,9 @@
 //! Publishes what a row owes to the outside, once, and notes that it was confirmed. Whatever is
 //! not confirmed here, housekeeping publishes later: losing this costs a minute, nothing else.
 
-use recording::{Announcement, Happened, Ledger, Note, Outgoing, Publisher, parked, released};
+use recording::{
+    Announcement, Happened, Ledger, Note, Outgoing, Publisher, expired, parked, released,
+};
 
 fn event(announcement: &Announcement) -> Outgoing {
     let Announcement { key, id, at, what } = announcement;
@@ -10,6 +12,7 @@ fn event(announcement: &Announcement) -> Outgoing {
             parked(key, *id, *at, *reason, *next_attempt_at)
         }
         Happened::Released => released(key, *id, *at),
+        Happened::Expired(why) => expired(key, *id, *at, *why),
     }
 }
 

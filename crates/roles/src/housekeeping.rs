@@ -2,8 +2,9 @@
 //!
 //! **What it does.** Each tick it sends private drives for due rows, publishes announcements that
 //! were not confirmed, tends the breakers of unhealthy destinations, and returns quarantined
-//! messages whose reason has passed. Beside the ticks it reads the ledger for the operators'
-//! gauges, checks destinations once a day and sweeps open uploads that nobody needs.
+//! messages whose reason has passed. Beside the ticks it ends copies whose time has come,
+//! reads the ledger for the operators' gauges, checks destinations once a day and sweeps open
+//! uploads that nobody needs.
 //!
 //! **Order of effects.** The ledger marks a row driven in the statement that finds it; a drive
 //! that is not confirmed clears the mark. A lost drive is due again by itself.
@@ -13,6 +14,7 @@
 mod health;
 mod leftovers;
 mod reading;
+mod retention;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use crate::Tuning;
 use crate::announce::announce;
+pub use retention::{Clocks, Retention, RetentionPorts};
 
 /// Announcements and requeues looked at in one tick.
 const BATCH: u32 = 200;
@@ -35,6 +38,7 @@ const BATCH: u32 = 200;
 ///
 /// It cannot touch originals or copies: all that it can do in a bucket is to list and abort
 /// uploads that never became an object, and to check it, which touches no key but the check's own.
+/// To end copies it needs [`RetentionPorts`] besides.
 #[derive(Clone)]
 pub struct HousekeepingPorts {
     /// The ledger.
@@ -55,13 +59,18 @@ pub struct HousekeepingPorts {
 pub struct Housekeeping {
     ports: HousekeepingPorts,
     tuning: Tuning,
+    retention: Option<Retention>,
 }
 
 impl Housekeeping {
     /// The role over its ports.
     #[must_use]
     pub fn new(ports: HousekeepingPorts, tuning: Tuning) -> Self {
-        Self { ports, tuning }
+        Self {
+            ports,
+            tuning,
+            retention: None,
+        }
     }
 
     /// Does all of it until `stop` fires. A bucket that hangs or a slow reading keeps nobody from
@@ -71,8 +80,15 @@ impl Housekeeping {
             self.run_ticks(stop.clone()),
             self.run_readings(stop.clone()),
             self.run_checks(stop.clone()),
+            self.run_retention(stop.clone()),
             self.run_sweeps(stop),
         );
+    }
+
+    async fn run_retention(&self, stop: CancellationToken) {
+        if let Some(retention) = &self.retention {
+            retention.run(stop).await;
+        }
     }
 
     /// Ticks until `stop` fires. A ledger or broker that is down is logged once per change.

@@ -17,7 +17,7 @@ mod transfer;
 mod tuning;
 
 pub use cleanup::{Cleanup, CleanupPorts};
-pub use housekeeping::{Housekeeping, HousekeepingPorts};
+pub use housekeeping::{Clocks, Housekeeping, HousekeepingPorts, Retention, RetentionPorts};
 pub use intake::{
     DETAIL_HEADER, FIRST_SEEN_HEADER, Intake, IntakePorts, QUEUE_HEADER, REASON_HEADER,
 };

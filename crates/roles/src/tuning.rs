@@ -46,6 +46,10 @@ pub struct Tuning {
     pub check_poll: Duration,
     /// How long the check of one destination may take.
     pub check_max: Duration,
+    /// How often housekeeping looks for copies whose time has come.
+    pub expire_every: Duration,
+    /// How many of them it takes of one account at a time.
+    pub expire_batch: u32,
     /// How old a trash entry must be before the timer takes an interest in it, in seconds.
     pub trash_age_s: u64,
 }
@@ -73,6 +77,8 @@ impl Tuning {
             leftover_age: Duration::from_secs(3600),
             check_poll: Duration::from_secs(30),
             check_max: Duration::from_secs(120),
+            expire_every: Duration::from_secs(1),
+            expire_batch: 16,
             trash_every: Duration::from_secs(30),
             trash_age_s: 60,
         }

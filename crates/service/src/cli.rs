@@ -9,6 +9,7 @@ mod account;
 mod configuration;
 mod context;
 pub(crate) mod destination;
+mod hold;
 mod keyring;
 mod migrate;
 mod parked;
@@ -17,6 +18,7 @@ mod quarantine;
 mod receipt;
 mod receipt_key;
 mod recording;
+mod retention;
 pub(crate) mod role;
 mod setup_kit;
 mod status;
@@ -104,6 +106,12 @@ pub(crate) enum Command {
     /// Show where recordings are and how they got there
     #[command(subcommand)]
     Recording(recording::RecordingCommand),
+    /// Set how long copies are kept, and see what goes when
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
+    /// Place, release and list legal holds, which nothing that is deleted passes
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// List what cannot go on now, and try it again
     #[command(subcommand)]
     Parked(parked::ParkedCommand),
@@ -162,6 +170,8 @@ pub(crate) async fn execute(command: Command, config: Config, global: Global) ->
         Command::SetupKit(args) => setup_kit::execute(&args, &context).await,
         Command::Publish(args) => publish::execute(args, &context).await,
         Command::Recording(command) => recording::execute(command, &context).await,
+        Command::Retention(command) => retention::execute(command, &context).await,
+        Command::Hold(command) => hold::execute(command, &context).await,
         Command::Parked(command) => parked::execute(command, &context).await,
         Command::Quarantine(command) => quarantine::execute(command, &context).await,
         Command::AccessLog(command) => access_log::execute(&command, &context).await,

@@ -316,6 +316,11 @@ impl Config {
             ("drive.check_every_s", self.drive.check_every_s, 60),
             ("drive.recheck_s", self.drive.recheck_s, 1),
             ("drive.check_poll_s", self.drive.check_poll_s, 1),
+            (
+                "drive.retention_batch",
+                u64::from(self.drive.retention_batch),
+                1,
+            ),
         ] {
             if value < least {
                 let message = format!("`{key}` is {value}: at least {least}");

@@ -61,6 +61,7 @@ pub(crate) fn tuning(config: &Config) -> Tuning {
         leftover_age: Duration::from_secs(drive.leftover_age_s),
         check_poll: Duration::from_secs(drive.check_poll_s),
         trash_age_s: drive.trash_age_s,
+        expire_batch: drive.retention_batch,
         ..Tuning::production()
     }
 }

@@ -28,6 +28,7 @@ mod look;
 mod place;
 mod probe;
 mod put;
+mod removal;
 mod sas;
 mod sign;
 mod signing;

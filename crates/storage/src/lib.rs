@@ -15,8 +15,8 @@
 //!
 //! **Architecture invariant.** A write is never followed by the conclusion "not there": it ends in
 //! "sent", in "unclear: look", or in a refusal by somebody who may refuse. Nothing here overwrites
-//! an object, and none is deleted but an original in staging, on the condition that it still is the
-//! one that was copied.
+//! an object. An original in staging is deleted on the condition that it still is the one that was
+//! copied, and a copy only by whoever was granted its deletion: by its version, or under its tag.
 
 mod azure;
 mod budget;
@@ -49,7 +49,7 @@ pub use staging::{
     MarkerFault, Unproven, read_marker, write_marker,
 };
 pub use stores::{
-    BucketLeftovers, BucketLookers, BucketPlayers, BucketWriters, Judged, KeySetFault,
-    KeySetSource, ManagedIdentity, Reading, StagingPlace, StagingStore, StoreSettings, Stores,
-    judge_address, permits_address,
+    BucketLeftovers, BucketLookers, BucketPlayers, BucketRemovers, BucketWriters, Judged,
+    KeySetFault, KeySetSource, ManagedIdentity, Reading, StagingPlace, StagingStore, StoreSettings,
+    Stores, judge_address, permits_address,
 };

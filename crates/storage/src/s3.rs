@@ -18,6 +18,7 @@ mod place;
 mod probe;
 mod put;
 mod read_back;
+mod removal;
 mod sign;
 mod staged;
 mod uploads;

@@ -6,6 +6,7 @@ mod checked;
 mod key_set;
 mod players;
 mod powers;
+mod removers;
 mod settings;
 mod shelf;
 mod spare;
@@ -36,6 +37,7 @@ use crate::s3::{self, Bucket};
 pub use key_set::{KeySetFault, KeySetSource};
 pub use players::{BucketPlayers, Reading};
 pub use powers::{BucketLeftovers, BucketLookers, BucketWriters};
+pub use removers::BucketRemovers;
 pub use settings::{ManagedIdentity, StoreSettings};
 use shelf::{Label, Shelf};
 use spare::Left;
@@ -203,6 +205,12 @@ impl Stores {
     #[must_use]
     pub fn leftovers(&self) -> BucketLeftovers {
         BucketLeftovers::new(Arc::clone(&self.shared))
+    }
+
+    /// The power to delete copies whose time has come. Its sessions cannot write.
+    #[must_use]
+    pub fn removers(&self) -> BucketRemovers {
+        BucketRemovers::new(Arc::clone(&self.shared))
     }
 
     /// Checks destinations as the fleet uses them, with the fleet's sessions for each purpose.

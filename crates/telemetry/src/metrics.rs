@@ -14,6 +14,7 @@ mod outcomes;
 mod outside;
 mod process;
 pub(crate) mod readings;
+mod retention;
 pub(crate) mod stages;
 pub(crate) mod statement;
 mod table;
@@ -36,6 +37,7 @@ pub struct Metrics {
     transfer: transfer::Transfer,
     cleanup: cleanup::Cleanup,
     housekeeping: housekeeping::Housekeeping,
+    retention: retention::Retention,
     http: http::Http,
     ledger: ledger::LastReading,
     outside: outside::Outside,
@@ -54,6 +56,7 @@ impl Metrics {
         let transfer = transfer::Transfer::new(&mut build)?;
         let cleanup = cleanup::Cleanup::new(&mut build)?;
         let housekeeping = housekeeping::Housekeeping::new(&mut build)?;
+        let retention = retention::Retention::new(&mut build)?;
         let http = http::Http::new(&mut build)?;
         let ledger = ledger::LastReading::new(&mut build)?;
         let outside = outside::Outside::new(&mut build)?;
@@ -70,6 +73,7 @@ impl Metrics {
             transfer,
             cleanup,
             housekeeping,
+            retention,
             http,
             ledger,
             outside,

@@ -47,7 +47,19 @@ const REFUSED: &[(&str, &str)] = &[
         "housekeeping",
         "update recordings set state = 'released' where state = 'stored'",
     ),
-    ("housekeeping", "update recordings set lease_token = null"),
+    (
+        "housekeeping",
+        "update recordings set lease_token = gen_random_uuid(), lease_until = now() \
+         where state = 'staged'",
+    ),
+    ("housekeeping", "update recordings set attributes = '{}'"),
+    ("housekeeping", "update recordings set retain_until = now()"),
+    ("housekeeping", "delete from legal_holds"),
+    (
+        "housekeeping",
+        "insert into erasures (account_id, recording_id, why, asked_by) \
+         values ('acme', 'mine', 'w', 'me')",
+    ),
     (
         "housekeeping",
         "update recordings set receipt_etag = 'mine'",

@@ -13,8 +13,8 @@ use catalog::{Catalog, Settings};
 use chrono::{DateTime, Utc};
 use recording::{
     Capability, CheckReport, Clock, Crc64Nvme, Fault, Fence, Finding, Identity, Lease, Ledger,
-    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason, Upload,
-    Verdict,
+    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason,
+    RetentionLedger, Upload, Verdict,
 };
 use uuid::Uuid;
 
@@ -203,6 +203,7 @@ async fn as_housekeeping(production: &Production) -> Result<AsUser> {
         known_upload(&key), purge_quarantine(), purge_accesses(), reading(),
         quarantine(&entry), quarantine(&entry),
         requeues(1), requeued(1), tend_breakers(1), probe(),
+        ledger_time(), begin_expiries(1, 1), retention_reading(), stop_retention("a test"),
     );
     destinations_health(production, &mut user).await?;
     // A real one, for what is asked of it needs its destination.

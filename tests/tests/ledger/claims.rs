@@ -312,7 +312,14 @@ async fn stored_and_released_recordings_answer_a_claim_as_they_were_proven() {
     world
         .force(
             &event.key,
-            "state = 'expired', expired_at = now(), due_at = null, due_queue = null",
+            "retain_until = now(), expiry_attempts = 1, expiry_began_at = now()",
+        )
+        .await;
+    world
+        .force(
+            &event.key,
+            "state = 'expired', expired_at = now(), expiry_proof = 'p', due_at = null, \
+             due_queue = null",
         )
         .await;
     assert!(matches!(

@@ -37,7 +37,9 @@ async fn one_in_each_state(world: &World) -> Vec<(&'static str, RecordingKey)> {
             released.unwrap();
         }
         if state == "expired" {
-            let expired = "state = 'expired', due_at = null, due_queue = null";
+            let begun = "retain_until = now(), expiry_attempts = 1, expiry_began_at = now()";
+            world.force(&key, begun).await;
+            let expired = "state = 'expired', expiry_proof = 'p', due_at = null, due_queue = null";
             world.force(&key, expired).await;
         }
         rows.push((state, key));

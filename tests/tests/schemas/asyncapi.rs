@@ -110,6 +110,7 @@ fn every_channel_is_used_in_the_directions_that_the_code_has() {
         ("destination.healthy.v1", "send"),
         ("destination.unhealthy.v1", "send"),
         ("recording.completed.v1", "receive"),
+        ("recording.expired.v1", "send"),
         ("recording.parked.v1", "send"),
         ("recording.released.v1", "send"),
         ("recording.stored.v1", "receive"),

@@ -9,10 +9,10 @@ use custody::{ReceiptKeys, TrustedKeys};
 use proptest::prelude::*;
 use recording::{
     Announced, AzureContainer, AzureIdentity, Block, Capability, CheckedWrite, Crc64Nvme,
-    Destination, DestinationOwner, Digests, Expected, Finding, HealthAnnouncement, Identity,
-    Incoming, Method, Observed, Outgoing, ParkReason, Queue, ReceiptSigner, Record, Recording,
-    RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256, Statement, Store, Stored, Verdict,
-    due, health_changed, parked, parse, released, stored,
+    Destination, DestinationOwner, Digests, Expected, ExpiryReason, Finding, HealthAnnouncement,
+    Identity, Incoming, Method, Observed, Outgoing, ParkReason, Queue, ReceiptSigner, Record,
+    Recording, RecordingKey, Route, S3Bucket, S3Options, Secret, Sha256, Statement, Store, Stored,
+    Verdict, due, expired, health_changed, parked, parse, released, stored,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -268,6 +268,12 @@ fn the_published_examples_are_what_the_code_builds() {
     assert_is_example("recording.released.v1.json", |id, at| {
         released(&key(), id, at)
     });
+    for (name, why) in [
+        ("recording.expired.v1.json", ExpiryReason::Retention),
+        ("recording.expired.v1.erasure.json", ExpiryReason::Erasure),
+    ] {
+        assert_is_example(name, |id, at| expired(&key(), id, at, why));
+    }
     assert_is_example("destination.unhealthy.v1.json", |id, at| {
         health_changed(&unhealthy(id, at, ParkReason::AccessDenied))
     });
@@ -320,6 +326,10 @@ fn every_event_goes_where_the_contract_says() {
             "recording.parked.v1",
         ),
         (released(&key(), Uuid::nil(), now), "recording.released.v1"),
+        (
+            expired(&key(), Uuid::nil(), now, ExpiryReason::Retention),
+            "recording.expired.v1",
+        ),
         (
             health_changed(&unhealthy(Uuid::nil(), now, ParkReason::BucketMissing)),
             "destination.unhealthy.v1",
@@ -410,6 +420,7 @@ proptest! {
             ("recording.stored.v1", stored(&copy, None)),
             ("recording.parked.v1", parked(&key(), id, now, ParkReason::Throttled, Some(now))),
             ("recording.released.v1", released(&key(), id, now)),
+            ("recording.expired.v1", expired(&key(), id, now, ExpiryReason::Erasure)),
             (
                 "destination.unhealthy.v1",
                 health_changed(&unhealthy(id, now, ParkReason::AccessDenied)),

@@ -12,11 +12,12 @@ use recording::Delivery;
 use serde_json::{Value, json};
 
 /// Every event of this release, by the stem of its schema.
-pub(crate) const EVENTS: [&str; 8] = [
+pub(crate) const EVENTS: [&str; 9] = [
     "cleanup.due.v1",
     "destination.healthy.v1",
     "destination.unhealthy.v1",
     "recording.completed.v1",
+    "recording.expired.v1",
     "recording.parked.v1",
     "recording.released.v1",
     "recording.stored.v1",

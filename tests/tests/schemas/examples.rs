@@ -107,6 +107,7 @@ fn every_valid_example_fits_its_schema_and_is_understood() {
             (
                 "recording.parked.v1"
                 | "recording.released.v1"
+                | "recording.expired.v1"
                 | "destination.unhealthy.v1"
                 | "destination.healthy.v1",
                 Err(refusal),

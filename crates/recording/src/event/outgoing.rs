@@ -4,8 +4,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CLEANUP_DUE, HEALTHY, PARKED, RELEASED, STORED, TRANSFER_DUE, UNHEALTHY};
-use crate::{Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, SignedReceipt, Stored};
+use super::{CLEANUP_DUE, EXPIRED, HEALTHY, PARKED, RELEASED, STORED, TRANSFER_DUE, UNHEALTHY};
+use crate::{
+    ExpiryReason, Finding, HealthAnnouncement, ParkReason, Queue, RecordingKey, SignedReceipt,
+    Stored,
+};
 
 /// Where an event goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +124,22 @@ pub fn released(key: &RecordingKey, id: Uuid, at: DateTime<Utc>) -> Outgoing {
         "recording.released.v1",
         &id,
         event(RELEASED, &id, at, key, &data),
+    )
+}
+
+/// The copy is gone: its retention ended, or its erasure was asked for. `id` is the row's.
+#[must_use]
+pub fn expired(key: &RecordingKey, id: Uuid, at: DateTime<Utc>, why: ExpiryReason) -> Outgoing {
+    let id = id.to_string();
+    let data = json!({
+        "account_id": key.account_id,
+        "recording_id": key.recording_id,
+        "why": why.as_str(),
+    });
+    topic(
+        "recording.expired.v1",
+        &id,
+        event(EXPIRED, &id, at, key, &data),
     )
 }
 

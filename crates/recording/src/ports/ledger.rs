@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Announced, CheckReport, Destination, DueCheck, Fault, HealthAnnouncement, Lease,
-    LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part, Queue, Receipt, Recording,
-    RecordingKey, RefusalReason, Staged, StagingPath, State, Stored, Upload,
+    AccountId, Announced, CheckReport, Destination, DueCheck, ExpiryReason, Fault,
+    HealthAnnouncement, Lease, LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part,
+    Queue, Receipt, Recording, RecordingKey, RefusalReason, Staged, StagingPath, State, Stored,
+    Upload,
 };
 
 /// What a claim found.
@@ -104,6 +105,8 @@ pub enum Happened {
     Parked(ParkReason, Option<DateTime<Utc>>),
     /// Released.
     Released,
+    /// Its copy is gone, and why.
+    Expired(ExpiryReason),
 }
 
 /// What is noted without waiting: losing a note only repeats an event.

@@ -1,5 +1,6 @@
 //! `callferry recording`.
 
+mod erase;
 mod reroute;
 
 use anyhow::{Context as _, Result};
@@ -48,6 +49,16 @@ credential. Only where that says that nothing is there, the recording goes to th
 a copy that is found stays, and counts. Run it where the roles run: it needs their identity, their
 way to the buckets and their key ring.")]
     Reroute(reroute::RerouteArgs),
+    /// Delete a recording before its time, whatever its retention: its copy with every version,
+    /// and the personal words in the ledger. A legal hold keeps it
+    #[command(after_help = "\
+Examples:
+  callferry recording erase --account acme rec-7f3a --why 'request 4711' --by 'Jo Doe'
+  callferry recording erase --account acme rec-7f3a --why 'request 4711' --by 'Jo Doe' --json
+
+What is left of it is its id, its size, its receipt and its history, which answer whoever announces
+it again: nothing is resurrected. Repeating the command shows how far it is.")]
+    Erase(erase::EraseArgs),
 }
 
 /// `recording show`.
@@ -85,6 +96,7 @@ fn state(text: &str) -> Result<State, String> {
 pub(super) async fn execute(command: RecordingCommand, context: &Context) -> Result<()> {
     match command {
         RecordingCommand::Show(args) => show(args, context).await,
+        RecordingCommand::Erase(args) => erase::execute(args, context).await,
         RecordingCommand::Reroute(args) => reroute::execute(args, context).await,
         RecordingCommand::List(args) => {
             let ledger = context.ledger().await?;
@@ -213,6 +225,8 @@ mod tests {
             acknowledged_at: None,
             released_at: None,
             expired_at: None,
+            expiry: None,
+            erased_at: None,
             history: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The `[drive]` table. All in seconds.
+/// The `[drive]` table. All in seconds, but for the size of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Drive {
@@ -48,6 +48,10 @@ pub(crate) struct Drive {
     pub(crate) recheck_s: u64,
     /// How often housekeeping looks for destinations whose check is due.
     pub(crate) check_poll_s: u64,
+    /// How long an account's sweep rests between two batches of copies that retention takes.
+    pub(crate) retention_pause_s: u64,
+    /// How many copies are in one such batch.
+    pub(crate) retention_batch: u32,
 }
 
 impl Default for Drive {
@@ -72,6 +76,8 @@ impl Default for Drive {
             check_every_s: 24 * 3600,
             recheck_s: 3600,
             check_poll_s: 30,
+            retention_pause_s: 1,
+            retention_batch: 16,
         }
     }
 }
@@ -99,6 +105,8 @@ impl Drive {
             "check_every_s": self.check_every_s,
             "recheck_s": self.recheck_s,
             "check_poll_s": self.check_poll_s,
+            "retention_pause_s": self.retention_pause_s,
+            "retention_batch": self.retention_batch,
         })
     }
 }

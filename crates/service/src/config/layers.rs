@@ -102,6 +102,8 @@ const NUMBERS: [&str; 36] = [
     "drive_check_every_s",
     "drive_recheck_s",
     "drive_check_poll_s",
+    "drive_retention_pause_s",
+    "drive_retention_batch",
 ];
 
 /// The variables that concern us, by name.

@@ -9,10 +9,10 @@ use broker::{
 };
 use catalog::Catalog;
 use custody::ReceiptKeys;
-use recording::{Clock, Handler, Ledger, Probe, Queue};
+use recording::{Clock, Handler, Ledger, Probe, Queue, RetentionLedger};
 use roles::{
-    Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, Transfer,
-    TransferPorts,
+    Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, RetentionPorts,
+    Transfer, TransferPorts,
 };
 use tokio::net::TcpListener;
 
@@ -219,7 +219,15 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
-    let ticks = Housekeeping::new(ports, tuning);
+    let ledger: Arc<dyn RetentionLedger> = Arc::<Catalog>::clone(&outside.ledger);
+    let retention = RetentionPorts {
+        ledger,
+        removers: Arc::clone(&outside.buckets.removers),
+        publisher: broker.publisher(),
+        clock: Arc::clone(&outside.clock),
+        metrics: Arc::clone(process.metrics),
+    };
+    let ticks = Housekeeping::new(ports, tuning).with_retention(retention);
     let stop = process.stops.intake.clone();
     tasks.intake("housekeeping ticks", async move {
         ticks.run(stop).await;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use recording::{Checker, Clock, Leftovers, Lookers, Meter, Writers};
+use recording::{Checker, Clock, Leftovers, Lookers, Meter, Removers, Writers};
 use storage::{ManagedIdentity, StoreSettings, Stores};
 
 use crate::config::Config;
 use crate::failure::Failure;
 
-/// The customers' buckets as three powers, who checks them, and what they are made of.
+/// The customers' buckets as four powers, who checks them, and what they are made of.
 #[derive(Clone)]
 pub(crate) struct Buckets {
     /// For writing.
@@ -18,6 +18,8 @@ pub(crate) struct Buckets {
     pub(crate) lookers: Arc<dyn Lookers>,
     /// For uploads that were never completed.
     pub(crate) leftovers: Arc<dyn Leftovers>,
+    /// For copies whose time has come.
+    pub(crate) removers: Arc<dyn Removers>,
     /// For trying out all that the fleet does.
     pub(crate) checker: Arc<dyn Checker>,
     /// For the memory that all transfers share.
@@ -57,6 +59,7 @@ pub(crate) fn buckets(
         writers: Arc::new(stores.writers()),
         lookers: Arc::new(stores.lookers()),
         leftovers: Arc::new(stores.leftovers()),
+        removers: Arc::new(stores.removers()),
         checker: Arc::new(stores.checker()),
         stores,
     })

@@ -77,7 +77,7 @@ impl Container {
 }
 
 /// Reads the headers of a blob.
-fn observed(headers: &HeaderMap) -> Result<Observed, Fault> {
+pub(super) fn observed(headers: &HeaderMap) -> Result<Observed, Fault> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let missing = |what: &str| {
         let detail = format!("look: the answer has no {what}");

@@ -32,6 +32,8 @@ pub(super) enum Grant {
     Read,
     /// Deleting it.
     Delete,
+    /// Deleting it and its earlier versions.
+    DeleteVersion,
     /// Listing the container: the only grant that is not for one blob.
     List,
 }
@@ -44,6 +46,7 @@ impl Grant {
             Self::Blocks => "cw",
             Self::Read => "r",
             Self::Delete => "d",
+            Self::DeleteVersion => "dx",
             Self::List => "l",
         }
     }
@@ -68,7 +71,7 @@ pub(super) fn mint(
     let raw = Zeroizing::new(raw);
     let mut mac = Hmac::<Sha256>::new_from_slice(&raw).map_err(|_| malformed())?;
     let life = match grant {
-        Grant::Delete => LIFE_TO_DELETE,
+        Grant::Delete | Grant::DeleteVersion => LIFE_TO_DELETE,
         Grant::Create | Grant::Blocks | Grant::Read | Grant::List => LIFE,
     };
     let expiry = now.checked_add_signed(life).unwrap_or(now);
@@ -85,7 +88,9 @@ pub(super) fn mint(
     let permissions = grant.as_str();
     let (path, kind) = match grant {
         Grant::List => (String::new(), 'c'),
-        Grant::Create | Grant::Blocks | Grant::Read | Grant::Delete => (format!("/{key}"), 'b'),
+        Grant::Create | Grant::Blocks | Grant::Read | Grant::Delete | Grant::DeleteVersion => {
+            (format!("/{key}"), 'b')
+        }
     };
     // Permissions, start, expiry, resource, policy, addresses, protocol, version, kind of resource,
     // snapshot, encryption scope, and five headers of answers.

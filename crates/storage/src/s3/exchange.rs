@@ -15,6 +15,15 @@ use crate::exchange::{Answer, Answered, Refusal, Signer};
 
 pub(super) use crate::exchange::{Ask, Repeat, Trouble};
 
+/// The code that a refusal gets whose text says that an object is locked. S3 has none: it denies,
+/// as it does for want of a permission.
+pub(super) const OBJECT_LOCKED: &str = "ObjectLocked";
+
+fn says_locked(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    text.contains("object lock") || text.contains("worm protected")
+}
+
 impl Bucket {
     /// Sends a request until there is a good answer or no use in going on.
     pub(super) async fn exchange(&self, ask: &Ask<'_>) -> Result<Answer, Trouble> {
@@ -51,7 +60,11 @@ impl Signer for Bucket {
     }
 
     fn code(&self, _: &HeaderMap, body: &[u8]) -> Option<String> {
-        xml::code(body)
+        let code = xml::code(body)?;
+        Some(match says_locked(body) {
+            true => OBJECT_LOCKED.to_owned(),
+            false => code,
+        })
     }
 
     /// A HEAD's refusal has no body, hence no code: 400 may be an expired token.

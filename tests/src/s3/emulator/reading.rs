@@ -13,7 +13,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::writing::{Reported, encryption, version};
 use super::{Emulator, key_id};
 use crate::s3::access::{arn, denied};
-use crate::s3::clock::timestamp;
+use crate::s3::clock::{now_ms, timestamp};
 use crate::s3::store::{BlobReader, ObjectRecord, Store};
 
 const CONTENT_TYPE: &str = "binary/octet-stream";
@@ -93,6 +93,7 @@ impl Emulator {
         let mut output = head(&object, shows && input.range.is_none());
         if self.lab.arranged(&input.bucket).locks_versions {
             output.object_lock_mode = Some("GOVERNANCE".to_owned().into());
+            output.object_lock_retain_until_date = Some(timestamp(now_ms() + 86_400_000));
         }
         if input.range.is_some() {
             output.content_range = Some(content_range(&range, object.size));

@@ -1,0 +1,361 @@
+//! The end of copies: retention that has ended, and erasures that were asked for.
+//!
+//! **Order of effects.** The ledger grants a deletion and writes the intent down; every version of
+//! the copy is deleted; a new request looks; only when nothing is left, the ledger is told that the
+//! recording expired, and then everybody else. A process that dies in between leaves its intent,
+//! and the next sweep deletes what is left and looks.
+//!
+//! **What wins.** A legal hold: the ledger asks for it when it grants, in the database. Where one
+//! came after a deletion may have been sent, the recording is looked at and nothing more.
+//!
+//! **When it stops.** The ledger stops an account where far more falls due than was ever completed
+//! (`retention_excess` in the migrations); this file stops all of it when clocks contradict each
+//! other. Either way a person confirms.
+//!
+//! **Retries.** By why it failed, on a ladder of its own. **Shutdown.** In between two effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use recording::{
+    Advance, Announcement, Class, Clock, Expiring, Fault, Kept, LedgerFault, PublishFault,
+    Publisher, Remains, Removal, Removers, Retained, RetentionLedger, expired,
+};
+use telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
+
+use super::Housekeeping;
+use crate::Tuning;
+
+/// Accounts whose turn one statement takes.
+const ACCOUNTS: u32 = 16;
+/// Copies deleted at the same time by one process.
+const AT_ONCE: usize = 16;
+/// How far apart clocks may be, or time may have gone since the last look. Retention is counted in
+/// days; a store refuses what is signed fifteen minutes off.
+const CLOCKS_MAY_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// What the sweep reaches the outside through.
+#[derive(Clone)]
+pub struct RetentionPorts {
+    /// The ledger's side of retention.
+    pub ledger: Arc<dyn RetentionLedger>,
+    /// Deletes copies.
+    pub removers: Arc<dyn Removers>,
+    /// The broker.
+    pub publisher: Arc<dyn Publisher>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The sweep.
+pub struct Retention {
+    ports: RetentionPorts,
+    tuning: Tuning,
+}
+
+/// The clocks, as they were at the last look.
+#[derive(Debug, Default)]
+pub struct Clocks {
+    last: Option<(DateTime<Utc>, Duration)>,
+    read: Option<Duration>,
+}
+
+impl Clocks {
+    /// What contradicts what, if something does: the ledger's time our own, or the time that went
+    /// by there the time that went by here. Our own clock, in turn, is checked by every store.
+    pub fn contradiction(
+        &mut self,
+        ledger: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        boot: Duration,
+    ) -> Option<String> {
+        let last = self.last.replace((ledger, boot));
+        let apart = ledger - wall;
+        if apart.abs() > CLOCKS_MAY_DIFFER {
+            return Some(format!(
+                "the ledger's clock says {ledger} and this machine's {wall}"
+            ));
+        }
+        let (then, boot_then) = last?;
+        let here = TimeDelta::from_std(boot.saturating_sub(boot_then)).unwrap_or(TimeDelta::MAX);
+        let there = ledger - then;
+        ((there - here).abs() > CLOCKS_MAY_DIFFER).then(|| {
+            let (there, here) = (there.num_seconds(), here.num_seconds());
+            format!("{there} s went by for the ledger while {here} s went by here")
+        })
+    }
+}
+
+impl Housekeeping {
+    /// The role with the power to end copies.
+    #[must_use]
+    pub fn with_retention(mut self, ports: RetentionPorts) -> Self {
+        self.retention = Some(Retention::new(ports, self.tuning));
+        self
+    }
+}
+
+impl Retention {
+    /// The sweep over its ports.
+    #[must_use]
+    pub fn new(ports: RetentionPorts, tuning: Tuning) -> Self {
+        Self { ports, tuning }
+    }
+
+    /// Sweeps until `stop` fires.
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut clocks = Clocks::default();
+        loop {
+            let wait = retry::jittered(self.tuning.expire_every, self.tuning.jitter);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                swept = self.sweep(&mut clocks) => if let Err(fault) = swept {
+                    tracing::debug!(error = %fault, "retention is swept later");
+                },
+            }
+        }
+    }
+
+    /// One sweep.
+    ///
+    /// # Errors
+    /// The ledger does not answer; what was begun is taken up again when its lease ends.
+    pub async fn sweep(&self, clocks: &mut Clocks) -> Result<(), LedgerFault> {
+        let (ports, clock) = (&self.ports, &self.ports.clock);
+        let boot = clock.boot();
+        let ledger = ports.ledger.ledger_time().await?;
+        if let Some(detail) = clocks.contradiction(ledger, clock.now(), boot) {
+            tracing::error!(%detail, "retention stops: nothing is deleted until it is confirmed");
+            ports.ledger.stop_retention(&detail).await?;
+        }
+        let turn = ports
+            .ledger
+            .begin_expiries(ACCOUNTS, self.tuning.expire_batch)
+            .await?;
+        for (account, detail) in &turn.stopped {
+            tracing::error!(
+                account.id = %account, %detail,
+                "retention stops for an account: nothing of it is deleted until it is confirmed"
+            );
+        }
+        ports.metrics.copies_kept(Retained::Held, turn.held);
+        // A ledger that fails ends the sweep; the others' leases run out.
+        stream::iter(turn.begun)
+            .map(|expiring| async move { self.expire_one(&expiring).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        let since = clocks.read.map(|read| boot.saturating_sub(read));
+        if since.is_none_or(|since| since >= self.tuning.reading_every) {
+            let reading = ports.ledger.retention_reading().await?;
+            ports.metrics.retention_reading(&reading);
+            clocks.read = Some(boot);
+        }
+        Ok(())
+    }
+
+    async fn expire_one(&self, expiring: &Expiring) -> Result<(), LedgerFault> {
+        let ports = &self.ports;
+        let (copy, left) = (expiring.copy(), || expiring.lease().fence.left());
+        let removal = match expiring.removable() {
+            Some(removable) => {
+                let removing = ports.removers.remove(&removable);
+                let removed = tokio::time::timeout(left(), removing).await;
+                Some(removed.unwrap_or_else(|_| Ok(Removal::Unclear("no end in time".into()))))
+            }
+            None => None,
+        };
+        let looking = ports.removers.remains(copy);
+        let Ok(remains) = tokio::time::timeout(left(), looking).await else {
+            tracing::info!(recording.key = %copy.key, "a copy could not be looked at in time");
+            return Ok(());
+        };
+        if let Some(gone) = remains.as_ref().ok().and_then(Remains::gone) {
+            let versions = match &removal {
+                Some(Ok(Removal::Asked(versions))) => *versions,
+                Some(Ok(Removal::Locked(..) | Removal::Unclear(_)) | Err(_)) | None => 0,
+            };
+            let seen = gone.seen();
+            return match ports.ledger.expire(expiring, gone, versions).await? {
+                Advance::Done(announcement) => {
+                    let why = expiring.why();
+                    ports.metrics.copy_expired(why, versions);
+                    tracing::info!(
+                        recording.key = %copy.key, why = why.as_str(), versions, seen,
+                        "a copy is gone"
+                    );
+                    self.tell(&announcement, expiring).await;
+                    Ok(())
+                }
+                Advance::Overtaken => Ok(()),
+            };
+        }
+        let kept = kept(expiring.attempts(), removal, remains, ports.clock.now());
+        ports.metrics.copies_kept(kept.why, 1);
+        tracing::info!(
+            recording.key = %copy.key, why = kept.why.as_str(), detail = %kept.detail,
+            "a copy stays although its time has come"
+        );
+        ports.ledger.keep_copy(expiring, &kept).await.map(drop)
+    }
+
+    /// Says that a copy is gone, once; housekeeping repeats what is not confirmed.
+    async fn tell(&self, announcement: &Announcement, expiring: &Expiring) {
+        let Announcement { key, id, at, .. } = announcement;
+        let event = expired(key, *id, *at, expiring.why());
+        match self.ports.publisher.publish(event).await {
+            // Other services may not listen to these.
+            Ok(()) | Err(PublishFault::Unroutable) => self.ports.ledger.expiry_told(key, *id),
+            Err(
+                fault @ (PublishFault::Refused
+                | PublishFault::Unconfirmed
+                | PublishFault::Disconnected),
+            ) => {
+                self.ports.metrics.unconfirmed();
+                tracing::info!(recording.key = %key, error = %fault, "said again later");
+            }
+        }
+    }
+}
+
+/// Why a copy is still there, and when it is tried again.
+fn kept(
+    attempts: u32,
+    removal: Option<Result<Removal, Fault>>,
+    remains: Result<Remains, Fault>,
+    now: DateTime<Utc>,
+) -> Kept {
+    let (why, detail, lock_until) = match (removal, remains) {
+        (None, Ok(_)) => (
+            Retained::Held,
+            "a legal hold came while it was being deleted; it is still there".to_owned(),
+            None,
+        ),
+        (Some(Ok(Removal::Locked(until, detail))), _) => (Retained::Locked, detail, until),
+        (Some(Err(fault)), _) => (denied_or_unclear(&fault), fault.detail, None),
+        (Some(Ok(Removal::Unclear(detail))), _) => (Retained::Unclear, detail, None),
+        (Some(Ok(Removal::Asked(_))), Ok(remains)) => {
+            let left = remains.versions;
+            let detail = format!("the store said yes, and a look finds {left} of it");
+            (Retained::Unclear, detail, None)
+        }
+        (None | Some(Ok(Removal::Asked(_))), Err(fault)) => (
+            Retained::Unclear,
+            format!("whether it is gone cannot be seen: {}", fault.detail),
+            None,
+        ),
+    };
+    let rungs: [u64; 4] = match why {
+        Retained::Held => [HOUR; 4],
+        Retained::Unclear => [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR],
+        Retained::Denied => [HOUR, 6 * HOUR, DAY, 7 * DAY],
+        Retained::Locked => [DAY, DAY, 7 * DAY, 7 * DAY],
+    };
+    let rung = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    let rung = rungs.get(rung).or(rungs.last()).copied();
+    let mut after = Duration::from_secs(rung.unwrap_or(DAY));
+    if let Some(until) = lock_until {
+        // The ledger jitters by a fifth: with a quarter more it is never too early.
+        let left = (until - now).to_std().unwrap_or_default().mul_f64(1.25);
+        after = left.clamp(Duration::from_secs(MINUTE), Duration::from_secs(30 * DAY));
+    }
+    Kept {
+        why,
+        detail,
+        lock_until,
+        after,
+    }
+}
+
+fn denied_or_unclear(fault: &Fault) -> Retained {
+    match fault.class() {
+        Class::Destination => Retained::Denied,
+        Class::Transient | Class::Permanent => Retained::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recording::ParkReason;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    #[test]
+    fn clocks_that_agree_are_fine_and_each_that_jumps_is_found() {
+        let boot = |minutes: u64| Duration::from_secs(minutes * MINUTE);
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.contradiction(at(100), at(101), boot(7)), None);
+        assert_eq!(clocks.contradiction(at(160), at(160), boot(67)), None);
+        // The ledger's alone, either way.
+        assert!(clocks.contradiction(at(600), at(220), boot(127)).is_some());
+        assert!(clocks.contradiction(at(-900), at(221), boot(128)).is_some());
+        // Both together: only the time that went by tells.
+        let mut both = Clocks::default();
+        assert_eq!(both.contradiction(at(0), at(0), boot(0)), None);
+        let found = both.contradiction(at(525_600), at(525_600), boot(1));
+        assert!(found.unwrap().contains("went by for the ledger"));
+        // Nothing goes on by itself because it stays wrong.
+        assert_eq!(both.contradiction(at(525_601), at(525_601), boot(2)), None);
+    }
+
+    #[test]
+    fn each_way_to_stay_is_told_apart_and_has_its_ladder() {
+        let there = || {
+            Ok(Remains {
+                versions: 1,
+                ..Remains::default()
+            })
+        };
+        let denied = Fault::new(ParkReason::AccessDenied, "delete: 403 AccessDenied");
+        let unreachable = Fault::new(ParkReason::DestinationUnreachable, "delete: 503");
+        let lock = |until| {
+            Some(Ok(Removal::Locked(
+                until,
+                "delete: 403 ObjectLocked".into(),
+            )))
+        };
+        let table = [
+            (Some(Err(denied.clone())), there(), Retained::Denied, HOUR),
+            (Some(Err(unreachable)), there(), Retained::Unclear, MINUTE),
+            (lock(None), there(), Retained::Locked, DAY),
+            (lock(Some(at(60))), there(), Retained::Locked, 75 * MINUTE),
+            (
+                Some(Ok(Removal::Asked(1))),
+                there(),
+                Retained::Unclear,
+                MINUTE,
+            ),
+            (
+                Some(Ok(Removal::Asked(1))),
+                Err(denied),
+                Retained::Unclear,
+                MINUTE,
+            ),
+            (None, there(), Retained::Held, HOUR),
+        ];
+        for (removal, remains, why, seconds) in table {
+            let kept = kept(1, removal, remains, at(0));
+            assert_eq!((kept.why, kept.after.as_secs()), (why, seconds), "{kept:?}");
+        }
+        let late = kept(9, lock(None), there(), at(0));
+        assert_eq!(late.after.as_secs(), 7 * DAY);
+    }
+}

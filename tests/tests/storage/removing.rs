@@ -1,0 +1,230 @@
+//! Deleting copies: exactly the due one goes, with every version of it, whatever the bucket is;
+//! what is kept is told apart; and unknown is never absence.
+
+use recording::{
+    Clock, Expiring, ExpiryReason, Fence, LEASE, Lease, Look, Method, ParkReason, Receipt, Record,
+    Recording, Released, Remains, Removal, Removers, Sha256,
+};
+use uuid::Uuid;
+
+use super::setting::{
+    BUCKET, Clocks, EXTERNAL_ID, GRANTED, OWNER, ROLE, Setting, announced, clocks, noise,
+};
+use callferry_tests::s3::{Arranged, Fault, FaultRule, Operation, Policy, Role};
+
+/// What retention needs besides.
+const EXPIRING: [&str; 2] = ["s3:DeleteObject", "s3:DeleteObjectVersion"];
+
+fn allow(it: &Setting, actions: &[&str]) {
+    let actions: Vec<&str> = GRANTED.iter().chain(actions).copied().collect();
+    let role = Role::new(ROLE, Policy::bucket(BUCKET, "", &actions));
+    it.lab
+        .put_role(role.external_id(EXTERNAL_ID).trusting("callferry"));
+}
+
+async fn started(versioned: bool) -> Setting {
+    let it = Setting::start().await;
+    if versioned {
+        it.lab.delete_bucket(BUCKET).unwrap();
+        it.lab.create_versioned_bucket(BUCKET, OWNER).unwrap();
+    }
+    allow(&it, &EXPIRING);
+    it
+}
+
+/// The recording as the ledger would remember it once its original is gone.
+async fn released(it: &Setting, recording: &str) -> Released {
+    let Ok(Look::Present(observed)) = it.look(recording).await else {
+        panic!("nothing to see of {recording}");
+    };
+    let size = usize::try_from(observed.size_bytes).unwrap();
+    let record = Record::Stored {
+        announced: announced(recording, size),
+        destination: it.destination.clone(),
+        key: it.key(recording),
+        receipt: Receipt {
+            size_bytes: observed.size_bytes,
+            sha256: Sha256::new([0; 32]),
+            etag: observed.etag,
+            version_id: observed.version_id,
+            checksum: "crc64nvme:0".to_owned(),
+            content_md5: None,
+            method: Method::ReportedChecksum,
+            stored_at: chrono::DateTime::UNIX_EPOCH,
+        },
+        identity: recording::Identity {
+            size_bytes: observed.size_bytes,
+            mtime_ns: 0,
+            inode: 0,
+            entity: None,
+        },
+        acknowledgment_id: Uuid::nil(),
+        released: true,
+    };
+    #[expect(clippy::disallowed_methods, reason = "a test plays the ledger")]
+    let recalled = Recording::recall(record);
+    let Recording::Released(released) = recalled else {
+        panic!("not released");
+    };
+    *released
+}
+
+fn expiring(released: &Released) -> Expiring {
+    let lease = Lease {
+        token: Uuid::from_u128(7),
+        fence: Fence::new(clocks(), Clocks.boot(), LEASE),
+    };
+    Expiring::new(released, lease, ExpiryReason::Retention, (1, true))
+}
+
+async fn remove(it: &Setting, released: &Released) -> Result<Removal, recording::Fault> {
+    let expiring = expiring(released);
+    let removable = expiring.removable().unwrap();
+    it.stores.removers().remove(&removable).await
+}
+
+async fn remains(it: &Setting, released: &Released) -> Result<Remains, recording::Fault> {
+    let expiring = expiring(released);
+    it.stores.removers().remains(expiring.copy()).await
+}
+
+fn left(versions: u32, others: bool, versioned: bool) -> Remains {
+    Remains {
+        versions,
+        others,
+        versioned,
+    }
+}
+
+#[tokio::test]
+async fn the_copy_goes_and_nothing_beside_it_in_a_plain_and_in_a_versioned_bucket() {
+    for versioned in [false, true] {
+        let it = started(versioned).await;
+        for recording in ["rec", "rec-2"] {
+            it.send(recording, &noise(9, 1)).await.unwrap();
+        }
+        // A longer key, which a listing shows with it.
+        let longer = format!("{}.bak", it.key("rec"));
+        it.lab.overwrite_object(BUCKET, &longer, b"theirs").unwrap();
+        let due = released(&it, "rec").await;
+        assert_eq!(remains(&it, &due).await, Ok(left(1, false, versioned)));
+        assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(1)));
+        let gone = remains(&it, &due).await.unwrap();
+        assert_eq!(gone, left(0, false, versioned));
+        assert!(gone.gone().is_some());
+        assert_eq!(it.stored("rec"), None);
+        assert!(it.stored("rec-2").is_some());
+        assert_eq!(it.lab.versions(BUCKET).len(), 2, "no marker stays");
+        assert!(it.lab.object(BUCKET, &longer).is_some());
+        let seen = it.lab.history().into_iter().rev();
+        let mut deletes = seen.filter(|seen| seen.operation == Operation::DeleteObject);
+        let name = deletes.next().unwrap().caller.session_name.unwrap();
+        assert!(name.starts_with("callferry-expire-"), "{name}");
+        // Again: nothing there is fine.
+        assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(0)));
+    }
+}
+
+#[tokio::test]
+async fn every_version_of_ours_goes_and_others_versions_and_markers_stay() {
+    let it = started(true).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    let key = it.key("rec");
+    // The customer hides it and puts something else there; a second copy of ours comes after
+    // another marker.
+    it.lab.delete_object(BUCKET, key.as_str()).unwrap();
+    it.lab
+        .overwrite_object(BUCKET, key.as_str(), b"theirs")
+        .unwrap();
+    it.lab.delete_object(BUCKET, key.as_str()).unwrap();
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let before = it.lab.versions(BUCKET).len();
+    assert_eq!(remains(&it, &due).await, Ok(left(2, true, true)));
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(2)));
+    let after = remains(&it, &due).await.unwrap();
+    assert_eq!(after, left(0, true, true));
+    assert!(after.gone().unwrap().seen().contains("others' stay"));
+    assert_eq!(it.lab.versions(BUCKET).len(), before - 2);
+}
+
+#[tokio::test]
+async fn somebody_elses_object_at_the_key_of_a_plain_bucket_stays() {
+    let it = started(false).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    let key = it.key("rec");
+    it.lab
+        .overwrite_object(BUCKET, key.as_str(), b"theirs")
+        .unwrap();
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(0)));
+    let after = remains(&it, &due).await.unwrap();
+    assert_eq!(after, left(0, true, false));
+    assert!(after.gone().is_some());
+    assert_eq!(it.stored("rec").unwrap(), b"theirs");
+    assert_eq!(it.lab.count(Operation::DeleteObject), 0);
+}
+
+#[tokio::test]
+async fn denied_and_locked_are_told_apart_and_nothing_is_hidden_by_a_marker() {
+    let it = started(true).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    allow(&it, &[]);
+    it.lab.expire_sessions();
+    let denied = remove(&it, &due).await.unwrap_err();
+    assert_eq!(denied.reason, ParkReason::AccessDenied);
+    assert!(denied.detail.starts_with("delete: 403"), "{denied}");
+    assert_eq!(remains(&it, &due).await, Ok(left(1, false, true)));
+    allow(&it, &EXPIRING);
+    it.lab.expire_sessions();
+    let locks = Arranged {
+        locks_versions: true,
+        ..Arranged::default()
+    };
+    it.lab.arrange(BUCKET, locks);
+    let Ok(Removal::Locked(until, detail)) = remove(&it, &due).await else {
+        panic!("not locked");
+    };
+    assert_eq!(detail, "delete: 403 ObjectLocked");
+    assert!(until.is_some(), "the laboratory says until when");
+    assert_eq!(it.lab.versions(BUCKET).len(), 1);
+    it.lab.arrange(BUCKET, Arranged::default());
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(1)));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_unclear_and_a_look_that_fails_is_no_absence() {
+    let it = started(true).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    it.lab
+        .arm(FaultRule::on(Operation::DeleteObject, Fault::CloseAfter).once());
+    let lost = remove(&it, &due).await;
+    assert!(matches!(lost, Ok(Removal::Unclear(_))), "{lost:?}");
+    let unseen = || Fault::ErrorBefore {
+        status: 500,
+        code: "InternalError".to_owned(),
+    };
+    for operation in [Operation::ListObjectVersions, Operation::HeadObject] {
+        let rule = it.lab.arm(FaultRule::on(operation, unseen()));
+        let seen = remains(&it, &due).await;
+        assert!(seen.is_err(), "{operation:?}: {seen:?}");
+        it.lab.clear_fault(rule);
+    }
+    assert!(remains(&it, &due).await.unwrap().gone().is_some());
+}
+
+#[tokio::test]
+async fn nothing_is_signed_when_the_lease_is_over() {
+    let it = started(false).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    let expiring = expiring(&due);
+    let removable = expiring.removable().unwrap();
+    expiring.lease().fence.lost();
+    let fenced = it.stores.removers().remove(&removable).await.unwrap_err();
+    assert_eq!(fenced.reason, ParkReason::Interrupted);
+    assert_eq!(it.lab.count(Operation::DeleteObject), 0);
+    assert!(it.stored("rec").is_some());
+}
