@@ -178,6 +178,9 @@ grant select, delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_playback;
 grant insert (request_id, subject, token_account, action, account_id, target, outcome, status)
     on admin_actions to callferry_playback;
+-- What has ended is played to nobody, and what is held stays.
+grant select on erasures, legal_holds, legal_hold_releases to callferry_playback;
+grant execute on function held_by(text, text, text) to callferry_playback;
 -- Who listened: it can write the log, and neither read, change nor shorten it.
 grant insert (request_id, subject, token_account, account_id, recording_id, address, via, refused,
     life_s, keep_until) on accesses to callferry_playback;

@@ -19,7 +19,14 @@ const PLAYABLE: &str = concat!(
     "-- name: playable
     select r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
            r.started_at, r.duration_ms, r.path, r.next_attempt_at, r.object_key,
-           r.receipt_version_id, r.receipt_size_bytes, (r.state = 'expired' or r.expiry_began_at is not null) as is_over, ",
+           r.receipt_version_id, r.receipt_size_bytes,
+           -- As `RecordingView::has_ended` says: from then on nobody hears it, wherever it is.
+           coalesce(r.state = 'expired' or r.expiry_began_at is not null
+               or exists (select from erasures e
+                    where e.account_id = r.account_id and e.recording_id = r.recording_id)
+               or (r.retain_until <= now()
+                   and held_by(r.account_id, r.interaction_id, r.recording_id) is null),
+               false) as is_over, ",
     reached_columns!(),
     "from recordings r left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and r.recording_id = $2"
