@@ -25,7 +25,7 @@ const PREFIX: &str = "CALLFERRY_";
 const DRIVE: &str = "drive_";
 
 /// Keys whose value is text, whatever it looks like.
-const TEXTS: [&str; 28] = [
+const TEXTS: [&str; 29] = [
     "amqp_url",
     "amqp_management_url",
     "database_url",
@@ -65,7 +65,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 36] = [
+const NUMBERS: [&str; 38] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
