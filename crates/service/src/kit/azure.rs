@@ -27,7 +27,7 @@ pub(super) struct BlobAction {
     letters: &'static str,
 }
 
-const BLOBS: [BlobAction; 3] = [
+const BLOBS: [BlobAction; 4] = [
     BlobAction {
         action: "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
         why: "looks at copies, reads them back where they were not sent by this attempt",
@@ -46,12 +46,18 @@ const BLOBS: [BlobAction; 3] = [
         need: Need::Retention,
         letters: "d",
     },
+    BlobAction {
+        action: "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/\
+                 deleteBlobVersion/action",
+        why: "deletes each version of them, where the storage account keeps versions",
+        need: Need::Retention,
+        // A signature also needs to list what versions there are; reading allows a role to.
+        letters: "xl",
+    },
 ];
 
-/// The order in which Azure wants the letters. No `x` and no `l`: nothing of ours deletes a version
-/// by its id or lists a container (what is deleted where versions are kept stays as one until a
-/// rule of the storage account ends it, and the check says so).
-const LETTERS: &str = "rcwd";
+/// The order in which Azure wants the letters.
+const LETTERS: &str = "rcwdxl";
 
 /// Our workload, as an application trusts it: whose tokens, and of whom.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -243,7 +243,7 @@ fn azure_may_delete_and_play_only_where_that_is_wanted() {
     let sas = document(&azure().azure_cli(), "sas.sh");
     assert!(sas.contains("--permissions rcw "), "{sas}");
     let full = document(&azure_full().azure_cli(), "sas.sh");
-    assert!(full.contains("--permissions rcwd "), "{full}");
+    assert!(full.contains("--permissions rcwdxl "), "{full}");
     for text in [
         document(&azure_full().azure_cli(), "create.sh"),
         document(&azure_full().bicep(), "callferry-role.bicep"),

@@ -112,7 +112,7 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
         );
         if !sas_token.reveal().is_ok_and(sas::may_delete) {
             let note = "this SAS may not delete: copies stay when their retention has ended \
-                        (sp=rcwd)";
+                        (sp=rcwdxl)";
             notes.push(note.to_owned());
         }
     }

@@ -88,10 +88,10 @@ impl Remedies<'_> {
             ..
         } = self.0;
         format!(
-            "make a SAS that may read, create, write and delete, and set the destination anew with \
+            "make a SAS that may read, create, write, list and delete, and set the destination anew with \
              --sas-token-file:\n\
              az storage container generate-sas --account-name {account} --name {container} \
-             --permissions rcwd --https-only --expiry \"$(date -u -d '+1 year' +%Y-%m-%dT%H:%MZ)\" \
+             --permissions rcwdxl --https-only --expiry \"$(date -u -d '+1 year' +%Y-%m-%dT%H:%MZ)\" \
              --output tsv"
         )
     }
@@ -110,7 +110,9 @@ impl Remedies<'_> {
                 "set the destination anew with a valid secret, in a file for \
                  --client-secret-file:\n\
                  az ad app credential reset --id {client_id} --append --query password \
-                 --output tsv"
+                 --output tsv\n\
+                 If it says that there is no such application (AADSTS700016), make one with \
+                 `callferry setup-kit` and set the destination with its id"
             ),
             AzureIdentity::Federated { client_id, .. } => format!(
                 "let the application trust our workload: ISSUER, SUBJECT and AUDIENCE are iss, sub \
