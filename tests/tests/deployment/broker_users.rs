@@ -56,6 +56,7 @@ const POWERS: [Powers; 5] = [
         publishes: &[
             "recording.released.v1",
             "recording.parked.v1",
+            "recording.expired.v1",
             "destination.healthy.v1",
             "destination.unhealthy.v1",
         ],

@@ -50,7 +50,7 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "housekeeping",
         "update recordings set lease_token = gen_random_uuid(), lease_until = now() \
-         where state = 'staged'",
+         where state = 'stored'",
     ),
     ("housekeeping", "update recordings set attributes = '{}'"),
     ("housekeeping", "update recordings set retain_until = now()"),
@@ -153,6 +153,7 @@ async fn refused(url: &str, user: &str, sql: &str) -> Result<()> {
         "permission denied",
         "must be owner",
         "may not take recording",
+        "may not lease or empty recording",
     ];
     // The scaler's sessions are read-only as well, and that may be said first.
     let read_only = user == "scaler" && said.all.contains("read-only transaction");

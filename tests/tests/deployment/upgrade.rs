@@ -18,7 +18,7 @@ use super::tools;
 const OLD_MIGRATIONS: usize = 7;
 /// What housekeeping may publish by now, and what it might then.
 const PUBLISHES: [&str; 2] = [
-    r"^(recording\\.(released|parked)|destination\\.(unhealthy|healthy))\\.v1$",
+    r"^(recording\\.(released|parked|expired)|destination\\.(unhealthy|healthy))\\.v1$",
     r"^recording\\.(released|parked)\\.v1$",
 ];
 
