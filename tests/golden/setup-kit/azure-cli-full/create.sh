@@ -40,6 +40,7 @@ fi
 #   blobs/read: looks at copies, reads them back where they were not sent by this attempt
 #   blobs/write: stores recordings, in one request or in blocks
 #   blobs/delete: deletes recordings whose retention has ended
+#   blobs/deleteBlobVersion/action: deletes each version of them, where the storage account keeps versions
 definition=$(cat <<JSON
 {
   "Name": "$name",
@@ -50,7 +51,8 @@ definition=$(cat <<JSON
   "DataActions": [
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/deleteBlobVersion/action"
   ],
   "NotDataActions": [],
   "AssignableScopes": ["$resource_group_id"]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A shared access signature with which callferry stores call recordings of globex in one
-# container (rcwd). Whoever has it has its powers: keep it in a file of your own.
+# container (rcwdxl). Whoever has it has its powers: keep it in a file of your own.
 # Made by: callferry setup-kit globex
 set -eu
 
@@ -11,4 +11,4 @@ container=recordings
 format=+%Y-%m-%dT%H:%MZ
 expiry=$(date -u -d '+1 year' "$format" 2>/dev/null || date -u -v+1y "$format")
 az storage container generate-sas --account-name "$storage_account" --name "$container" \
-  --permissions rcwd --https-only --expiry "$expiry" --output tsv
+  --permissions rcwdxl --https-only --expiry "$expiry" --output tsv

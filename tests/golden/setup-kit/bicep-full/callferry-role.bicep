@@ -46,6 +46,8 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'
           // deletes recordings whose retention has ended
           'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'
+          // deletes each version of them, where the storage account keeps versions
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/deleteBlobVersion/action'
         ]
         notDataActions: []
       }
