@@ -52,7 +52,10 @@ const REFUSED: &[(&str, &str)] = &[
         "update recordings set lease_token = gen_random_uuid(), lease_until = now() \
          where state = 'stored'",
     ),
-    ("housekeeping", "update recordings set attributes = '{}'"),
+    (
+        "housekeeping",
+        "update recordings set attributes = '{\"a\": \"b\"}'",
+    ),
     ("housekeeping", "update recordings set retain_until = now()"),
     ("housekeeping", "delete from legal_holds"),
     (

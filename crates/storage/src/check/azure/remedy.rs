@@ -88,11 +88,11 @@ impl Remedies<'_> {
             ..
         } = self.0;
         format!(
-            "make a SAS that may read, create, write, list and delete, and set the destination anew with \
-             --sas-token-file:\n\
+            "make a SAS that may read, create, write, list and delete, and set the destination \
+             anew with --sas-token-file:\n\
              az storage container generate-sas --account-name {account} --name {container} \
-             --permissions rcwdxl --https-only --expiry \"$(date -u -d '+1 year' +%Y-%m-%dT%H:%MZ)\" \
-             --output tsv"
+             --permissions rcwdxl --https-only \
+             --expiry \"$(date -u -d '+1 year' +%Y-%m-%dT%H:%MZ)\" --output tsv"
         )
     }
 
