@@ -22,7 +22,7 @@ use callferry_tests::sim::{
 /// change of the roles.
 const MAY_MISS: usize = 12;
 /// How many seeds a test run tries.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 400;
 /// Within how many seeds a mutant must be caught.
 const MUTANT_SEEDS: u64 = 400;
 /// How much of a trace is worth reading.

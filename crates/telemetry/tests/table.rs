@@ -48,6 +48,7 @@ const OF_OPERATORS: &[&str] = &[
     "list_quarantine",
     "list_recordings",
     "lock_destinations",
+    "page_accesses",
     "pin_waiting",
     "pinned_open",
     "pinned_released",
