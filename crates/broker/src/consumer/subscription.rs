@@ -221,9 +221,10 @@ impl<'a> Subscription<'a> {
             // For the broker a reject is a failed attempt and a nack is none at all.
             Outcome::Panicked => self.reject(place.tag).await,
             Outcome::TooLate => self.nack(place.tag).await,
+            // The consumer ends first: one that is still there is sent the delivery again at once.
             Outcome::Down(why) => {
-                self.nack(place.tag).await?;
-                self.down(place, &why).await
+                self.down(place, &why).await?;
+                self.nack(place.tag).await
             }
         }
     }

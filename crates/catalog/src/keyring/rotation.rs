@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::file::{read, refuse, text};
 use super::{Held, KeyRing, key_made_at, new_id, new_key};
@@ -87,8 +87,7 @@ impl KeyRingFile {
         if let Some(waiting) = held.waiting() {
             return Ok(waiting);
         }
-        let id = new_id(now)?;
-        held.keys.insert(id.clone(), new_key()?);
+        let id = held.add(now)?;
         self.replace(&held)?;
         Ok(id)
     }
@@ -103,11 +102,7 @@ impl KeyRingFile {
         let was_prepared = waiting.is_some();
         let id = match waiting {
             Some(id) => id,
-            None => {
-                let id = new_id(now)?;
-                held.keys.insert(id.clone(), new_key()?);
-                id
-            }
+            None => held.add(now)?,
         };
         let previous = std::mem::replace(&mut held.current, id.clone());
         self.replace(&held)?;
@@ -179,6 +174,16 @@ impl KeyRingFile {
 }
 
 impl Held {
+    /// Adds a new key, whose id says that it was made after the current one: this is all that
+    /// tells a key that waits from one that was replaced. Ids say the second, so two that are made
+    /// within one, or by machines whose clocks differ, would otherwise say nothing or the reverse.
+    fn add(&mut self, now: DateTime<Utc>) -> Result<String, AdminFault> {
+        let after = key_made_at(&self.current).map(|made| made + TimeDelta::seconds(1));
+        let id = new_id(after.map_or(now, |after| now.max(after)))?;
+        self.keys.insert(id.clone(), new_key()?);
+        Ok(id)
+    }
+
     /// The latest key that was made after the current one: it waits to become it.
     fn waiting(&self) -> Option<String> {
         let made = |id: &str| key_made_at(id);

@@ -70,6 +70,26 @@ fn a_prepared_key_waits_and_is_the_next_that_becomes_current() {
 }
 
 #[test]
+fn a_key_waits_also_when_it_is_made_in_the_second_of_the_current_one_or_by_a_slower_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring");
+    let made = at("2026-11-27T03:00:00Z");
+    let ring = KeyRing::generate_at(made).unwrap();
+    ring.write_new(&path).unwrap();
+    let file = KeyRingFile::lock(&path).unwrap();
+    for now in [made, made, made - TimeDelta::hours(1)] {
+        let waiting = file.prepare(now).unwrap();
+        let current = file.ring().unwrap().current_id();
+        assert!(key_made_at(&waiting) > key_made_at(&current), "{waiting}");
+        let turned = file.turn(now).unwrap();
+        assert_eq!((turned.current, turned.was_prepared), (waiting, true));
+        // And one that nobody prepared is the latest, too.
+        let turned = file.turn(now).unwrap();
+        assert!(key_made_at(&turned.current) > key_made_at(&turned.previous));
+    }
+}
+
+#[test]
 fn two_changes_do_not_race_and_the_current_key_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring");
