@@ -73,8 +73,9 @@ alter table recordings
     add column expiry_lock_until  timestamptz,
     -- When the sweep looks next; null: when retention ends.
     add column expiry_next_at     timestamptz,
-    -- How the look was made that found nothing of it any more, and what had been deleted.
-    add column expiry_proof       text,
+    -- What the look saw that found nothing of it any more, and what had been deleted.
+    add column expiry_proof       text check (expiry_proof in ('nothing_at_the_key',
+        'another_object_at_the_key', 'no_version_at_the_key', 'other_versions_at_the_key')),
     add column expired_versions   integer,
     -- The personal words in this row are gone; what is left answers whoever announces it again.
     add column erased_at          timestamptz,

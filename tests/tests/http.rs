@@ -13,6 +13,7 @@ mod http {
     pub(crate) mod administration;
     pub(crate) mod audit;
     pub(crate) mod contract;
+    pub(crate) mod ended;
     pub(crate) mod fuzzed;
     pub(crate) mod keys;
     pub(crate) mod life;

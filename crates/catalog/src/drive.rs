@@ -8,7 +8,7 @@ use recording::{Announcement, LedgerFault, Queue, RecordingKey};
 use crate::Catalog;
 use crate::catalog::seconds;
 use crate::failure::Failure;
-use crate::rows;
+use crate::rows::{self, announcement_columns};
 
 const DRIVE: &str = "-- name: drive
 with due as materialized (
@@ -40,17 +40,22 @@ const UNDRIVE: &str = "-- name: undrive
      where r.account_id = named.account_id and r.recording_id = named.recording_id
        and r.driven_at is not null and r.due_queue = $1";
 
-const ANNOUNCEMENTS: &str = "-- name: announcements
+const ANNOUNCEMENTS: &str = concat!(
+    "-- name: announcements
 with owed as materialized (
     select account_id, recording_id, announce_after from recordings
      where announce_after <= now() and state in ('parked', 'released', 'expired')
      order by announce_after limit $1 for update skip locked
+), r as (
+    update recordings r set announce_after = now() + make_interval(secs => $2::float8)
+      from owed
+     where r.account_id = owed.account_id and r.recording_id = owed.recording_id
+    returning r.*
 )
-update recordings r set announce_after = now() + make_interval(secs => $2::float8)
-  from owed
- where r.account_id = owed.account_id and r.recording_id = owed.recording_id
-returning r.account_id, r.recording_id, r.state, r.announced_reason, r.announcement_id,
-          r.announcement_at, r.next_attempt_at, r.expiry_for";
+select ",
+    announcement_columns!(),
+    "from r left join reached_destinations d on d.revision = r.destination_revision"
+);
 
 /// The queue's word in the ledger.
 pub(crate) fn queue_word(queue: Queue) -> &'static str {

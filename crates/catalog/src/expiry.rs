@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::catalog::{jitter, plain, seconds};
 use crate::failure::{Failure, corrupt};
-use crate::rows::{self, get, recording_columns, unsigned, word};
+use crate::rows::{self, announcement_columns, get, recording_columns, unsigned, word};
 
 /// How long what a hold keeps is put off: all that an account has may be held, and looking at it
 /// again must not keep what is due from going.
@@ -39,7 +39,8 @@ const STOPPED: &str = "-- name: stopped_expiries
 
 /// An erased row keeps what answers whoever announces it again, and no word of the event. Under a
 /// hold that came too late for the copy the words stay: a later erasure takes them.
-const EXPIRE: &str = "-- name: expire
+const EXPIRE: &str = concat!(
+    "-- name: expire
 with was as materialized (
     select expiry_for = 'erasure'
            and held_by(account_id, interaction_id, recording_id) is null as erased
@@ -66,22 +67,28 @@ with was as materialized (
       from was
      where old.account_id = $1 and old.recording_id = $2
        and old.lease_token = $3::uuid and old.lease_until > now() and old.state = 'released'
-    returning old.account_id, old.recording_id, old.state, old.announcement_id,
-              old.announcement_at, old.expiry_for
+    returning old.*
 ), told as (
     insert into recording_history (account_id, recording_id, from_state, to_state, by_whom, why)
     select account_id, recording_id, 'released', 'expired', 'housekeeping',
-           expiry_for || ': ' || $5::integer || ' deleted; ' || $4::text
+           expiry_for || ': ' || $5::integer || ' deleted; ' || $8::text
       from r
 )
-select * from r";
+select ",
+    announcement_columns!(),
+    "from r left join reached_destinations d on d.revision = r.destination_revision"
+);
 
 /// The same outcome, asked for again because its answer was lost.
-const EXPIRED_BEFORE: &str = "-- name: expired_before
-    select account_id, recording_id, state, announcement_id, announcement_at, expiry_for
-      from recordings
-     where account_id = $1 and recording_id = $2
-       and state = 'expired' and last_token = $3::uuid";
+const EXPIRED_BEFORE: &str = concat!(
+    "-- name: expired_before
+    select ",
+    announcement_columns!(),
+    " from recordings r
+      left join reached_destinations d on d.revision = r.destination_revision
+     where r.account_id = $1 and r.recording_id = $2
+       and r.state = 'expired' and r.last_token = $3::uuid"
+);
 
 /// A hold that came too late for a deletion, and yet finds the copy: nothing of it has begun any
 /// more.
@@ -210,10 +217,11 @@ impl RetentionLedger for Catalog {
                     &account,
                     &recording,
                     &token,
-                    &gone.seen(),
+                    &gone.absence().as_str(),
                     &versions,
                     &Uuid::new_v4(),
                     &after,
+                    &gone.absence().seen(),
                 ],
             )
             .await?;

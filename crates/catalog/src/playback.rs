@@ -1,5 +1,7 @@
 //! What playback must know of one recording: whether there is a copy, where, and how it is reached.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use recording::{
     AccountId, Destination, InteractionId, Kind, ObjectKey, RecordingId, StagingPath, State,
@@ -24,11 +26,15 @@ const PLAYABLE: &str = concat!(
            coalesce(r.state = 'expired' or r.expiry_began_at is not null
                or exists (select from erasures e
                     where e.account_id = r.account_id and e.recording_id = r.recording_id)
-               or (r.retain_until <= now()
-                   and held_by(r.account_id, r.interaction_id, r.recording_id) is null),
-               false) as is_over, ",
+               or (not h.held and r.retain_until <= now()),
+               false) as is_over,
+           case when not h.held
+                then extract(epoch from r.retain_until - now())::float8 end as ends_in, ",
     reached_columns!(),
-    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
+    "from recordings r
+     cross join lateral (
+        select held_by(r.account_id, r.interaction_id, r.recording_id) is not null as held) h
+     left join reached_destinations d on d.revision = r.destination_revision
      where r.account_id = $1 and r.recording_id = $2"
 );
 
@@ -68,6 +74,8 @@ pub struct PlayableCopy {
     pub version_id: Option<String>,
     /// Its size.
     pub size_bytes: u64,
+    /// How long it may be heard yet; `None`: nothing ends its retention by itself.
+    pub ends_in: Option<Duration>,
 }
 
 fn playable(row: &Row, keyring: Option<&KeyRing>) -> Result<Playable, Failure> {
@@ -96,11 +104,14 @@ fn playable(row: &Row, keyring: Option<&KeyRing>) -> Result<Playable, Failure> {
 }
 
 fn copy(row: &Row, keyring: Option<&KeyRing>) -> Result<PlayableCopy, Failure> {
+    let ends_in: Option<f64> = get(row, "ends_in")?;
     Ok(PlayableCopy {
         destination: destination(row, keyring)?,
         key: ObjectKey::remembered(get(row, "object_key")?),
         version_id: get(row, "receipt_version_id")?,
         size_bytes: unsigned(get(row, "receipt_size_bytes")?)?,
+        // What ended meanwhile has no copy here; a far end is as good as none.
+        ends_in: ends_in.and_then(|left| Duration::try_from_secs_f64(left).ok()),
     })
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, Announced, AnnouncedOriginal, Announcement, ExpiryReason, Happened, Identity, Kind,
-    Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording, RecordingId, RecordingKey,
-    Sha256, StagingPath, State,
+    Absence, AccountId, Announced, AnnouncedOriginal, Announcement, ExpiredCopy, ExpiryReason,
+    Happened, Identity, Kind, Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording,
+    RecordingId, RecordingKey, Sha256, StagingPath, State,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -201,6 +201,44 @@ pub(crate) fn expiry_reason(row: &Row) -> Result<ExpiryReason, Failure> {
         .ok_or_else(|| corrupt(format!("`{text:?}` is not a reason to expire")))
 }
 
+/// What is needed to tell of a recording's end: `r` and `d` as above.
+macro_rules! announcement_columns {
+    () => {
+        concat!(
+            "r.account_id, r.recording_id, r.state, r.announced_reason, r.announcement_id,
+         r.announcement_at, r.next_attempt_at, r.expiry_for, r.expiry_proof, r.expired_at,
+         r.destination_revision, r.object_key,
+         r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
+         r.receipt_checksum, r.receipt_content_md5, r.receipt_method, r.stored_at, ",
+            crate::stores::reached_columns!()
+        )
+    };
+}
+pub(crate) use announcement_columns;
+
+/// The copy that is gone, as its receipt states it; `None` if none was ever proven.
+fn expired_copy(row: &Row) -> Result<Option<ExpiredCopy>, Failure> {
+    let method: Option<&str> = get(row, "receipt_method")?;
+    if method.is_none() {
+        return Ok(None);
+    }
+    let proof: &str = get(row, "expiry_proof")?;
+    let method = Absence::ALL
+        .into_iter()
+        .find(|known| known.as_str() == proof)
+        .ok_or_else(|| corrupt(format!("`{proof}` is not a proof of absence")))?;
+    Ok(Some(ExpiredCopy {
+        key: key(row)?,
+        destination_revision: get(row, "destination_revision")?,
+        location: location(row)?,
+        receipt: receipt(row)?,
+        expiry_id: get(row, "announcement_id")?,
+        expired_at: get(row, "expired_at")?,
+        method,
+        reason: expiry_reason(row)?,
+    }))
+}
+
 /// The announcement that a parked, released or expired row owes.
 pub(crate) fn announcement(row: &Row) -> Result<Announcement, Failure> {
     let at: DateTime<Utc> = get(row, "announcement_at")?;
@@ -210,7 +248,7 @@ pub(crate) fn announcement(row: &Row) -> Result<Announcement, Failure> {
             word::<ParkReason>(row, "announced_reason")?,
             get(row, "next_attempt_at")?,
         ),
-        State::Expired => Happened::Expired(expiry_reason(row)?),
+        State::Expired => Happened::Expired(expiry_reason(row)?, expired_copy(row)?.map(Box::new)),
         other @ (State::Staged | State::Stored) => {
             return Err(corrupt(format!("a {} row announces", other.as_str())));
         }

@@ -176,7 +176,9 @@ fn same(statement: &Statement, kind: &str, event: &Value, data: &Value) -> Resul
     }
     match statement {
         Statement::Stored(_) => evidence(&stated, data),
-        Statement::Expired(_) => Ok(()),
+        // The event's word for it is `why`.
+        Statement::Expired(expired) if data.get("why") == Some(&json!(expired.reason)) => Ok(()),
+        Statement::Expired(_) => Err(Invalid::Differs("data.why".to_owned())),
     }
 }
 

@@ -15,8 +15,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Location, MAX_EVENT_BYTES, Method, Receipt, RecordingId, RecordingKey, Sha256,
-    Stored, strict_json,
+    AccountId, ExpiryReason, Location, MAX_EVENT_BYTES, Method, Receipt, RecordingId, RecordingKey,
+    Sha256, Stored, strict_json,
 };
 
 /// What a receipt states. The name of a statement is that of the event that carries it, and its
@@ -82,7 +82,7 @@ pub struct ExpiredStatement {
     /// How its absence was proven.
     pub method: Absence,
     /// Why it was deleted.
-    pub reason: EndOfCustody,
+    pub reason: ExpiryReason,
     /// Which recording.
     pub recording_id: RecordingId,
     /// SHA-256 of its bytes, as stated when it was stored.
@@ -113,46 +113,44 @@ enum ExpiredWord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Absence {
-    /// Nothing is at the key.
+    /// Nothing is at the key, and nothing is listed there.
     NothingAtTheKey,
-    /// The bucket keeps versions: no version that holds the copy is at the key.
+    /// Another object is at the key, which is not the copy and stays.
+    AnotherObjectAtTheKey,
+    /// The bucket keeps versions: none is listed for the key.
     NoVersionAtTheKey,
+    /// The bucket keeps versions: others than the copy's are listed for the key, and stay.
+    OtherVersionsAtTheKey,
 }
 
 impl Absence {
     /// Every way.
-    pub const ALL: [Self; 2] = [Self::NothingAtTheKey, Self::NoVersionAtTheKey];
+    pub const ALL: [Self; 4] = [
+        Self::NothingAtTheKey,
+        Self::AnotherObjectAtTheKey,
+        Self::NoVersionAtTheKey,
+        Self::OtherVersionsAtTheKey,
+    ];
 
-    /// The word.
+    /// The word, in the ledger and in receipts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NothingAtTheKey => "nothing_at_the_key",
+            Self::AnotherObjectAtTheKey => "another_object_at_the_key",
             Self::NoVersionAtTheKey => "no_version_at_the_key",
+            Self::OtherVersionsAtTheKey => "other_versions_at_the_key",
         }
     }
-}
 
-/// Why a copy was deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndOfCustody {
-    /// Its retention was over.
-    Retention,
-    /// Its erasure was asked for.
-    Erasure,
-}
-
-impl EndOfCustody {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Retention, Self::Erasure];
-
-    /// The word.
+    /// What was seen, for the history.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn seen(self) -> &'static str {
         match self {
-            Self::Retention => "retention",
-            Self::Erasure => "erasure",
+            Self::NothingAtTheKey => "the key is empty, and not listed",
+            Self::AnotherObjectAtTheKey => "another object lies at the key and stays",
+            Self::NoVersionAtTheKey => "no version is listed, and the key is empty",
+            Self::OtherVersionsAtTheKey => "no version of ours is listed; others' stay",
         }
     }
 }
@@ -175,7 +173,7 @@ pub struct ExpiredCopy {
     /// How that was proven.
     pub method: Absence,
     /// Why it was deleted.
-    pub reason: EndOfCustody,
+    pub reason: ExpiryReason,
 }
 
 /// Why bytes are no statement that this release knows.

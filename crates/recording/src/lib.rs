@@ -32,8 +32,8 @@ mod strict_json;
 
 pub use check::{Approval, Capability, CheckReport, Finding, Verdict};
 pub use custody::{
-    Absence, EndOfCustody, ExpiredCopy, ExpiredStatement, MalformedStatement, ReceiptSigner,
-    SignedReceipt, Statement, StoredStatement, Unsigned, strict_document,
+    Absence, ExpiredCopy, ExpiredStatement, MalformedStatement, ReceiptSigner, SignedReceipt,
+    Statement, StoredStatement, Unsigned, strict_document,
 };
 pub use destination::{
     AzureContainer, AzureIdentity, Destination, DestinationOwner, S3Bucket, Store,

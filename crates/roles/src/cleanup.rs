@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use recording::{
     Advance, Clock, Delivery, Fault, Handler, Incoming, Ledger, Lookers, Next, ParkReason, Probe,
     Publisher, Receipt, RecordingKey, Refusal, RefusalReason, ReleaseClaim, ReleaseGranted,
-    ReleaseRefusal, Settlement, State, Trash, TrashEntry, decide, parse,
+    ReleaseRefusal, Settlement, State, Trash, TrashEntry, Unsigned, decide, parse,
 };
 use telemetry::{CleanupOutcome, Metrics};
 use tokio::time::Instant;
@@ -216,7 +216,13 @@ impl Cleanup {
                 let stored_at = granted.stored.receipt().stored_at;
                 let after = (announcement.at - stored_at).to_std().unwrap_or_default();
                 self.ports.metrics.acknowledgment_to_release(after);
-                if !announce(&*self.ports.publisher, &**ledger, &announcement).await {
+                if !announce(
+                    (&*self.ports.publisher, &Unsigned),
+                    &**ledger,
+                    &announcement,
+                )
+                .await
+                {
                     self.ports.metrics.unconfirmed();
                 }
                 self.ports.metrics.outcome(outcome);
@@ -259,7 +265,12 @@ impl Cleanup {
         {
             Advance::Done(announcement) => {
                 if let Some(announcement) = announcement
-                    && !announce(&*self.ports.publisher, &**ledger, &announcement).await
+                    && !announce(
+                        (&*self.ports.publisher, &Unsigned),
+                        &**ledger,
+                        &announcement,
+                    )
+                    .await
                 {
                     self.ports.metrics.unconfirmed();
                 }

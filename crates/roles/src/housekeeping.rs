@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::{
-    Checker, Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, RecordingKey,
-    Requeue, Route, due,
+    Checker, Clock, Ledger, LedgerFault, Leftovers, Outgoing, Publisher, Queue, ReceiptSigner,
+    RecordingKey, Requeue, Route, due,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,8 @@ pub struct HousekeepingPorts {
     pub ledger: Arc<dyn Ledger>,
     /// The broker.
     pub publisher: Arc<dyn Publisher>,
+    /// Signs what is stated about copies that are gone.
+    pub signer: Arc<dyn ReceiptSigner>,
     /// Open uploads.
     pub leftovers: Arc<dyn Leftovers>,
     /// The daily check of destinations; `None`: they are not checked.
@@ -194,7 +196,8 @@ impl Housekeeping {
 
     async fn announce(&self) -> Result<(), LedgerFault> {
         for announcement in self.ports.ledger.announcements(BATCH).await? {
-            if !announce(&*self.ports.publisher, &*self.ports.ledger, &announcement).await {
+            let outside = (&*self.ports.publisher, &*self.ports.signer);
+            if !announce(outside, &*self.ports.ledger, &announcement).await {
                 self.ports.metrics.unconfirmed();
                 return Ok(());
             }

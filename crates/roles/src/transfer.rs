@@ -33,8 +33,8 @@ use chrono::{DateTime, Utc};
 use recording::{
     Advance, Announcement, Claimed, Clock, Delivery, Granted, HandOff, Handler, Incoming,
     Isolation, Ledger, Lookers, Next, Note, Originals, Parking, Probe, Publisher, ReceiptSigner,
-    Recording, RecordingKey, Refusal, RefusalReason, Settlement, Statement, Stored, Writers,
-    decide, parse, stored,
+    Recording, RecordingKey, Refusal, RefusalReason, Settlement, Statement, Stored, Unsigned,
+    Writers, decide, parse, stored,
 };
 use telemetry::{Metrics, Stage, TransferOutcome};
 use tokio::time::Instant;
@@ -400,7 +400,12 @@ impl Transfer {
 
     async fn tell(&self, announcement: Option<Announcement>) {
         if let Some(announcement) = announcement
-            && !announce(&*self.ports.publisher, &*self.ports.ledger, &announcement).await
+            && !announce(
+                (&*self.ports.publisher, &Unsigned),
+                &*self.ports.ledger,
+                &announcement,
+            )
+            .await
         {
             self.ports.metrics.unconfirmed();
         }

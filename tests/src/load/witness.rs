@@ -20,6 +20,14 @@ impl Witness {
     /// # Errors
     /// When the broker refuses.
     pub async fn new(platform: &Platform) -> Result<Self> {
+        Self::of(platform, "recording.stored.v1").await
+    }
+
+    /// The same for events of another routing key.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn of(platform: &Platform, routing_key: &str) -> Result<Self> {
         let management = platform.rabbit.management();
         let vhost = platform.rabbit.vhost().replace('/', "%2F");
         let quorum = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
@@ -27,7 +35,7 @@ impl Witness {
             .call("PUT", &format!("/api/queues/{vhost}/{QUEUE}"), Some(quorum))
             .await?;
         let path = format!("/api/bindings/{vhost}/e/callferry.recordings/q/{QUEUE}");
-        let binding = json!({"routing_key": "recording.stored.v1"});
+        let binding = json!({"routing_key": routing_key});
         management.call("POST", &path, Some(binding)).await?;
         Ok(Self(()))
     }

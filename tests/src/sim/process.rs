@@ -307,6 +307,7 @@ async fn housekeeping(side: Side, tuning: Tuning, stop: CancellationToken, metri
     let ports = HousekeepingPorts {
         ledger: ledger(&side),
         publisher: publisher(&side),
+        signer: Arc::new(Unsigned),
         leftovers: Arc::new(LeftoverPort(side.clone())),
         checker: checks.then_some(checker),
         clock: clock(&side),

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use recording::Unsigned;
 use roles::{Clocks, Retention, RetentionPorts, Tuning};
 use telemetry::Metrics;
 use tokio::time::{sleep, timeout};
@@ -143,6 +144,7 @@ async fn supervise(shared: Shared, process: u64) {
             ledger: Arc::new(Told(life.clone())),
             removers: Arc::new(Bucket(life.clone())),
             publisher: Arc::new(Tongue(life.clone())),
+            signer: Arc::new(Unsigned),
             clock: Arc::<Time>::clone(&shared.clock),
             metrics: Arc::clone(&metrics),
         };

@@ -80,7 +80,7 @@ async fn listen(
 }
 
 /// Every one must be heard byte for byte, and any part of it.
-async fn heard(served: &Served, client: &Client, staged: &Produce) -> Result<()> {
+pub(crate) async fn heard(served: &Served, client: &Client, staged: &Produce) -> Result<()> {
     for ((account, id), produced) in staged {
         let whole = listen(served, client, (account, id), None).await?;
         let status = whole.status();

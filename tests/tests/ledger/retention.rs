@@ -81,7 +81,13 @@ async fn what_is_due_goes_once_with_its_proof_and_is_told() {
     let Advance::Done(told) = expire(&world.catalog, expiring).await else {
         panic!("overtaken");
     };
-    assert_eq!(told.what, Happened::Expired(ExpiryReason::Retention));
+    let Happened::Expired(ExpiryReason::Retention, Some(copy)) = &told.what else {
+        panic!("{told:?}");
+    };
+    assert_eq!((&copy.key, copy.expiry_id), (&key, told.id));
+    let location = copy.location.as_str();
+    assert!(location.starts_with("s3://acme-bucket/"), "{location}");
+    assert_eq!(copy.method, recording::Absence::NothingAtTheKey);
     // A lost answer, asked for again.
     assert_eq!(
         expire(&world.catalog, expiring).await,
@@ -108,7 +114,10 @@ async fn what_is_owed_to_others_is_told_first_and_nothing_goes_without_a_beginni
     world.force(&key, "announce_after = now()").await;
     assert!(turn(&world, &world.catalog).await.is_empty());
     for (change, says) in [
-        ("state = 'expired', expiry_proof = 'p'", "no deletion of it"),
+        (
+            "state = 'expired', expiry_proof = 'nothing_at_the_key'",
+            "no deletion of it",
+        ),
         ("interaction_id = 'mine'", "never changed"),
         ("erased_at = now()", "only_the_expired_are_erased"),
     ] {

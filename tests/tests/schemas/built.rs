@@ -272,7 +272,7 @@ fn the_published_examples_are_what_the_code_builds() {
         ("recording.expired.v1.json", ExpiryReason::Retention),
         ("recording.expired.v1.erasure.json", ExpiryReason::Erasure),
     ] {
-        assert_is_example(name, |id, at| expired(&key(), id, at, why));
+        assert_is_example(name, |id, at| expired(&key(), (id, at), why, None));
     }
     assert_is_example("destination.unhealthy.v1.json", |id, at| {
         health_changed(&unhealthy(id, at, ParkReason::AccessDenied))
@@ -327,7 +327,7 @@ fn every_event_goes_where_the_contract_says() {
         ),
         (released(&key(), Uuid::nil(), now), "recording.released.v1"),
         (
-            expired(&key(), Uuid::nil(), now, ExpiryReason::Retention),
+            expired(&key(), (Uuid::nil(), now), ExpiryReason::Retention, None),
             "recording.expired.v1",
         ),
         (
@@ -420,7 +420,7 @@ proptest! {
             ("recording.stored.v1", stored(&copy, None)),
             ("recording.parked.v1", parked(&key(), id, now, ParkReason::Throttled, Some(now))),
             ("recording.released.v1", released(&key(), id, now)),
-            ("recording.expired.v1", expired(&key(), id, now, ExpiryReason::Erasure)),
+            ("recording.expired.v1", expired(&key(), (id, now), ExpiryReason::Erasure, None)),
             (
                 "destination.unhealthy.v1",
                 health_changed(&unhealthy(id, now, ParkReason::AccessDenied)),

@@ -50,7 +50,7 @@ fn both() -> [Statement; 2] {
         expiry_id: Uuid::from_u128(8),
         expired_at: "2027-11-22T10:00:07Z".parse().unwrap(),
         method: Absence::NoVersionAtTheKey,
-        reason: EndOfCustody::Retention,
+        reason: ExpiryReason::Retention,
     });
     [stored, expired]
 }
@@ -147,7 +147,7 @@ fn the_words_of_an_expiry_are_those_that_are_signed() {
     for word in Absence::ALL {
         assert_eq!(json!(word), word.as_str());
     }
-    for word in EndOfCustody::ALL {
+    for word in ExpiryReason::ALL {
         assert_eq!(json!(word), word.as_str());
     }
 }

@@ -127,15 +127,24 @@ pub fn released(key: &RecordingKey, id: Uuid, at: DateTime<Utc>) -> Outgoing {
     )
 }
 
-/// The copy is gone: its retention ended, or its erasure was asked for. `id` is the row's.
+/// The copy is gone: its retention ended, or its erasure was asked for. `id` is the row's; only
+/// the key under which `signed` is may be another when it is published again.
 #[must_use]
-pub fn expired(key: &RecordingKey, id: Uuid, at: DateTime<Utc>, why: ExpiryReason) -> Outgoing {
+pub fn expired(
+    key: &RecordingKey,
+    (id, at): (Uuid, DateTime<Utc>),
+    why: ExpiryReason,
+    signed: Option<&SignedReceipt>,
+) -> Outgoing {
     let id = id.to_string();
-    let data = json!({
+    let mut data = json!({
         "account_id": key.account_id,
         "recording_id": key.recording_id,
-        "why": why.as_str(),
+        "why": why,
     });
+    if let (Some(signed), Some(data)) = (signed, data.as_object_mut()) {
+        data.insert("signed_receipt".to_owned(), json!(signed));
+    }
     topic(
         "recording.expired.v1",
         &id,

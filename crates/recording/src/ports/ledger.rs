@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Announced, CheckReport, Destination, DueCheck, ExpiryReason, Fault,
+    AccountId, Announced, CheckReport, Destination, DueCheck, ExpiredCopy, ExpiryReason, Fault,
     HealthAnnouncement, Lease, LeaseLost, LedgerFault, LedgerReading, ObjectKey, ParkReason, Part,
     Queue, Receipt, Recording, RecordingKey, RefusalReason, Staged, StagingPath, State, Stored,
     Upload,
@@ -105,8 +105,8 @@ pub enum Happened {
     Parked(ParkReason, Option<DateTime<Utc>>),
     /// Released.
     Released,
-    /// Its copy is gone, and why.
-    Expired(ExpiryReason),
+    /// Its copy is gone, why, and what it was; `None` where no copy was ever proven.
+    Expired(ExpiryReason, Option<Box<ExpiredCopy>>),
 }
 
 /// What is noted without waiting: losing a note only repeats an event.

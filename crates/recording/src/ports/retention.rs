@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Advance, Announcement, Destination, Fault, Fence, Lease, LedgerFault, ObjectKey,
-    Observed, RecordingKey, Released,
+    Absence, AccountId, Advance, Announcement, Destination, Fault, Fence, Lease, LedgerFault,
+    ObjectKey, Observed, RecordingKey, Released,
 };
 
 /// Why a copy goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExpiryReason {
     /// Its retention has ended.
     Retention,
@@ -29,7 +31,7 @@ impl ExpiryReason {
     /// Every one.
     pub const ALL: [Self; 2] = [Self::Retention, Self::Erasure];
 
-    /// The word, in the ledger and in events.
+    /// The word, in the ledger, in events and in receipts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -242,7 +244,7 @@ pub struct Remains {
 /// that could see all of the key, and not kept.
 #[derive(Debug)]
 pub struct Gone {
-    seen: &'static str,
+    absence: Absence,
 }
 
 impl Remains {
@@ -250,21 +252,21 @@ impl Remains {
     #[must_use]
     pub fn gone(&self) -> Option<Gone> {
         (self.versions == 0).then_some(Gone {
-            seen: match (self.versioned, self.others) {
-                (true, false) => "no version is listed, and the key is empty",
-                (true, true) => "no version of ours is listed; others' stay",
-                (false, false) => "the key is empty, and not listed",
-                (false, true) => "another object lies at the key and stays",
+            absence: match (self.versioned, self.others) {
+                (true, false) => Absence::NoVersionAtTheKey,
+                (true, true) => Absence::OtherVersionsAtTheKey,
+                (false, false) => Absence::NothingAtTheKey,
+                (false, true) => Absence::AnotherObjectAtTheKey,
             },
         })
     }
 }
 
 impl Gone {
-    /// What was seen, for the history.
+    /// How it was seen.
     #[must_use]
-    pub fn seen(&self) -> &'static str {
-        self.seen
+    pub fn absence(&self) -> Absence {
+        self.absence
     }
 }
 

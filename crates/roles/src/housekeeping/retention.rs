@@ -21,13 +21,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use recording::{
     Advance, Announcement, Class, Clock, Expiring, Fault, Kept, LedgerFault, PublishFault,
-    Publisher, Remains, Removal, Removers, Retained, RetentionLedger, expired,
+    Publisher, ReceiptSigner, Remains, Removal, Removers, Retained, RetentionLedger,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use super::Housekeeping;
-use crate::Tuning;
+use crate::{Tuning, announce};
 
 /// Accounts whose turn one statement takes.
 const ACCOUNTS: u32 = 16;
@@ -50,6 +50,8 @@ pub struct RetentionPorts {
     pub removers: Arc<dyn Removers>,
     /// The broker.
     pub publisher: Arc<dyn Publisher>,
+    /// Signs what is stated about copies that are gone.
+    pub signer: Arc<dyn ReceiptSigner>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -190,7 +192,7 @@ impl Retention {
                 Some(Ok(Removal::Asked(versions))) => *versions,
                 Some(Ok(Removal::Locked(..) | Removal::Unclear(_)) | Err(_)) | None => 0,
             };
-            let seen = gone.seen();
+            let seen = gone.absence().seen();
             return match ports.ledger.expire(expiring, gone, versions).await? {
                 Advance::Done(announcement) => {
                     let why = expiring.why();
@@ -199,7 +201,7 @@ impl Retention {
                         recording.key = %copy.key, why = why.as_str(), versions, seen,
                         "a copy is gone"
                     );
-                    self.tell(&announcement, expiring).await;
+                    self.tell(&announcement).await;
                     Ok(())
                 }
                 Advance::Overtaken => Ok(()),
@@ -215,9 +217,9 @@ impl Retention {
     }
 
     /// Says that a copy is gone, once; housekeeping repeats what is not confirmed.
-    async fn tell(&self, announcement: &Announcement, expiring: &Expiring) {
-        let Announcement { key, id, at, .. } = announcement;
-        let event = expired(key, *id, *at, expiring.why());
+    async fn tell(&self, announcement: &Announcement) {
+        let Announcement { key, id, .. } = announcement;
+        let event = announce::event(announcement, &*self.ports.signer);
         match self.ports.publisher.publish(event).await {
             // Other services may not listen to these.
             Ok(()) | Err(PublishFault::Unroutable) => self.ports.ledger.expiry_told(key, *id),

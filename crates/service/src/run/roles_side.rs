@@ -214,6 +214,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
     let ports = HousekeepingPorts {
         ledger: outside.ledger(),
         publisher: broker.publisher(),
+        signer: wiring::signer(outside.receipt_keys.as_ref()),
         leftovers: Arc::clone(&outside.buckets.leftovers),
         checker: Some(Arc::clone(&outside.buckets.checker)),
         clock: Arc::clone(&outside.clock),
@@ -224,6 +225,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
         ledger,
         removers: Arc::clone(&outside.buckets.removers),
         publisher: broker.publisher(),
+        signer: wiring::signer(outside.receipt_keys.as_ref()),
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };

@@ -115,9 +115,12 @@ pub(super) async fn outside(process: &Process<'_>, tasks: &mut Tasks) -> Result<
     })
 }
 
-/// The keys of custody receipts, for the role that signs them and the one that publishes them.
+/// The keys of custody receipts, for the roles that sign them and the one that publishes them.
 fn receipt_keys(process: &Process<'_>) -> Result<Option<ReceiptKeys>> {
-    let signs = process.roles.contains(&Role::Transfer);
+    let signs = process.roles.iter().any(|role| match role {
+        Role::Transfer | Role::Housekeeping => true,
+        Role::Cleanup | Role::Playback => false,
+    });
     if !signs && !process.roles.contains(&Role::Playback) {
         return Ok(None);
     }
@@ -127,11 +130,12 @@ fn receipt_keys(process: &Process<'_>) -> Result<Option<ReceiptKeys>> {
         Some(key_id) if signs => {
             tracing::info!(
                 receipt_key.current = key_id,
-                "acknowledgments carry signed receipts"
+                "acknowledgments and expiries carry signed receipts"
             );
         }
         None if signs => tracing::info!(
-            "acknowledgments carry no signed receipt: CALLFERRY_RECEIPT_KEY_FILE is not set"
+            "acknowledgments and expiries carry no signed receipt: CALLFERRY_RECEIPT_KEY_FILE is \
+             not set"
         ),
         Some(_) | None => {}
     }

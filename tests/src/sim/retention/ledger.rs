@@ -231,7 +231,7 @@ impl RetentionLedger for Told {
             key: key.clone(),
             id: Uuid::nil(),
             at: self.0.shared.clock.now(),
-            what: Happened::Expired(expiring.why()),
+            what: Happened::Expired(expiring.why(), None),
         };
         if !world.holds_lease(number, token) {
             let before = world.rows.get(number);

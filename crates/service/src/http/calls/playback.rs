@@ -207,10 +207,12 @@ async fn sign(
         content_type: Some(media_type.clone()),
         content_disposition: Some(format!("inline; filename=\"{name}\"")),
     };
+    let life = Duration::from_secs(api.config.playback_url_life_s);
     let reading = Reading {
         key: &copy.key,
         version_id: copy.version_id.as_deref(),
-        life: Duration::from_secs(api.config.playback_url_life_s),
+        // A URL cannot be called back: none outlives the retention.
+        life: copy.ends_in.map_or(life, |left| left.min(life)),
         overrides: &overrides,
     };
     let (began, now) = (Instant::now(), api.clock.now());
