@@ -2,10 +2,11 @@
 //! in both.
 
 use anyhow::{Context, Result};
-use callferry_tests::load::{self, Load, Witness};
+use callferry_tests::load::{self, Produce, Witness};
 use callferry_tests::patience;
 use callferry_tests::platform::{AzureAccess, Platform};
 use callferry_tests::scratch::Scratch;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::played::{heard, listener, store};
@@ -27,6 +28,50 @@ async fn state(platform: &Platform, id: &str) -> Result<Value> {
         .await
 }
 
+/// Four recordings of `acme`, two in each cloud, and two of another account, all released.
+async fn in_two_clouds(platform: &mut Platform) -> Result<Produce> {
+    platform.account("acme").await?;
+    platform.account("other").await?;
+    let mut staged = store(platform, &["acme", "other"], 0x75).await?;
+    platform
+        .azure_destination("acme", AzureAccess::ServicePrincipal)
+        .await?;
+    staged.extend(store(platform, &["acme"], 0x76).await?);
+    let mut cleanup = platform.fleet.start_ready("cleanup", &["cleanup"]).await?;
+    load::until_released(platform, u64::try_from(staged.len())?, LONG).await?;
+    cleanup.stop(LONG).await?;
+    let in_s3 = platform.auditor().fetch("acme-recordings").await?.len();
+    let in_azure = platform.azure_objects("acme-recordings").await?.len();
+    assert_eq!((in_s3, in_azure, staged.len()), (2, 2, 6));
+    Ok(staged)
+}
+
+/// Each event has a receipt that says what was there, and how it was seen to be gone.
+async fn all_valid(served: &Served, events: &[String], staged: &Produce) -> Result<()> {
+    let platform = &served.platform;
+    let keys = served.scratch.path().join("keys.json");
+    let published = platform.json(&["receipt", "keys"]).await?;
+    std::fs::write(&keys, published.to_string())?;
+    let (keys, file) = (
+        keys.display().to_string(),
+        served.scratch.path().join("event"),
+    );
+    for event in events {
+        std::fs::write(&file, event)?;
+        let event = file.display().to_string();
+        let verify = ["receipt", "verify", &event, "--public-key", &keys];
+        let answer = platform.json(&verify).await?;
+        let statement = &answer["statement"];
+        let id = statement["recording_id"].as_str().context("no id")?;
+        let produced = staged.get(&("acme".to_owned(), id.to_owned()));
+        let produced = produced.context("not of this account")?;
+        assert_eq!(statement["sha256"], produced.sha256.as_str(), "{answer}");
+        assert_eq!(statement["reason"], "retention", "{answer}");
+        assert_eq!(statement["method"], "nothing_at_the_key", "{answer}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recordings_in_two_clouds_of_one_account_play_and_expire_in_both() -> Result<()> {
     let scratch = Scratch::new("http-ended")?;
@@ -37,18 +82,8 @@ async fn recordings_in_two_clouds_of_one_account_play_and_expire_in_both() -> Re
     let file = scratch.path().join("receipt-key").display().to_string();
     platform.json(&["receipt-key", "new", &file]).await?;
     platform.fleet.set("CALLFERRY_RECEIPT_KEY_FILE", file);
-    platform.account("acme").await?;
-    platform.account("other").await?;
     let witness = Witness::of(&platform, "recording.expired.v1").await?;
-    let mut staged = store(&platform, &["acme", "other"], 0x75).await?;
-    platform
-        .azure_destination("acme", AzureAccess::ServicePrincipal)
-        .await?;
-    staged.extend(store(&platform, &["acme"], 0x76).await?);
-    let mut cleanup = platform.fleet.start_ready("cleanup", &["cleanup"]).await?;
-    load::until_released(&platform, u64::try_from(staged.len())?, LONG).await?;
-    cleanup.stop(LONG).await?;
-
+    let staged = in_two_clouds(&mut platform).await?;
     let served = Served::of(platform, scratch, &[]).await?;
     let platform = &served.platform;
     heard(&served, &listener(platform)?, &staged).await?;
@@ -58,24 +93,18 @@ async fn recordings_in_two_clouds_of_one_account_play_and_expire_in_both() -> Re
         .collect();
     let token = served.token(Some("acme"), "recordings:play")?;
     let play = |id: &str| format!("GET /v1/recordings/{id}/playback?format=json");
-    let in_s3 = platform.auditor().fetch("acme-recordings").await?.len();
-    let in_azure = platform.azure_objects("acme-recordings").await?.len();
-    assert_eq!((in_s3, in_azure, ids.len()), (2, 2, 4));
 
     // No URL is good for longer than there is anything to hear.
     ends(platform, "acme", "60 seconds").await?;
     let now = platform
         .postgres
-        .sql("callferry", "select extract(epoch from now())")
+        .sql("callferry", "select now() at time zone 'utc'")
         .await?;
-    let now: f64 = now.trim().parse()?;
+    let now: DateTime<Utc> = format!("{}Z", now.trim()).parse()?;
     for (_, id) in &ids {
         let granted = served.ask_as(&token, &play(id), None).await?.must(200);
-        let until = granted["expires_at"].as_str().context("no end")?;
-        let until: chrono::DateTime<chrono::Utc> = until.parse()?;
-        #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
-        let left = until.timestamp() as f64 - now;
-        assert!(left <= 61.0, "{granted}");
+        let until: DateTime<Utc> = granted["expires_at"].as_str().context("no end")?.parse()?;
+        assert!(until <= now + TimeDelta::seconds(61), "{granted}");
     }
     ends(platform, "acme", "-1 seconds").await?;
     for (_, id) in &ids {
@@ -105,39 +134,12 @@ async fn recordings_in_two_clouds_of_one_account_play_and_expire_in_both() -> Re
     );
     assert!(platform.azure_objects("acme-recordings").await?.is_empty());
     assert_eq!(platform.auditor().fetch("other-recordings").await?.len(), 2);
-
-    // Everybody is told, with a receipt that says what was there and how it was seen to be gone.
     let mut events = Vec::new();
     patience::until("all are told", LONG, async || {
         events.extend(witness.read(platform).await?);
         Ok((events.len() >= ids.len()).then_some(()))
     })
     .await?;
-    let keys = served
-        .scratch
-        .path()
-        .join("keys.json")
-        .display()
-        .to_string();
-    let published = platform.json(&["receipt", "keys"]).await?;
-    std::fs::write(&keys, published.to_string())?;
-    for event in &events {
-        let file = served
-            .scratch
-            .path()
-            .join("event.json")
-            .display()
-            .to_string();
-        std::fs::write(&file, event)?;
-        let verify = ["receipt", "verify", &file, "--public-key", &keys];
-        let answer = platform.json(&verify).await?;
-        let statement = &answer["statement"];
-        let id = statement["recording_id"].as_str().context("no id")?;
-        let produced = staged.get(&("acme".to_owned(), id.to_owned()));
-        let produced = produced.context("not of this account")?;
-        assert_eq!(statement["sha256"], produced.sha256.as_str(), "{answer}");
-        assert_eq!(statement["reason"], "retention", "{answer}");
-        assert_eq!(statement["method"], "nothing_at_the_key", "{answer}");
-    }
+    all_valid(&served, &events, &staged).await?;
     sweeper.stop(LONG).await
 }
