@@ -14,6 +14,7 @@ mod http {
     pub(crate) mod audit;
     pub(crate) mod contract;
     pub(crate) mod fuzzed;
+    pub(crate) mod holds;
     pub(crate) mod keys;
     pub(crate) mod life;
     pub(crate) mod limits;
@@ -22,6 +23,7 @@ mod http {
     pub(crate) mod player;
     pub(crate) mod playing;
     pub(crate) mod receipt_keys;
+    pub(crate) mod retained;
     pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;
