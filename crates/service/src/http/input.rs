@@ -149,12 +149,23 @@ pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
             }
             Category::Data => plain(&what.to_string()),
         };
-        Problem::impossible(format!("`{}` {why}", shown(&path))).field(shown(&path), why)
+        let field = lacking(&path, &why).unwrap_or_else(|| shown(&path));
+        Problem::impossible(format!("`{}` {why}", shown(&path))).field(field, why)
     })?;
     reader.end().map_err(|_| {
         Problem::malformed("the body is no JSON document").field("body", "goes on behind its end")
     })?;
     Ok(read)
+}
+
+/// The field that is not there, where that is what is wrong: its path ends at what should have it.
+fn lacking(path: &str, why: &str) -> Option<String> {
+    let name = why.strip_prefix("missing field `")?.strip_suffix('`')?;
+    let within = path.trim_matches('.');
+    Some(match within {
+        "" => name.to_owned(),
+        within => format!("{}.{name}", shown(within)),
+    })
 }
 
 /// Why something is done: a text that is there, and that is kept whole and for ever.
@@ -215,7 +226,7 @@ mod tests {
                 "duplicate field",
             ),
             ("\"canary\"", 422, "must be struct Wish"),
-            ("{}", 422, "missing field `name`"),
+            ("{}", 422, "\"field\":\"name\",\"message\":\"missing field"),
         ] {
             let said = problem(body);
             assert!(
