@@ -6,8 +6,8 @@
 //! line in the log, and its count.
 //!
 //! **Limits.** Connections, their headers, how slowly anybody may send or take (`connections`),
-//! bodies (`input`), how often (`limits`), how long (`routes`), how many checks and previews (`checks`): each is
-//! bounded.
+//! bodies (`input`), how often (`limits`), how long (`routes`), how many checks and previews
+//! (`checks`): each is bounded.
 //!
 //! **Shutdown.** Nothing new is taken on; requests that are being answered end, within the drain.
 //!
