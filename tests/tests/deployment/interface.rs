@@ -12,6 +12,7 @@ const SCOPE: &str = "accounts:read accounts:write destinations:read destinations
     recordings:erase holds:read holds:write retention:read retention:write status:read audit:read";
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table of all that is asked for")]
 async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()> {
     let production = Production::new("http-user").await?;
     let refused_before = production.refusals()?;

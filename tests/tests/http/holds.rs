@@ -195,6 +195,7 @@ async fn paged(served: &Served) -> Result<()> {
 }
 
 /// What is said to whoever asks wrongly: the field, and what would help.
+#[expect(clippy::too_many_lines, reason = "one table of all that is asked for")]
 async fn wrongly(served: &Served) -> Result<()> {
     let long = "x".repeat(2001);
     let erase = "POST /v1/accounts/acme/recordings/rec-2/erase";

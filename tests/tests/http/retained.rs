@@ -78,6 +78,10 @@ async fn policies_are_set_and_shown_as_on_the_command_line() -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn what_stopped_is_listed_and_confirmed_once_by_whoever_may() -> Result<()> {
     let served = Served::new("http-stops", &[]).await?;
     ended(&served, "acme", &["rec-1"]).await?;

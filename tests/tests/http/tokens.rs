@@ -367,6 +367,7 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of all that is asked for")]
 async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<()> {
     let served = Served::new("http-foreign", &[]).await?;
     for account in ["acme", "globex"] {
