@@ -181,6 +181,19 @@ grant insert (request_id, subject, token_account, action, account_id, target, ou
 -- What has ended is played to nobody, and what is held stays.
 grant select on erasures, legal_holds, legal_hold_releases to callferry_playback;
 grant execute on function held_by(text, text, text) to callferry_playback;
+-- And for whoever has a token that allows it: policies, holds, erasures and confirmations, as the
+-- command line makes them. They are written down, never changed; what they ask of a row is when it
+-- is looked at next.
+grant select, insert (account_id, kind, days) on retention_policies to callferry_playback;
+grant insert (account_id, recording_id, interaction_id, reason, placed_by)
+    on legal_holds to callferry_playback;
+grant insert (hold_id, reason, released_by) on legal_hold_releases to callferry_playback;
+grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_playback;
+grant execute on function erase_words(text, text) to callferry_playback;
+grant update (expiry_next_at) on recordings to callferry_playback;
+grant select (account_id), update (next_at) on retention_pace to callferry_playback;
+grant select, update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
+    to callferry_playback;
 -- Who listened: it can write the log, and neither read, change nor shorten it.
 grant insert (request_id, subject, token_account, account_id, recording_id, address, via, refused,
     life_s, keep_until) on accesses to callferry_playback;

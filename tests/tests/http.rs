@@ -15,6 +15,7 @@ mod http {
     pub(crate) mod contract;
     pub(crate) mod ended;
     pub(crate) mod fuzzed;
+    pub(crate) mod holds;
     pub(crate) mod keys;
     pub(crate) mod life;
     pub(crate) mod limits;
@@ -23,6 +24,7 @@ mod http {
     pub(crate) mod player;
     pub(crate) mod playing;
     pub(crate) mod receipt_keys;
+    pub(crate) mod retained;
     pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;

@@ -73,8 +73,8 @@ const LIST: &str = "-- name: list_holds
            h.placed_at, r.released_at, r.released_by, r.reason as release_reason
       from legal_holds h left join legal_hold_releases r on r.hold_id = h.hold_id
      where ($1::text is null or h.account_id = $1) and ($2 or r.hold_id is null)
-       and ($3::bigint is null or h.hold_id = $3)
-     order by h.hold_id limit $4";
+       and ($3::bigint is null or h.hold_id = $3) and h.hold_id > $4::bigint
+     order by h.hold_id limit $5";
 
 /// What a hold is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,27 +260,35 @@ impl Catalog {
             .pool
             .row(RELEASE, &[&hold, &account.as_str(), &reason, &by])
             .await?;
-        let none: Option<&str> = None;
-        let shown = self
-            .pool
-            .row(LIST, &[&none, &true, &Some(hold), &1_i64])
-            .await?;
-        let shown = shown.map(|row| view(&row)).transpose()?;
-        let shown = shown.filter(|shown| shown.account_id == *account);
-        match (released, shown) {
-            (Some(_), Some(shown)) => {
-                self.pool.rows(WAKE, &[&hold]).await?;
-                Ok(shown)
-            }
-            (None, Some(_)) => Err(AdminFault::refused(
+        let shown = self.show_hold(account, hold).await?;
+        if released.is_none() {
+            return Err(AdminFault::refused(
                 format!("hold {hold} of {account} was released before"),
                 "nothing was changed; `callferry hold list --all` shows who released it",
-            )),
-            (_, None) => Err(AdminFault::not_found(
+            ));
+        }
+        self.pool.rows(WAKE, &[&hold]).await?;
+        Ok(shown)
+    }
+
+    /// One hold, in force or released.
+    ///
+    /// # Errors
+    /// When the account has no such hold, or the database fails.
+    pub async fn show_hold(&self, account: &AccountId, hold: i64) -> Result<HoldView, AdminFault> {
+        let (own, one) = (Some(account.as_str()), Some(hold));
+        let (all, after, limit) = (true, 0_i64, 1_i64);
+        let row = self
+            .pool
+            .row(LIST, &[&own, &all, &one, &after, &limit])
+            .await?;
+        let shown = row.map(|row| view(&row)).transpose()?;
+        shown.ok_or_else(|| {
+            AdminFault::not_found(
                 format!("hold {hold} of {account}"),
                 "`callferry hold list` shows those there are",
-            )),
-        }
+            )
+        })
     }
 
     /// Holds in the order they were placed: those in force, or with `all` every one there ever
@@ -293,13 +301,28 @@ impl Catalog {
         account: Option<&AccountId>,
         all: bool,
     ) -> Result<Vec<HoldView>, AdminFault> {
+        self.page_holds(account, all, None, MOST_HOLDS).await
+    }
+
+    /// A page of the same, from after the hold `after` on.
+    ///
+    /// # Errors
+    /// When there is no such account, or the database fails.
+    pub async fn page_holds(
+        &self,
+        account: Option<&AccountId>,
+        all: bool,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<HoldView>, AdminFault> {
         if let Some(account) = account {
             self.show_account(account).await?;
         }
         let (account, one) = (account.map(AccountId::as_str), None::<i64>);
+        let (after, limit) = (after.unwrap_or(0), i64::from(limit));
         let rows = self
             .pool
-            .rows(LIST, &[&account, &all, &one, &i64::from(MOST_HOLDS)])
+            .rows(LIST, &[&account, &all, &one, &after, &limit])
             .await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }

@@ -70,7 +70,7 @@ pub use pool::PoolCounts;
 pub use preview::{PreviewDay, PreviewHold, PreviewKept, PreviewView};
 pub use quarantine::{QuarantineMessageView, QuarantineView};
 pub use recordings::{HistoryView, MOST_PARKED, ParkedFilter, RecordingFilter, RecordingView};
-pub use retention::{PolicyView, RetentionView, StopView};
+pub use retention::{PolicyView, RetentionView, StopFilter, StopView};
 pub use rewrap::{Rewrapped, SecretsUnderKey, Unopened};
 pub use settings::Settings;
 pub use status::{OpenRecordings, QuarantineCounts, StatusView};

@@ -28,8 +28,12 @@ const STOPS: &str = "-- name: retention_stops
            confirmed_why
       from retention_stops
      where ($1::text is null or account_id is null or account_id = $1)
-       and ($2 or confirmed_at is null)
-     order by stop_id desc limit 100";
+       and (confirmed_at is null or ($2 and not ($3 and account_id is null)))
+       and stop_id < coalesce($4::bigint, 9223372036854775807)
+     order by stop_id desc limit $5";
+
+/// The most stops that one listing shows.
+const MOST_STOPS: u32 = 100;
 
 const CONFIRM: &str = "-- name: confirm_retention
 with confirmed as (
@@ -67,6 +71,18 @@ pub struct RetentionView {
     pub policies: Vec<PolicyView>,
     /// What keeps the sweep from this account's copies until a person confirms.
     pub stops: Vec<StopView>,
+}
+
+/// Which stops are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StopFilter {
+    /// Those that are about this account, or about all.
+    pub account: Option<AccountId>,
+    /// Also what was confirmed.
+    pub all: bool,
+    /// Of what stopped everybody only what still does: who confirmed it, and why, is the
+    /// platform's own affair.
+    pub own_only: bool,
 }
 
 /// A stop of the sweep.
@@ -164,8 +180,33 @@ impl Catalog {
         account: Option<&AccountId>,
         all: bool,
     ) -> Result<Vec<StopView>, AdminFault> {
-        let account = account.map(AccountId::as_str);
-        let rows = self.pool.rows(STOPS, &[&account, &all]).await?;
+        let filter = StopFilter {
+            account: account.cloned(),
+            all,
+            own_only: false,
+        };
+        self.page_stops(&filter, None, MOST_STOPS).await
+    }
+
+    /// A page of what stopped the sweep, the latest first, from before the stop `before` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn page_stops(
+        &self,
+        filter: &StopFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StopView>, AdminFault> {
+        let account = filter.account.as_ref().map(AccountId::as_str);
+        let limit = i64::from(limit);
+        let rows = self
+            .pool
+            .rows(
+                STOPS,
+                &[&account, &filter.all, &filter.own_only, &before, &limit],
+            )
+            .await?;
         Ok(rows.iter().map(stop).collect::<Result<_, _>>()?)
     }
 

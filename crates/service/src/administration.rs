@@ -5,5 +5,6 @@ pub(crate) mod accounts;
 pub(crate) mod destinations;
 pub(crate) mod parked;
 pub(crate) mod quarantine;
+pub(crate) mod retention;
 pub(crate) mod status;
 pub(crate) mod words;

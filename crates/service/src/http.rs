@@ -6,8 +6,8 @@
 //! line in the log, and its count.
 //!
 //! **Limits.** Connections, their headers, how slowly anybody may send or take (`connections`),
-//! bodies (`input`), how often (`limits`), how long (`routes`), how many checks (`checks`): each is
-//! bounded.
+//! bodies (`input`), how often (`limits`), how long (`routes`), how many checks and previews
+//! (`checks`): each is bounded.
 //!
 //! **Shutdown.** Nothing new is taken on; requests that are being answered end, within the drain.
 //!
@@ -77,6 +77,8 @@ pub(crate) struct Api {
     verifier: Verifier,
     limits: Limits,
     checks: Checks,
+    /// Who looks at everything that falls due of an account.
+    previews: Checks,
     /// Who counts everything holds it: one at a time.
     counting: Semaphore,
 }
@@ -108,7 +110,8 @@ impl Api {
         Arc::new(Self {
             verifier: Verifier::new(tokens, keys, Arc::clone(&ports.clock)),
             limits: Limits::new(config.http_subject_rate, config.http_account_rate),
-            checks: Checks::default(),
+            checks: Checks::new(checks::DESTINATIONS),
+            previews: Checks::new(checks::PREVIEWS),
             counting: Semaphore::new(1),
             config: config.clone(),
             ledger: ports.ledger,

@@ -89,8 +89,31 @@ const REFUSED: &[(&str, &str)] = &[
     ("playback", "delete from admin_actions"),
     (
         "playback",
-        "insert into retention_policies (account_id, kind) values ('acme', 'call')",
+        "insert into retention_policies (account_id, kind, in_force_from) \
+         values ('acme', 'call', '2020-01-01')",
     ),
+    ("playback", "update retention_policies set days = 1"),
+    ("playback", "update recordings set retain_until = now()"),
+    (
+        "playback",
+        "update recordings set expiry_attempts = 1, expiry_began_at = now()",
+    ),
+    ("playback", "update recordings set erased_at = now()"),
+    (
+        "playback",
+        "insert into legal_holds (account_id, reason, placed_by, placed_at) \
+         values ('acme', 'r', 'me', '2020-01-01')",
+    ),
+    ("playback", "update legal_holds set reason = 'mine'"),
+    ("playback", "delete from legal_holds"),
+    ("playback", "delete from legal_hold_releases"),
+    ("playback", "delete from erasures"),
+    (
+        "playback",
+        "insert into retention_stops (account_id, reason, detail) \
+         values ('acme', 'too_many', 'd')",
+    ),
+    ("playback", "update retention_stops set due_until = now()"),
     ("transfer", "select subject from admin_actions"),
     ("playback", "select subject from accesses"),
     ("playback", "update accesses set subject = 'mine'"),

@@ -9,16 +9,27 @@ use super::production::{DATABASE, LONG, Production};
 
 const SCOPE: &str = "accounts:read accounts:write destinations:read destinations:write \
     recordings:read recordings:play parked:read parked:write quarantine:read quarantine:write \
-    status:read audit:read";
+    recordings:erase holds:read holds:write retention:read retention:write status:read audit:read";
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table of all that is asked for")]
 async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()> {
     let production = Production::new("http-user").await?;
     let refused_before = production.refusals()?;
     let message = "insert into quarantined_messages (reason, body_sha256, detail, queue, body, \
          body_bytes, requeuable) select 'not_json', sha256(body), 'a test', 'transfer', body, 1, \
          true from (values ('a'::bytea), ('b'::bytea)) given (body)";
-    production.platform.postgres.sql(DATABASE, message).await?;
+    let ends = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
+         media_type, started_at, completed_at, path, size_bytes, attributes, created_by, \
+         destination_revision, due_at, due_queue) \
+         select 'acme', 'rec-ends', 'staged', 'call-1', 'call', 'audio/wav', now(), now(), \
+         'acme/rec-ends.wav', 1, '{}', gen_random_uuid(), revision, now(), 'transfer' \
+         from destinations where account_id = 'acme'; \
+         insert into retention_stops (account_id, reason, detail) \
+         values ('acme', 'too_many', 'a test')";
+    for sql in [message, ends] {
+        production.platform.postgres.sql(DATABASE, sql).await?;
+    }
     let key = IssuerKey::new(Algorithm::EdDSA)?;
     let file = production.secrets.join("jwt-keys");
     std::fs::write(&file, key.public_pem())?;
@@ -35,6 +46,9 @@ async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()>
     let azure = json!({"azure": {"storage_account": "umbrellacalls", "container": "calls",
         "access_key": "bGFib3JhdG9yeS1vbmx5LW5vdC1hLXNlY3JldA=="},
         "force": true});
+    let erase = "POST /v1/accounts/acme/recordings/rec-ends/erase";
+    let said = |field: &str| Some(json!({field: "case 4711"}));
+    let held = Some(json!({"recording_id": "rec-ends", "reason": "case 4711"}));
     let requests = [
         (
             "POST /v1/accounts",
@@ -58,6 +72,27 @@ async fn the_http_interface_does_all_of_its_work_as_its_own_user() -> Result<()>
         ("GET /v1/quarantine/1", None, 200),
         ("POST /v1/quarantine/1/requeue", None, 200),
         ("DELETE /v1/quarantine/2", None, 200),
+        ("GET /v1/accounts/acme/retention", None, 200),
+        (
+            "PUT /v1/accounts/acme/retention",
+            Some(json!({"kind": "call", "days": 365})),
+            200,
+        ),
+        ("GET /v1/accounts/acme/retention/preview", None, 200),
+        ("GET /v1/retention/stops?all=true", None, 200),
+        ("POST /v1/accounts/acme/retention/confirm", said("why"), 200),
+        ("POST /v1/retention/confirm", said("why"), 404),
+        ("POST /v1/accounts/acme/holds", held, 201),
+        ("GET /v1/accounts/acme/holds", None, 200),
+        ("GET /v1/accounts/acme/holds/1", None, 200),
+        ("GET /v1/holds?all=true", None, 200),
+        (erase, said("why"), 409),
+        (
+            "POST /v1/accounts/acme/holds/1/release",
+            said("reason"),
+            200,
+        ),
+        (erase, said("why"), 202),
         ("GET /v1/status", None, 200),
         ("GET /v1/audit", None, 200),
     ];

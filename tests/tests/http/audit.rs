@@ -24,7 +24,10 @@ async fn everything_that_changes_something_is_written_down_for_good() -> Result<
                             "expected_owner": "444455556666"}, "force": true});
     let account = json!({"account_id": "acme"});
     let all = json!({"all": true});
-    let requests: [(&str, Option<&Value>, u16); 9] = [
+    let (why, reason) = (json!({"why": "case 4711"}), json!({"reason": "case 4711"}));
+    let held = json!({"whole_account": true, "reason": "case 4711"});
+    let policy = json!({"kind": "call", "days": 365});
+    let requests: [(&str, Option<&Value>, u16); 16] = [
         ("POST /v1/accounts", Some(&account), 201),
         ("POST /v1/accounts", Some(&account), 409),
         ("PUT /v1/accounts/acme/destination", Some(&s3), 200),
@@ -33,6 +36,17 @@ async fn everything_that_changes_something_is_written_down_for_good() -> Result<
         ("POST /v1/parked/retry", Some(&all), 200),
         ("POST /v1/quarantine/1/requeue", None, 404),
         ("DELETE /v1/quarantine/1", None, 404),
+        ("POST /v1/accounts/acme/holds", Some(&held), 201),
+        ("POST /v1/accounts/acme/holds/1/release", Some(&reason), 200),
+        ("POST /v1/accounts/acme/holds/1/release", Some(&reason), 409),
+        (
+            "POST /v1/accounts/acme/recordings/rec-1/erase",
+            Some(&why),
+            404,
+        ),
+        ("PUT /v1/accounts/acme/retention", Some(&policy), 200),
+        ("POST /v1/accounts/acme/retention/confirm", Some(&why), 404),
+        ("POST /v1/retention/confirm", Some(&why), 404),
         ("GET /v1/accounts", None, 200),
     ];
     let mut ids = Vec::new();
@@ -63,6 +77,24 @@ async fn everything_that_changes_something_is_written_down_for_good() -> Result<
         outcomes,
         ["\"done\"".to_owned(), "\"refused\"".to_owned()].into()
     );
+    let targets = [
+        ("place_hold", json!("all of the account")),
+        ("release_hold", json!("hold 1")),
+        ("erase_recording", json!("rec-1")),
+        ("set_retention", json!("call: 365 days")),
+        ("confirm_retention", Value::Null),
+        ("confirm_all_retention", Value::Null),
+    ];
+    for (action, target) in targets {
+        let row = rows.iter().find(|row| row["action"] == action);
+        let row = row.with_context(|| format!("no row of {action}"))?;
+        assert_eq!(
+            (&row["subject"], &row["target"]),
+            (&json!("tester"), &target)
+        );
+        let whose = (action != "confirm_all_retention").then_some("acme");
+        assert_eq!(row["account_id"].as_str(), whose, "{row}");
+    }
     let bound = served.token(Some("acme"), EVERYTHING)?;
     let own = served
         .ask_as(&bound, "GET /v1/audit", None)

@@ -31,6 +31,58 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
             "quarantine:write",
         ),
         ("recordings:read", "GET /v1/audit", "audit:read"),
+        ("holds:write", "GET /v1/accounts/acme/holds", "holds:read"),
+        ("holds:write", "GET /v1/holds", "holds:read"),
+        (
+            "recordings:read",
+            "GET /v1/accounts/acme/holds/1",
+            "holds:read",
+        ),
+        (
+            "holds:read retention:write recordings:erase",
+            "POST /v1/accounts/acme/holds",
+            "holds:write",
+        ),
+        (
+            "holds:read",
+            "POST /v1/accounts/acme/holds/1/release",
+            "holds:write",
+        ),
+        (
+            "recordings:read recordings:play holds:write retention:write",
+            "POST /v1/accounts/acme/recordings/rec-1/erase",
+            "recordings:erase",
+        ),
+        (
+            "retention:write",
+            "GET /v1/accounts/acme/retention",
+            "retention:read",
+        ),
+        (
+            "recordings:read",
+            "GET /v1/accounts/acme/retention/preview",
+            "retention:read",
+        ),
+        (
+            "retention:write",
+            "GET /v1/retention/stops",
+            "retention:read",
+        ),
+        (
+            "retention:read holds:write",
+            "PUT /v1/accounts/acme/retention",
+            "retention:write",
+        ),
+        (
+            "retention:read",
+            "POST /v1/accounts/acme/retention/confirm",
+            "retention:write",
+        ),
+        (
+            "retention:read",
+            "POST /v1/retention/confirm",
+            "retention:write",
+        ),
     ] {
         let token = served.token(None, scope)?;
         let body = what.starts_with('P').then(|| json!({}));
@@ -70,6 +122,9 @@ async fn a_scope_that_is_missing_is_named_and_ids_are_judged_before_any_look() -
     }
     for id in ["x", "-1", "1e3", "99999999999999999999", "%31%00", "0x10"] {
         let what = format!("GET /v1/quarantine/{id}");
+        let answered = served.ask(&what, None).await?;
+        assert_eq!(answered.status, 400, "{what}: {}", answered.text);
+        let what = format!("GET /v1/accounts/acme/holds/{id}");
         let answered = served.ask(&what, None).await?;
         assert_eq!(answered.status, 400, "{what}: {}", answered.text);
     }

@@ -20,7 +20,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 /// Every scope there is.
 pub(crate) const EVERYTHING: &str = "accounts:read accounts:write destinations:read \
     destinations:write recordings:read recordings:play parked:read parked:write quarantine:read \
-    quarantine:write status:read audit:read";
+    quarantine:write status:read audit:read recordings:erase holds:read holds:write \
+    retention:read retention:write";
 
 /// A platform with a process that serves.
 pub(crate) struct Served {

@@ -367,6 +367,7 @@ async fn nobody_is_believed_who_should_not_be_and_the_answer_is_always_the_same(
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of all that is asked for")]
 async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<()> {
     let served = Served::new("http-foreign", &[]).await?;
     for account in ["acme", "globex"] {
@@ -380,6 +381,8 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
     let mut answers = BTreeSet::new();
     let destination = json!({"s3": {"bucket": "stolen-calls", "region": "eu-central-1",
         "role_arn": "arn:aws:iam::123456789012:role/x"}});
+    let (why, reason) = (json!({"why": "x"}), json!({"reason": "x"}));
+    let held = json!({"whole_account": true, "reason": "x"});
     for (what, body) in [
         ("GET /v1/accounts/globex", None),
         ("GET /v1/accounts/nobody", None),
@@ -412,6 +415,37 @@ async fn what_is_foreign_and_what_is_not_there_are_one_and_the_same() -> Result<
         ("DELETE /v1/quarantine/1", None),
         ("GET /v1/status", None),
         ("GET /v1/audit?account_id=globex", None),
+        ("GET /v1/accounts/globex/holds", None),
+        ("GET /v1/accounts/nobody/holds", None),
+        ("GET /v1/accounts/globex/holds/1", None),
+        ("GET /v1/accounts/acme/holds/1", None),
+        ("GET /v1/holds?account_id=globex", None),
+        ("POST /v1/accounts/globex/holds", Some(held)),
+        (
+            "POST /v1/accounts/globex/holds/1/release",
+            Some(reason.clone()),
+        ),
+        ("POST /v1/accounts/acme/holds/1/release", Some(reason)),
+        (
+            "POST /v1/accounts/globex/recordings/rec-1/erase",
+            Some(why.clone()),
+        ),
+        (
+            "POST /v1/accounts/acme/recordings/rec-1/erase",
+            Some(why.clone()),
+        ),
+        ("GET /v1/accounts/globex/retention", None),
+        ("GET /v1/accounts/globex/retention/preview", None),
+        (
+            "PUT /v1/accounts/globex/retention",
+            Some(json!({"kind": "call", "days": 1})),
+        ),
+        (
+            "POST /v1/accounts/globex/retention/confirm",
+            Some(why.clone()),
+        ),
+        ("GET /v1/retention/stops?account_id=globex", None),
+        ("POST /v1/retention/confirm", Some(why)),
     ] {
         let answered = served.ask_as(&acme, what, body).await?;
         assert_eq!(answered.status, 404, "{what}: {}", answered.text);

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use recording::Ledger;
 use uuid::Uuid;
 
+use super::scale::counted;
 use super::world::{World, at};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -102,4 +103,35 @@ async fn no_row_is_changed_and_none_goes_before_its_time() {
         .await;
     assert_eq!(world.catalog.purge_accesses().await.unwrap(), 2500);
     assert_eq!(world.catalog.purge_accesses().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_page_of_any_time_reads_its_own_rows_and_no_others() {
+    let world = World::new().await;
+    world
+        .sql(
+            "insert into accesses (at, request_id, subject, account_id, recording_id, address, \
+               refused, keep_until) \
+             select '2026-01-01'::timestamptz + n * interval '1 min', gen_random_uuid(), 's', \
+               case when n % 10 = 0 then 'acme' else 'globex' end, 'r', '::1', 'expired', \
+               '2100-01-01' from generate_series(1, 50000) n; \
+             analyze accesses",
+        )
+        .await;
+    let acme = "acme".parse().unwrap();
+    let from = AccessPlace::from(at("2026-01-20T00:00:00Z"));
+    let rows = "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables \
+         where relname = 'accesses'";
+    let read = counted(&world, rows, async |catalog| {
+        // A page of many, and one that its end cuts short.
+        for (until, limit, many) in [
+            ("2026-02-20T00:00:00Z", 100, 100),
+            ("2026-01-20T01:00:00Z", 100, 6),
+        ] {
+            let page = catalog.page_accesses(&acme, (from, at(until)), limit).await;
+            assert_eq!(page.unwrap().len(), many);
+        }
+    })
+    .await;
+    assert_eq!(read, 106);
 }

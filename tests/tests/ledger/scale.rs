@@ -27,16 +27,19 @@ const ROWS: [&str; 4] = [
     "vacuum analyze recordings",
 ];
 
-/// Buffers that `work` touches in the tables that grow, by the server's own count. A connection
-/// reports when it ends, so the work has a catalog of its own.
+/// Buffers that `work` touches in the tables that grow.
 async fn buffers(world: &World, work: impl AsyncFn(&Catalog)) -> u64 {
-    let touched = async || -> u64 {
-        let sum = "select sum(coalesce(heap_blks_hit, 0) + coalesce(heap_blks_read, 0) \
-              + coalesce(idx_blks_hit, 0) + coalesce(idx_blks_read, 0)) \
-              from pg_statio_user_tables where relname in \
-              ('recordings', 'recording_history', 'recording_upload_parts')";
-        world.sql(sum).await.parse().unwrap()
-    };
+    let sum = "select sum(coalesce(heap_blks_hit, 0) + coalesce(heap_blks_read, 0) \
+          + coalesce(idx_blks_hit, 0) + coalesce(idx_blks_read, 0)) \
+          from pg_statio_user_tables where relname in \
+          ('recordings', 'recording_history', 'recording_upload_parts')";
+    counted(world, sum, work).await
+}
+
+/// What `work` adds to a count that the server keeps. A connection reports when it ends, so the
+/// work has a catalog of its own.
+pub(crate) async fn counted(world: &World, sum: &str, work: impl AsyncFn(&Catalog)) -> u64 {
+    let touched = async || -> u64 { world.sql(sum).await.parse().unwrap() };
     let mut settings = Settings::new(&world.url);
     settings.application_name = "measured".to_owned();
     settings.pool_size = 1;

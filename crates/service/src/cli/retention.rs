@@ -2,19 +2,15 @@
 
 use anyhow::Result;
 use catalog::{PreviewView, StopView};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use recording::{AccountId, Kind};
 use serde::Serialize;
-use serde_json::json;
 
 use super::Context;
-use crate::failure::Failure;
+use crate::administration::retention;
 use crate::output::tabular;
 use crate::wiring::{self, admin_failure};
-
-/// How far ahead a preview looks unless told otherwise.
-const AHEAD: TimeDelta = TimeDelta::days(30);
 
 /// What can be asked and said about retention.
 #[derive(Debug, Subcommand)]
@@ -128,7 +124,7 @@ pub(super) async fn execute(command: RetentionCommand, context: &Context) -> Res
         }
         RetentionCommand::Preview(args) => {
             let now = wiring::clock().now();
-            let until = args.until.unwrap_or(now + AHEAD);
+            let until = args.until.unwrap_or(now + retention::AHEAD);
             let ledger = context.ledger().await?;
             let preview = ledger.preview_retention(&args.account, until).await;
             context
@@ -164,22 +160,10 @@ const STOP_COLUMNS: [&str; 6] = [
 ];
 
 async fn set(args: SetArgs, context: &Context) -> Result<()> {
-    if args.days == Some(0) {
-        let hint = "use --days 180, or --never to keep copies for ever";
-        return Err(Failure::usage("--days must be 1 to 36500")
-            .hint(hint)
-            .into());
-    }
+    let days = retention::days(args.days, args.never)?;
     let ledger = context.ledger().await?;
-    let days = args.days.filter(|_| !args.never);
-    let set = ledger.set_retention(&args.account, args.kind, days).await;
-    set.map_err(admin_failure)?;
-    let said = json!({
-        "account_id": args.account,
-        "kind": args.kind,
-        "days": days,
-    });
-    context.output.answer(&said, |_| {
+    let set = retention::set(&ledger, &args.account, args.kind, days).await;
+    context.output.answer(&set.map_err(admin_failure)?, |_| {
         let long = days.map_or("for ever".to_owned(), |days| format!("for {days} days"));
         format!(
             "Copies of each {} of {} that is completed from now on are kept {long}.",

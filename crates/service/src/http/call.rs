@@ -59,6 +59,8 @@ pub(super) struct Call {
     pub(super) recording: Option<RecordingId>,
     /// The quarantined message in the path.
     pub(super) message: Option<i64>,
+    /// The legal hold in the path.
+    pub(super) hold: Option<i64>,
     /// Behind the question mark.
     pub(super) query: Query,
     /// The body; empty where there is none to be.
@@ -115,6 +117,12 @@ impl Answer {
     /// The same with one header more.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// 202: written down, and carried out later.
+    pub(super) fn accepted(mut self) -> Self {
+        self.status = StatusCode::ACCEPTED;
         self
     }
 
@@ -187,7 +195,8 @@ async fn attend(
     story.account.clone_from(&account);
     let recording = id(&params, "recording_id")?;
     story.recording.clone_from(&recording);
-    let message = number(&params)?;
+    let message = number(&params, "message_id")?;
+    let hold = number(&params, "hold_id")?;
     let query = Query::read(request.uri().query(), route.query)?;
     if !sees(&caller, route.whose, account.as_ref()) {
         api.metrics.http_denied(HttpDenial::Foreign);
@@ -208,6 +217,7 @@ async fn attend(
         account,
         recording,
         message,
+        hold,
         query,
         body,
         headers,
@@ -277,9 +287,9 @@ fn id<T: FromStr<Err: ToString>>(params: &RawPathParams, name: &str) -> Result<O
     text.map(read).transpose()
 }
 
-/// The number of a quarantined message, if the path has one.
-fn number(params: &RawPathParams) -> Result<Option<i64>, Problem> {
-    let found = params.iter().find(|(known, _)| *known == "message_id");
+/// The number of a quarantined message or a hold, if the path has one.
+fn number(params: &RawPathParams, name: &str) -> Result<Option<i64>, Problem> {
+    let found = params.iter().find(|(known, _)| *known == name);
     let Some((_, text)) = found else {
         return Ok(None);
     };
@@ -287,7 +297,7 @@ fn number(params: &RawPathParams) -> Result<Option<i64>, Problem> {
     let number = text.parse::<i64>().ok().filter(|_| is_plain);
     number
         .map(Some)
-        .ok_or_else(|| input::bad("message_id", &"must be a number as the list shows it"))
+        .ok_or_else(|| input::bad(name, &"must be a number as the list shows it"))
 }
 
 impl Call {
@@ -307,6 +317,12 @@ impl Call {
     pub(super) fn message(&self) -> Result<i64, Problem> {
         let message = self.message;
         message.ok_or_else(|| Problem::defect("a route lacks its message"))
+    }
+
+    /// The hold in the path; every route that asks for it has one.
+    pub(super) fn hold(&self) -> Result<i64, Problem> {
+        self.hold
+            .ok_or_else(|| Problem::defect("a route lacks its hold"))
     }
 
     /// The one account that is asked about, or all: a bound token's own, whatever is asked for.

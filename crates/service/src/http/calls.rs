@@ -3,10 +3,13 @@
 mod accounts;
 mod audit;
 mod destinations;
+mod erasure;
+mod holds;
 mod parked;
 mod playback;
 mod quarantine;
 mod recordings;
+mod retention;
 mod status;
 
 use axum::http::{HeaderValue, header};
@@ -78,6 +81,18 @@ pub(super) async fn perform(api: &Api, call: &Call) -> Result<Answer, Problem> {
         HttpRoute::ShowQuarantine => quarantine::show(api, call).await,
         HttpRoute::RequeueQuarantine => quarantine::requeue(api, call).await,
         HttpRoute::DropQuarantine => quarantine::forget(api, call).await,
+        HttpRoute::EraseRecording => erasure::ask(api, call).await,
+        HttpRoute::ListHolds | HttpRoute::FindHolds => holds::list(api, call).await,
+        HttpRoute::PlaceHold => holds::place(api, call).await,
+        HttpRoute::ShowHold => holds::show(api, call).await,
+        HttpRoute::ReleaseHold => holds::release(api, call).await,
+        HttpRoute::ShowRetention => retention::show(api, call).await,
+        HttpRoute::SetRetention => retention::set(api, call).await,
+        HttpRoute::PreviewRetention => retention::preview(api, call).await,
+        HttpRoute::ConfirmRetention | HttpRoute::ConfirmAllRetention => {
+            retention::confirm(api, call).await
+        }
+        HttpRoute::ListRetentionStops => retention::stops(api, call).await,
         HttpRoute::ShowStatus => status::show(api).await,
         HttpRoute::ListAudit => audit::list(api, call).await,
         HttpRoute::Unmatched => Err(Problem::not_found()),

@@ -19,6 +19,8 @@ use super::problem::Problem;
 
 /// The largest body, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The longest text that says why, in characters: so much of it the ledger keeps.
+const SAID_MAX: usize = 2000;
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -63,6 +65,15 @@ impl Query {
         let text = self.text(name);
         let read = |text: &str| text.parse().map_err(|error: T::Err| bad(name, &error));
         text.map(read).transpose()
+    }
+
+    /// Whether one is `true`; without it, it is not.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(bad(name, &"must be true or false")),
+        }
     }
 
     /// How many are wanted on a page.
@@ -138,12 +149,36 @@ pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
             }
             Category::Data => plain(&what.to_string()),
         };
-        Problem::impossible(format!("`{}` {why}", shown(&path))).field(shown(&path), why)
+        let field = lacking(&path, &why).unwrap_or_else(|| shown(&path));
+        Problem::impossible(format!("`{}` {why}", shown(&path))).field(field, why)
     })?;
     reader.end().map_err(|_| {
         Problem::malformed("the body is no JSON document").field("body", "goes on behind its end")
     })?;
     Ok(read)
+}
+
+/// The field that is not there, where that is what is wrong: its path ends at what should have it.
+fn lacking(path: &str, why: &str) -> Option<String> {
+    let name = why.strip_prefix("missing field `")?.strip_suffix('`')?;
+    let within = path.trim_matches('.');
+    Some(match within {
+        "" => name.to_owned(),
+        within => format!("{}.{name}", shown(within)),
+    })
+}
+
+/// Why something is done: a text that is there, and that is kept whole and for ever.
+pub(super) fn said<'a>(field: &str, text: &'a str) -> Result<&'a str, Problem> {
+    let text = text.trim();
+    let says = |c: char| !c.is_whitespace() && !c.is_control();
+    if text.contains(says) && text.chars().count() <= SAID_MAX {
+        return Ok(text);
+    }
+    let why = format!("must say why, in at most {SAID_MAX} characters");
+    Err(Problem::impossible(format!("`{field}` {why}"))
+        .field(field, why)
+        .hint("it is kept for ever: a case or a ticket, and nothing that may have to go"))
 }
 
 /// What is wrong with the type of a value, without the value.
@@ -191,7 +226,7 @@ mod tests {
                 "duplicate field",
             ),
             ("\"canary\"", 422, "must be struct Wish"),
-            ("{}", 422, "missing field `name`"),
+            ("{}", 422, "\"field\":\"name\",\"message\":\"missing field"),
         ] {
             let said = problem(body);
             assert!(
@@ -204,11 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_says_something_and_is_kept_whole() {
+        assert_eq!(said("why", " case 4711\n").unwrap(), "case 4711");
+        let (longest, longer) = ("ä".repeat(SAID_MAX), "ä".repeat(SAID_MAX + 1));
+        assert_eq!(said("why", &longest).unwrap(), longest);
+        for bad in ["", " \t\n", "\0", "\u{7}\u{a0}", longer.as_str()] {
+            let problem = serde_json::to_string(&said("why", bad).unwrap_err()).unwrap();
+            let told = problem.contains("\"status\":422") && problem.contains("\"field\":\"why\"");
+            assert!(told, "{problem}");
+        }
+    }
+
+    #[test]
     fn parameters_are_known_and_there_once() {
         let known = ["limit", "after"];
         let limit = |text| Query::read(Some(text), &known).and_then(|query| query.limit());
         assert_eq!(limit("").unwrap(), page::USUAL);
         assert_eq!(limit("limit=7").unwrap(), 7);
+        let flag = |text| Query::read(Some(text), &["all"]).and_then(|query| query.flag("all"));
+        assert!(flag("all=true").unwrap());
+        assert!(!flag("all=false").unwrap() && !flag("").unwrap());
+        assert!(flag("all").is_err() && flag("all=1").is_err() && flag("all=True").is_err());
         for bad in [
             "limit=0",
             "limit=1001",

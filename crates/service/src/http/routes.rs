@@ -147,6 +147,31 @@ routes! {
         Some(Scope::QuarantineWrite), Platforms NONE, false USUAL;
     DropQuarantine Delete "/v1/quarantine/{message_id}"
         Some(Scope::QuarantineWrite), Platforms NONE, false USUAL;
+    EraseRecording Post "/v1/accounts/{account_id}/recordings/{recording_id}/erase"
+        Some(Scope::RecordingsErase), Accounts NONE, true USUAL;
+    ListHolds Get "/v1/accounts/{account_id}/holds"
+        Some(Scope::HoldsRead), Accounts &["limit", "after", "all"], false USUAL;
+    PlaceHold Post "/v1/accounts/{account_id}/holds"
+        Some(Scope::HoldsWrite), Accounts NONE, true USUAL;
+    ShowHold Get "/v1/accounts/{account_id}/holds/{hold_id}"
+        Some(Scope::HoldsRead), Accounts NONE, false USUAL;
+    ReleaseHold Post "/v1/accounts/{account_id}/holds/{hold_id}/release"
+        Some(Scope::HoldsWrite), Accounts NONE, true USUAL;
+    FindHolds Get "/v1/holds"
+        Some(Scope::HoldsRead), Callers &["limit", "after", "all", "account_id"], false USUAL;
+    ShowRetention Get "/v1/accounts/{account_id}/retention"
+        Some(Scope::RetentionRead), Accounts NONE, false USUAL;
+    SetRetention Put "/v1/accounts/{account_id}/retention"
+        Some(Scope::RetentionWrite), Accounts NONE, true USUAL;
+    PreviewRetention Get "/v1/accounts/{account_id}/retention/preview"
+        Some(Scope::RetentionRead), Accounts &["until"], false COUNTING;
+    ConfirmRetention Post "/v1/accounts/{account_id}/retention/confirm"
+        Some(Scope::RetentionWrite), Accounts NONE, true USUAL;
+    ListRetentionStops Get "/v1/retention/stops"
+        Some(Scope::RetentionRead), Callers
+        &["limit", "after", "all", "account_id"], false USUAL;
+    ConfirmAllRetention Post "/v1/retention/confirm"
+        Some(Scope::RetentionWrite), Platforms NONE, true USUAL;
     ShowStatus Get "/v1/status"
         Some(Scope::StatusRead), Platforms NONE, false COUNTING;
     ListAudit Get "/v1/audit"

@@ -64,6 +64,30 @@ words! {
         RequeueQuarantine "requeue_quarantine",
         /// `DELETE /v1/quarantine/{message_id}`.
         DropQuarantine "drop_quarantine",
+        /// `POST /v1/accounts/{account_id}/recordings/{recording_id}/erase`.
+        EraseRecording "erase_recording",
+        /// `GET /v1/accounts/{account_id}/holds`.
+        ListHolds "list_holds",
+        /// `POST /v1/accounts/{account_id}/holds`.
+        PlaceHold "place_hold",
+        /// `GET /v1/accounts/{account_id}/holds/{hold_id}`.
+        ShowHold "show_hold",
+        /// `POST /v1/accounts/{account_id}/holds/{hold_id}/release`.
+        ReleaseHold "release_hold",
+        /// `GET /v1/holds`.
+        FindHolds "find_holds",
+        /// `GET /v1/accounts/{account_id}/retention`.
+        ShowRetention "show_retention",
+        /// `PUT /v1/accounts/{account_id}/retention`.
+        SetRetention "set_retention",
+        /// `GET /v1/accounts/{account_id}/retention/preview`.
+        PreviewRetention "preview_retention",
+        /// `POST /v1/accounts/{account_id}/retention/confirm`.
+        ConfirmRetention "confirm_retention",
+        /// `GET /v1/retention/stops`.
+        ListRetentionStops "list_retention_stops",
+        /// `POST /v1/retention/confirm`.
+        ConfirmAllRetention "confirm_all_retention",
         /// `GET /v1/status`.
         ShowStatus "show_status",
         /// `GET /v1/audit`.

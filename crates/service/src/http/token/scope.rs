@@ -43,6 +43,16 @@ scopes! {
     QuarantineRead "quarantine:read",
     /// Return them or drop them.
     QuarantineWrite "quarantine:write",
+    /// Have recordings erased, before their time and for good.
+    RecordingsErase "recordings:erase",
+    /// See legal holds.
+    HoldsRead "holds:read",
+    /// Place and release them.
+    HoldsWrite "holds:write",
+    /// See how long copies are kept, what goes when, and what stopped.
+    RetentionRead "retention:read",
+    /// Set how long they are kept, and confirm that what stopped goes on.
+    RetentionWrite "retention:write",
     /// See how much is where.
     StatusRead "status:read",
     /// See what was done through this interface.
