@@ -318,8 +318,8 @@ async fn stored_and_released_recordings_answer_a_claim_as_they_were_proven() {
     world
         .force(
             &event.key,
-            "state = 'expired', expired_at = now(), expiry_proof = 'nothing_at_the_key', due_at = null, \
-             due_queue = null",
+            "state = 'expired', expired_at = now(), expiry_proof = 'nothing_at_the_key', \
+             due_at = null, due_queue = null",
         )
         .await;
     assert!(matches!(

@@ -39,7 +39,8 @@ async fn one_in_each_state(world: &World) -> Vec<(&'static str, RecordingKey)> {
         if state == "expired" {
             let begun = "retain_until = now(), expiry_attempts = 1, expiry_began_at = now()";
             world.force(&key, begun).await;
-            let expired = "state = 'expired', expiry_proof = 'nothing_at_the_key', due_at = null, due_queue = null";
+            let expired = "state = 'expired', expiry_proof = 'nothing_at_the_key', \
+                 due_at = null, due_queue = null";
             world.force(&key, expired).await;
         }
         rows.push((state, key));

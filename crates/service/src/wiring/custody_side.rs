@@ -29,7 +29,8 @@ pub(crate) fn receipt_keys(config: &Config, signs: bool) -> Result<Option<Receip
     };
     let keys = ReceiptKeys::load(path).map_err(key_failure)?;
     if signs && keys.signing_id().is_none() {
-        let why = "`receipt_key_file` holds public keys alone, and transfer and housekeeping sign receipts";
+        let why = "`receipt_key_file` holds public keys alone, and transfer and housekeeping sign \
+                   receipts";
         return Err(Failure::usage(why)
             .hint(
                 "name the file that `callferry receipt-key new` made, or none: then nothing is \
