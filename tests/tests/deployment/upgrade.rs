@@ -99,8 +99,9 @@ fn documented() -> Result<Vec<String>> {
     Ok(lines.map(str::to_owned).collect())
 }
 
-/// Runs a line as it is, in a folder with `deploy` and `secrets`, `callferry` on the path.
-async fn typed(production: &mut Production, folder: &Path, line: &str) -> Result<()> {
+/// Runs a line as it is, in a folder with `deploy` and `secrets`, `callferry` on the path, and
+/// returns what it said.
+async fn typed(production: &mut Production, folder: &Path, line: &str) -> Result<String> {
     let bare = line.split(" #").next().unwrap_or_default().trim_end();
     if let Some(args) = bare.strip_prefix("rabbitmqctl ") {
         // The command line of a node that is not the machine's own.
@@ -111,7 +112,8 @@ async fn typed(production: &mut Production, folder: &Path, line: &str) -> Result
         );
         let file = file.display().to_string();
         let ctl = ["import_definitions", file.as_str()];
-        return production.platform.rabbit.ctl(&ctl).await.map(drop);
+        production.platform.rabbit.ctl(&ctl).await?;
+        return Ok(String::new());
     }
     let fleet = production.fleet("operator");
     let built = fleet
@@ -134,7 +136,14 @@ async fn typed(production: &mut Production, folder: &Path, line: &str) -> Result
         .envs(production.servers()?)
         .env("SUPERUSER", production.platform.postgres.url(DATABASE))
         .env("PATH", path);
-    tools::must(&mut command).await.map(drop)
+    tools::must(&mut command).await
+}
+
+/// What whoever looks into a failure asks first: what was said so far, and what is applied.
+async fn story(production: &Production, said: &[String], line: &str) -> String {
+    let applied = "select string_agg(version::text, ' ') from schema_migrations";
+    let applied = production.platform.postgres.sql(DATABASE, applied).await;
+    format!("{line}\nafter {said:#?}\nwith {applied:?} applied")
 }
 
 /// Whether the broker lets housekeeping say how destinations are.
@@ -166,10 +175,12 @@ async fn an_earlier_installation_is_upgraded_by_the_documented_lines_and_works()
     let transfer = production.database_url("transfer")?;
     let lines = documented()?;
     assert_eq!(lines.len(), 6, "{lines:?}");
+    let mut said = Vec::new();
     for line in &lines {
-        typed(&mut production, &folder, line)
-            .await
-            .context(line.clone())?;
+        match typed(&mut production, &folder, line).await {
+            Ok(answer) => said.push(format!("{line}: {answer}")),
+            Err(error) => return Err(error.context(story(&production, &said, line).await)),
+        }
     }
     patience::until("the permissions are imported", LONG, async || {
         Ok(says_how_destinations_are(&production).await?.then_some(()))
