@@ -15,6 +15,9 @@ use super::RetentionMutant;
 use super::ledger::Told;
 use super::world::{HOUR, Life, Time, Weather, World};
 
+/// Recordings that a transfer tries to claim whenever people act.
+const CLAIMS: usize = 12;
+
 /// Where an original is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Original {
@@ -69,6 +72,12 @@ impl World {
         if now > 6 * HOUR {
             return;
         }
+        for _ in 0..CLAIMS {
+            self.claim_for_transfer(now);
+        }
+    }
+
+    fn claim_for_transfer(&mut self, now: u64) {
         let many = u64::try_from(self.rows.len()).unwrap_or(1);
         let number = usize::try_from(self.dice.below(many)).unwrap_or(0);
         let lasts = self.dice.between(1, 900);

@@ -154,7 +154,7 @@ impl World {
         // that nobody proved.
         let open = self.dice.below(6) == 0;
         if open && self.dice.coin() {
-            lying.clear();
+            lying.retain(|one| !one.ours);
         }
         self.index.insert(key.clone(), number);
         if !open {
