@@ -172,22 +172,39 @@ create trigger words_go_with_the_original before update on recordings
     for each row when (old.original_erased_at is null and new.original_erased_at is not null)
     execute function words_go_with_the_original();
 
--- What else the end of such an original ends: parts that nobody will go on with. And the sweep of
--- copies comes by, at the latest when nothing sent before can arrive any more. By the owner's
--- right: cleanup may do neither.
+-- What else the end of such an original ends: parts that nobody will go on with. By the owner's
+-- right: cleanup need not be able to delete them otherwise.
 create function follow_the_original() returns trigger language plpgsql security definer
     set search_path = public, pg_temp as $$
 begin
     delete from recording_upload_parts p
      where p.account_id = new.account_id and p.recording_id = new.recording_id;
-    update retention_pace p set next_at = least(p.next_at, new.expiry_next_at)
-     where p.account_id = new.account_id;
     return null;
 end $$;
 revoke execute on function follow_the_original() from public;
 create trigger what_follows_the_original after update on recordings
     for each row when (old.original_erased_at is null and new.original_erased_at is not null)
     execute function follow_the_original();
+
+-- The sweep of copies comes by as soon as one that is to be erased is released and owes nothing to
+-- others any more; otherwise it would come when the next falls due, or in an hour. By the owner's
+-- right: whoever releases or notes need not be able to.
+create function call_the_sweep() returns trigger language plpgsql security definer
+    set search_path = public, pg_temp as $$
+begin
+    update retention_pace p set next_at = greatest(now(), new.expiry_next_at)
+     where p.account_id = new.account_id
+       and p.next_at > greatest(now(), new.expiry_next_at);
+    return null;
+end $$;
+revoke execute on function call_the_sweep() from public;
+create trigger erasures_call_the_sweep after update on recordings
+    for each row when (new.state = 'released'
+        and new.erasure_asked_at is not null and new.expiry_began_at is null
+        and new.due_at is null and new.announce_after is null
+        and (old.state <> 'released' or old.due_at is not null
+             or old.announce_after is not null))
+    execute function call_the_sweep();
 
 -- The words of a recording whose copy is gone, or never was proven, and that is to be erased.
 create or replace function erase_words(account text, recording text) returns boolean

@@ -75,7 +75,7 @@ async fn listen(platform: &Platform) -> Result<()> {
         .call("PUT", &path, Some(json!({"durable": true})))
         .await?;
     let path = format!("/api/bindings/{vhost}/e/callferry.recordings/q/{NEWS}");
-    let binding = json!({"routing_key": "recording.expired"});
+    let binding = json!({"routing_key": "recording.expired.v1"});
     management.call("POST", &path, Some(binding)).await?;
     Ok(())
 }

@@ -96,6 +96,7 @@ impl World {
 
     /// The original is gone: from then on the sweep of copies looks for the row.
     fn release(&mut self, number: usize, next: u64) {
+        self.to_erase.remove(&number);
         if let Some(row) = self.rows.get_mut(number) {
             row.original.open = false;
             row.original.at_path = false;
@@ -166,7 +167,8 @@ impl ErasureLedger for Told {
         }
         let mut turn = ErasureTurn::default();
         let mut world = self.0.shared.world();
-        for number in 0..world.rows.len() {
+        let waiting: Vec<_> = world.to_erase.iter().copied().collect();
+        for number in waiting {
             if turn.begun.len() >= usize::try_from(batch).unwrap_or(usize::MAX) {
                 break;
             }

@@ -63,6 +63,8 @@ pub(super) struct World {
     pub(super) index: BTreeMap<RecordingKey, usize>,
     /// Rows that are not expired, by when they are looked at next.
     pub(super) queue: BTreeSet<(u64, usize)>,
+    /// Rows that are not released and to be erased.
+    pub(super) to_erase: BTreeSet<usize>,
     pub(super) keys: Vec<Vec<Lying>>,
     pub(super) denied_until: BTreeMap<String, u64>,
     holds: Vec<Hold>,
@@ -83,6 +85,7 @@ impl World {
             rows: Vec::new(),
             index: BTreeMap::new(),
             queue: BTreeSet::new(),
+            to_erase: BTreeSet::new(),
             keys: Vec::new(),
             denied_until: BTreeMap::new(),
             holds: Vec::new(),
@@ -153,6 +156,9 @@ impl World {
         // Some are not released yet: nothing of them is due, and at their keys may lie a copy
         // that nobody proved.
         let open = self.dice.below(6) == 0;
+        if open && self.mutated(RetentionMutant::Unasked) {
+            self.to_erase.insert(number);
+        }
         if open && self.dice.coin() {
             lying.retain(|one| !one.ours);
         }
@@ -249,6 +255,9 @@ impl World {
                 let held = self.held_since(row, self.events);
                 if let Some(one) = self.rows.get_mut(row).filter(|one| !one.expired && !held) {
                     one.erase = true;
+                    if one.original.open {
+                        self.to_erase.insert(row);
+                    }
                     self.later(row, now);
                 }
             }
