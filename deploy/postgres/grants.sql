@@ -45,6 +45,12 @@ grant update (state, destination_revision, lease_token, lease_until, last_token,
     drive_count, updated_at) on recordings to callferry_transfer;
 grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
     on recording_history to callferry_transfer;
+-- What is to be erased is claimed only while a hold keeps it. Cleanup asks the same before it takes
+-- an original for an erasure.
+grant select (hold_id, account_id, recording_id, interaction_id) on legal_holds
+    to callferry_transfer, callferry_cleanup;
+grant select (hold_id) on legal_hold_releases to callferry_transfer, callferry_cleanup;
+grant execute on function held_by(text, text, text) to callferry_transfer, callferry_cleanup;
 -- The parts of an upload that may be gone on with, and where its leftovers are to be looked for.
 grant select, insert, delete, update (etag, crc64nvme)
     on recording_upload_parts to callferry_transfer;
@@ -69,6 +75,12 @@ grant update (state, lease_token, lease_until, last_token, unclean_claims, child
     release_reason, release_detail, release_next_attempt_at, release_rungs, released_at,
     announcement_id, announcement_at, announced_at, announce_after, due_at, due_queue, driven_at, drive_count,
     updated_at) on recordings to callferry_cleanup;
+-- And takes originals that an erasure was asked for. Triggers keep that from beginning without one,
+-- under a hold or while somebody works on it, and take the words with it.
+grant update (original_erasure_began_at, original_erasure_attempts, original_erased_at,
+    original_erasure_proof, late_writes_until, expiry_for, expiry_outcome, expiry_detail,
+    expiry_next_at) on recordings to callferry_cleanup;
+grant select (account_id, recording_id) on erasures to callferry_cleanup;
 grant select (account_id, recording_id, from_state, to_state),
     insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
     on recording_history to callferry_cleanup;
@@ -85,7 +97,8 @@ grant update (due_at, driven_at, drive_count, announced_at, announce_after, next
 grant update (state, lease_token, lease_until, last_token, expired_at, expiry_began_at, expiry_for,
     expiry_attempts, expiry_outcome, expiry_detail, expiry_lock_until, expiry_next_at, expiry_proof,
     expired_versions, announcement_id, announcement_at, erased_at, interaction_id, path, media_type,
-    started_at, completed_at, duration_ms, sha256, attributes, detail, release_detail, updated_at)
+    started_at, completed_at, duration_ms, sha256, attributes, detail, release_detail, updated_at,
+    upload_id, upload_part_bytes, upload_size_bytes, upload_mtime_ns, upload_inode, upload_entity)
     on recordings to callferry_housekeeping;
 grant insert (account_id, recording_id, at, from_state, to_state, by_whom, why)
     on recording_history to callferry_housekeeping;
@@ -208,7 +221,10 @@ begin
     if not (case current_user
         when 'callferry_transfer' then
             step in ('staged to stored', 'staged to parked', 'parked to staged')
-        when 'callferry_cleanup' then step in ('stored to released', 'stored to parked')
+        -- What had no copy it releases by an erasure alone: `transitions_are_legal`.
+        when 'callferry_cleanup' then
+            step in ('stored to released', 'stored to parked', 'staged to released',
+                'parked to released')
         when 'callferry_housekeeping' then step = 'released to expired'
         when 'callferry_playback' then false
         when 'callferry_operator' then false
@@ -241,6 +257,15 @@ create or replace trigger housekeeping_leases_what_is_released before update on 
              or (new.erased_at is null
                  and row(old.attributes, old.detail, old.release_detail)
                      is distinct from row(new.attributes, new.detail, new.release_detail))))
+    execute function refuse_anothers_lease();
+-- Cleanup leases what is not stored only to erase it, which `holds_win_over_erasures` has to let
+-- begin, or to look at what was begun.
+create or replace trigger cleanup_leases_what_it_erases before update on recordings
+    for each row when (current_user = 'callferry_cleanup'
+        and old.state in ('staged', 'parked')
+        and old.lease_token is distinct from new.lease_token
+        and old.original_erasure_began_at is null
+        and new.original_erasure_attempts <= old.original_erasure_attempts)
     execute function refuse_anothers_lease();
 revoke execute on function refuse_anothers_lease() from public;
 

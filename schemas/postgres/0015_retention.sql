@@ -75,7 +75,8 @@ alter table recordings
     add column expiry_next_at     timestamptz,
     -- What the look saw that found nothing of it any more, and what had been deleted.
     add column expiry_proof       text check (expiry_proof in ('nothing_at_the_key',
-        'another_object_at_the_key', 'no_version_at_the_key', 'other_versions_at_the_key')),
+        'another_object_at_the_key', 'no_version_at_the_key', 'other_versions_at_the_key',
+        'never_pinned')),
     add column expired_versions   integer,
     -- The personal words in this row are gone; what is left answers whoever announces it again.
     add column erased_at          timestamptz,

@@ -17,6 +17,7 @@ mod ledger {
     pub(crate) mod clouds;
     pub(crate) mod destinations;
     pub(crate) mod driving;
+    pub(crate) mod erasing;
     pub(crate) mod health;
     pub(crate) mod isolation;
     pub(crate) mod options;

@@ -1,6 +1,10 @@
 //! The end of copies, end to end: a fleet, a broker, a database and stores; processes die at the
 //! worst moment, and what was erased stays so.
 
+mod retention {
+    pub(crate) mod originals;
+}
+
 use std::time::Duration;
 
 use anyhow::Result;

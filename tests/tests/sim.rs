@@ -245,7 +245,7 @@ fn ends(seed: u64, recordings: usize, mutant: Option<RetentionMutant>) -> Retent
 
 #[test]
 fn exactly_the_due_copies_go_whatever_dies_denies_locks_or_is_held() {
-    let (mut held, mut locked, mut erased, mut deaths) = (0, 0, 0, 0);
+    let (mut held, mut locked, mut erased, mut originals, mut deaths) = (0, 0, 0, 0, 0);
     for seed in 1..=environment::seeds().unwrap_or(15) {
         let report = retention(ends(seed, 150, None)).unwrap();
         assert_eq!(
@@ -257,9 +257,11 @@ fn exactly_the_due_copies_go_whatever_dies_denies_locks_or_is_held() {
         held += report.held;
         locked += report.locked;
         erased += report.erased;
+        originals += report.originals;
         deaths += report.deaths;
     }
-    let tried = [held, locked, erased, usize::try_from(deaths).unwrap()];
+    let deaths = usize::try_from(deaths).unwrap();
+    let tried = [held, locked, erased, originals, deaths];
     assert!(tried.iter().all(|count| *count > 10), "{tried:?}");
 }
 

@@ -81,6 +81,12 @@ with known as materialized (
                         (excluded.path, excluded.size_bytes, excluded.sha256,
                          excluded.started_at, excluded.completed_at, excluded.kind,
                          excluded.interaction_id)
+                        -- What is to be erased is stored only while a hold keeps it, and not at
+                        -- all once the deletion of its original may have begun.
+                        and old.original_erasure_began_at is null
+                        and (old.erasure_asked_at is null
+                             or held_by(old.account_id, old.interaction_id, old.recording_id)
+                                is not null)
                         and case old.state
                             when 'staged' then coalesce(old.lease_until <= now(), true)
                             when 'parked' then old.driven_at is not null

@@ -5,7 +5,10 @@ with held as materialized (
 ), decided as materialized (
     select may and revision is not null as take, may and revision is null as again, *
       from (select
-            case state
+            original_erasure_began_at is null
+            and (erasure_asked_at is null
+                 or held_by(account_id, interaction_id, recording_id) is not null)
+            and case state
                 when 'staged' then coalesce(lease_until <= now(), true)
                 when 'parked' then driven_at is not null
                     or coalesce(next_attempt_at <= now(), false)

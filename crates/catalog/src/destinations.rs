@@ -90,6 +90,8 @@ const PIN: &str = "-- name: pin_waiting
 with waiting as materialized (
     select account_id, recording_id from recordings
      where destination_revision is null and ($1::text is null or account_id = $1)
+       -- What an erasure has begun to take was never anywhere, and goes nowhere any more.
+       and original_erasure_began_at is null
        -- A row that waits for the default may have a destination of its own by now.
        and destination_in_force(account_id, least(completed_at, now())) = $2
      order by account_id, recording_id limit $3 for update

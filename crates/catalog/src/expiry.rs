@@ -53,7 +53,9 @@ with was as materialized (
         expiry_next_at = null,
         announcement_id = $6::uuid, announcement_at = now(), announced_at = null,
         announce_after = now() + make_interval(secs => $7::float8), updated_at = now(),
-        erased_at = case when erased then now() end,
+        erased_at = coalesce(old.erased_at, case when erased then now() end),
+        upload_id = null, upload_part_bytes = null, upload_size_bytes = null,
+        upload_mtime_ns = null, upload_inode = null, upload_entity = null,
         interaction_id = case when erased then 'erased' else old.interaction_id end,
         path = case when erased then old.account_id || '/erased' else old.path end,
         media_type = case when erased then 'application/octet-stream' else old.media_type end,
@@ -131,6 +133,11 @@ with kept as (
 select 'kept' as what, word, n, null::float8 as age from kept
 union all select 'stops', '', n, age from stops
 union all
+select 'erasures', '', count(*), extract(epoch from now() - min(erasure_asked_at))::float8
+  from recordings r
+ where erasure_asked_at is not null and erased_at is null
+   and held_by(r.account_id, r.interaction_id, r.recording_id) is null
+union all
 -- An account whose turn has long come is one that nobody sweeps.
 select 'overdue', '', 0, extract(epoch from now() - min(next_at))::float8 from retention_pace p
  where next_at <= now()
@@ -146,14 +153,20 @@ fn retained(text: &str) -> Result<Retained, Failure> {
 
 impl Catalog {
     fn expiring(&self, row: &Row, sent_at: Duration) -> Result<Expiring, Failure> {
-        let Recording::Released(released) = rows::recording(row, self.keyring())? else {
-            return Err(corrupt("a released row is not released"));
-        };
         let why = rows::expiry_reason(row)?;
         let attempts = unsigned(i64::from(get::<i32>(row, "expiry_attempts")?))?;
         let lease = self.lease(get(row, "lease_token")?, sent_at);
         let granted = (attempts, get(row, "granted")?);
-        Ok(Expiring::new(&released, lease, why, granted))
+        match rows::recording(row, self.keyring())? {
+            Recording::Released(released) => Ok(Expiring::new(&released, lease, why, granted)),
+            Recording::Withdrawn(withdrawn) => {
+                Ok(Expiring::unproven(&withdrawn, lease, why, granted))
+            }
+            Recording::Staged(_)
+            | Recording::Parked(_)
+            | Recording::Stored(_)
+            | Recording::Expired(_) => Err(corrupt("a released row is not released")),
+        }
     }
 }
 
@@ -204,7 +217,7 @@ impl RetentionLedger for Catalog {
         gone: Gone,
         versions: u32,
     ) -> Result<Advance<Announcement>, LedgerFault> {
-        let key = &expiring.copy().key;
+        let key = expiring.key();
         let (account, recording) = (key.account_id.as_str(), key.recording_id.as_str());
         let token = expiring.lease().token;
         let versions = i32::try_from(versions).unwrap_or(i32::MAX);
@@ -240,7 +253,7 @@ impl RetentionLedger for Catalog {
         expiring: &Expiring,
         kept: &Kept,
     ) -> Result<Advance<()>, LedgerFault> {
-        let key = &expiring.copy().key;
+        let key = expiring.key();
         let row = self
             .pool
             .row(
@@ -278,6 +291,7 @@ impl RetentionLedger for Catalog {
                 "kept" => reading
                     .retained
                     .push((retained(get(&row, "word")?)?, count)),
+                "erasures" => (reading.erasures, reading.erasing_for) = (count, age),
                 "stops" => (reading.stops, reading.stopped_for) = (count, age),
                 _ => reading.overdue = age,
             }

@@ -33,13 +33,24 @@ const PLACE: &str = "-- name: place_hold
 /// Deletions that may have been carried out: begun, and not refused by the store. What the store
 /// refused is still there, and stays.
 const TOO_LATE: &str = "-- name: hold_too_late
-    select recording_id, state = 'expired' as gone, expiry_began_at as began from recordings
+    (select recording_id, state = 'expired' as gone, expiry_began_at as began from recordings
      where account_id = $1 and ($2::text is null or recording_id = $2)
        and ($3::text is null or interaction_id = $3)
        and expiry_began_at is not null
        and ((state = 'released' and (lease_until > now() or expiry_outcome is null
                                      or expiry_outcome = 'unclear'))
             or (state = 'expired' and num_nonnulls($2::text, $3::text) > 0))
+     order by recording_id limit $4)
+    union all
+    -- Originals that an erasure was to take.
+    (select recording_id, original_erased_at is not null, original_erasure_began_at
+      from recordings
+     where account_id = $1 and ($2::text is null or recording_id = $2)
+       and ($3::text is null or interaction_id = $3)
+       and erasure_asked_at is not null and erased_at is null and expiry_began_at is null
+       and original_erasure_began_at is not null
+       and (state in ('staged', 'parked', 'stored') or original_erased_at is not null)
+     order by recording_id limit $4)
      order by recording_id limit $4";
 
 const COVERED: &str = "-- name: hold_covers
@@ -64,6 +75,13 @@ with woken as (
        and r.account_id = h.account_id
        and (r.recording_id = h.recording_id or r.interaction_id = h.interaction_id)
        and r.state = 'released' and r.expiry_outcome = 'held'
+), waiting as (
+    -- Erasures are few, and somebody waits for each.
+    update recordings r set expiry_next_at = now()
+      from legal_holds h
+     where h.hold_id = $1 and r.account_id = h.account_id
+       and r.erasure_asked_at is not null and r.erased_at is null
+       and r.state in ('staged', 'parked', 'stored')
 )
 update retention_pace p set next_at = now()
   from legal_holds h where h.hold_id = $1 and p.account_id = h.account_id";

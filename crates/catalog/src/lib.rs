@@ -18,6 +18,7 @@ mod daily_checks;
 mod destination_checks;
 mod destinations;
 mod drive;
+mod erasing;
 mod erasure;
 mod expiry;
 mod failure;

@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = migrations![
     13 "0013_health",
     14 "0014_playback",
     15 "0015_retention",
+    16 "0016_erasing_originals",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -24,6 +24,7 @@ const PLAYABLE: &str = concat!(
            r.receipt_version_id, r.receipt_size_bytes,
            -- As `RecordingView::has_ended` says: from then on nobody hears it, wherever it is.
            coalesce(r.state = 'expired' or r.expiry_began_at is not null
+               or r.original_erased_at is not null
                or exists (select from erasures e
                     where e.account_id = r.account_id and e.recording_id = r.recording_id)
                or (not h.held and r.retain_until <= now()),

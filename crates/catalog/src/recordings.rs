@@ -26,7 +26,8 @@ macro_rules! view_columns {
         concat!(
             "r.detail, r.release_reason, r.release_detail, r.release_next_attempt_at,
              r.acknowledged_at, r.released_at, r.expired_at, r.created_at, r.lease_until,
-             r.child_deaths, r.resumed_at, r.expiry_began_at, r.expiry_for, r.expiry_outcome,
+             r.child_deaths, r.resumed_at, r.expiry_for, r.erasure_asked_at,
+             coalesce(r.expiry_began_at, r.original_erasure_began_at) as expiry_began_at, r.expiry_outcome,
              r.expiry_detail, r.expiry_lock_until, r.expiry_next_at, r.erased_at, ",
             recording_columns!()
         )
@@ -197,6 +198,8 @@ pub struct RecordingView {
     pub expired_at: Option<DateTime<Utc>>,
     /// How far its end is; null while nothing of that has begun.
     pub expiry: Option<ExpiryView>,
+    /// When its erasure was asked for.
+    pub erasure_asked_at: Option<DateTime<Utc>>,
     /// When its personal words were erased.
     pub erased_at: Option<DateTime<Utc>>,
     /// Its transitions, oldest first; empty in listings.
@@ -222,7 +225,8 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
     let state = rows::state(row)?;
     let announced = rows::announced(row)?;
     let parked = state == State::Parked;
-    let copied = matches!(state, State::Stored | State::Released | State::Expired);
+    let copied = matches!(state, State::Stored | State::Released | State::Expired)
+        && !rows::is_withdrawn(row)?;
     let (reason, detail, next, attempts) = if parked {
         ("reason", "detail", "next_attempt_at", "rungs")
     } else {
@@ -270,6 +274,7 @@ fn view(row: &Row) -> Result<RecordingView, Failure> {
         released_at: get(row, "released_at")?,
         expired_at: get(row, "expired_at")?,
         expiry: shown::expiry(row, state)?,
+        erasure_asked_at: get(row, "erasure_asked_at")?,
         erased_at: get(row, "erased_at")?,
         history: Vec::new(),
     })

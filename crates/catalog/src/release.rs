@@ -26,6 +26,9 @@ with r as (
        and coalesce(lease_until <= now(), true)
        and (release_reason is null or driven_at is not null
             or coalesce(release_next_attempt_at <= now(), false))
+       -- A refused one that is to be erased needs no look at its copy, unless a hold keeps it.
+       and (release_reason is null or erasure_asked_at is null
+            or held_by(account_id, interaction_id, recording_id) is not null)
        and (not $4 or (receipt_size_bytes, receipt_sha256, receipt_etag, receipt_version_id,
                        receipt_checksum, receipt_method, stored_at, receipt_content_md5)
             is not distinct from ($5::bigint, $6::bytea, $7::text, $8::text,

@@ -47,6 +47,7 @@ with held as materialized (
      where account_id = $1 and recording_id = $2
        and state in ('staged', 'parked') and destination_revision = $3 and claims = $5
        and coalesce(lease_until <= now(), true)
+       and original_erasure_began_at is null
        and (claims = 0 or greatest(updated_at, lease_until)
                 <= now() - make_interval(secs => $6::float8))
        for update

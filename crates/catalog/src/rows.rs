@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use recording::{
     Absence, AccountId, Announced, AnnouncedOriginal, Announcement, ExpiredCopy, ExpiryReason,
     Happened, Identity, Kind, Location, Method, ObjectKey, ParkReason, Receipt, Record, Recording,
-    RecordingId, RecordingKey, Sha256, StagingPath, State,
+    RecordingId, RecordingKey, Sha256, StagingPath, State, WithdrawnRecord,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -30,7 +30,7 @@ macro_rules! recording_columns {
          r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
          r.receipt_checksum, r.receipt_content_md5, r.receipt_method, r.stored_at,
          r.original_size_bytes, r.original_mtime_ns, r.original_inode, r.original_entity,
-         r.acknowledgment_id, r.announcement_id, r.announcement_at, r.announced_reason,
+         r.acknowledgment_id, r.original_erased_at, r.announcement_id, r.announcement_at, r.announced_reason,
          r.lease_token,
          extract(epoch from now() - r.first_claimed_at)::float8 as known_for, ",
             crate::stores::reached_columns!()
@@ -151,6 +151,12 @@ pub(crate) fn location(row: &Row) -> Result<Location, Failure> {
     Ok(Location::new(&destination(row, None)?, &key))
 }
 
+/// Whether its original was erased before a copy was proven: then it never has a receipt.
+pub(crate) fn is_withdrawn(row: &Row) -> Result<bool, Failure> {
+    let erased_at: Option<DateTime<Utc>> = get(row, "original_erased_at")?;
+    Ok(erased_at.is_some())
+}
+
 /// The recording in the state it is in.
 pub(crate) fn recording(row: &Row, keyring: Option<&KeyRing>) -> Result<Recording, Failure> {
     let state = state(row)?;
@@ -165,6 +171,19 @@ pub(crate) fn recording(row: &Row, keyring: Option<&KeyRing>) -> Result<Recordin
             reason: word::<ParkReason>(row, "reason")?,
             next_attempt_at: get(row, "next_attempt_at")?,
         },
+        State::Released if is_withdrawn(row)? => {
+            let pinned: Option<i64> = get(row, "destination_revision")?;
+            let place = pinned.map(|_| -> Result<_, Failure> {
+                let key = ObjectKey::remembered(get(row, "object_key")?);
+                Ok((destination(row, keyring)?, key))
+            });
+            Record::Withdrawn(WithdrawnRecord {
+                key: key(row)?,
+                place: place.transpose()?,
+                size_bytes: unsigned(get(row, "size_bytes")?)?,
+                upload_id: get(row, "upload_id")?,
+            })
+        }
         State::Stored | State::Released => Record::Stored {
             announced: announced(row)?,
             destination: destination(row, keyring)?,

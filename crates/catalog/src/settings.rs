@@ -73,6 +73,9 @@ pub struct Settings {
     pub secret_warnings: (Duration, Duration),
     /// How long an account's sweep rests between two batches of copies that retention takes.
     pub retention_pause: Duration,
+    /// How long after somebody worked on a recording without a proven copy what he sent may still
+    /// be carried out: nobody looks before whether anything of it is left.
+    pub late_writes: Duration,
     /// The keys of secrets at rest. Without it secrets stay locked, and no destination that has
     /// one can be set.
     pub keyring: Option<KeyRing>,
@@ -119,6 +122,7 @@ impl Settings {
                 Duration::from_secs(3 * 24 * 3600),
             ),
             retention_pause: Duration::from_secs(1),
+            late_writes: recording::REROUTE_QUIET,
             keyring: None,
             default_retention_days: Some(180),
             meter: Arc::new(NoMeter),

@@ -169,7 +169,11 @@ impl Catalog {
                 object_key(&announced, &destination(&row, None)?)
             }
             State::Stored | State::Released | State::Expired => {
-                ObjectKey::remembered(get(&row, "object_key")?)
+                // Erased without ever having had a destination.
+                let Some(known) = get::<Option<String>>(&row, "object_key")? else {
+                    return Ok(None);
+                };
+                ObjectKey::remembered(known)
             }
         };
         let upload_id = get(&row, "upload_id")?;

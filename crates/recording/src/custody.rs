@@ -121,15 +121,19 @@ pub enum Absence {
     NoVersionAtTheKey,
     /// The bucket keeps versions: others than the copy's are listed for the key, and stay.
     OtherVersionsAtTheKey,
+    /// No copy was ever proven, and there was no destination yet: there is nowhere to look, and
+    /// no receipt of it.
+    NeverPinned,
 }
 
 impl Absence {
     /// Every way.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::NothingAtTheKey,
         Self::AnotherObjectAtTheKey,
         Self::NoVersionAtTheKey,
         Self::OtherVersionsAtTheKey,
+        Self::NeverPinned,
     ];
 
     /// The word, in the ledger and in receipts.
@@ -140,6 +144,7 @@ impl Absence {
             Self::AnotherObjectAtTheKey => "another_object_at_the_key",
             Self::NoVersionAtTheKey => "no_version_at_the_key",
             Self::OtherVersionsAtTheKey => "other_versions_at_the_key",
+            Self::NeverPinned => "never_pinned",
         }
     }
 
@@ -151,6 +156,7 @@ impl Absence {
             Self::AnotherObjectAtTheKey => "another object lies at the key and stays",
             Self::NoVersionAtTheKey => "no version is listed, and the key is empty",
             Self::OtherVersionsAtTheKey => "no version of ours is listed; others' stay",
+            Self::NeverPinned => "it was never pinned to a destination: there is nowhere to look",
         }
     }
 }

@@ -4,7 +4,9 @@
 //!
 //! **Architecture invariant.** A [`Stored`] is made only from a fresh [`Verified`], a
 //! [`Releasable`] only from a `Stored` and another fresh `Verified`. Receipts are remembered,
-//! proofs never are, so a row read back can never by itself authorise a deletion.
+//! proofs never are, so a row read back can never by itself authorise a deletion. The one other
+//! permission to delete an original, [`Erasable`], is made only from a grant of the ledger for an
+//! erasure that was asked for.
 
 mod check;
 mod custody;
@@ -50,6 +52,7 @@ pub use ladder::{RUNGS, rung};
 pub use lease::{FENCE_MARGIN, Fence, LEASE, Lease, LeaseLost};
 pub use lifecycle::{
     Expired, Identity, Parked, Record, Recording, Releasable, Released, Staged, State, Stored,
+    Withdrawn, WithdrawnRecord,
 };
 pub use object::{ObjectKey, extension, object_key, object_metadata, safe_media_type};
 pub use permission::{Need, Permission, Purpose, Scope, When};
@@ -59,6 +62,9 @@ pub use ports::bucket::{
 };
 pub use ports::check::Checker;
 pub use ports::clock::Clock;
+pub use ports::erasure::{
+    Erasable, Erasers, ErasingOriginal, ErasureLedger, ErasureTurn, OriginalGone, OriginalRemains,
+};
 pub use ports::isolation::{ChildEnd, Isolation};
 pub use ports::ledger::{
     Advance, Announcement, Claimed, Granted, Happened, KnownUpload, Ledger, Note, Parking,

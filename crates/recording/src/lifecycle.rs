@@ -6,10 +6,15 @@
 //!   │  ▲               │ (copy proven,           (original gone)     (copy gone)
 //!   ▼  │ claimed again │  original still there)
 //!  Parked ◀────────────┘ only when the copy is provably gone and the original intact
+//!
+//!  Staged | Parked ──▶ Withdrawn ──▶ Expired      only by an erasure
+//!           (original gone, no copy was ever proven)
 //! ```
 //!
 //! Fields are private. Besides the transitions only [`Recording::recall`] makes a state, because
 //! the catalog must turn rows back into states; it yields receipts, never proofs.
+
+mod withdrawn;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,6 +25,8 @@ use crate::{
     Announced, Crc64Nvme, Destination, Digests, Expected, Fence, Lease, Location, ObjectKey,
     ParkReason, Receipt, RecordingKey, StagingPath, Verified, object_key,
 };
+
+pub use withdrawn::{Withdrawn, WithdrawnRecord};
 
 /// The state's name, as the ledger, the command line and metrics spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -127,6 +134,8 @@ pub enum Recording {
     Stored(Box<Stored>),
     /// The original is gone.
     Released(Box<Released>),
+    /// The original was erased, and no copy was proven.
+    Withdrawn(Box<Withdrawn>),
     /// The copy is gone.
     Expired(Expired),
 }
@@ -185,6 +194,8 @@ pub enum Record {
         /// Whether the original is gone.
         released: bool,
     },
+    /// A row in `released` that has no receipt.
+    Withdrawn(WithdrawnRecord),
     /// A row in `expired`.
     Expired {
         /// Which recording.
@@ -238,6 +249,7 @@ impl Recording {
                     Self::Stored(Box::new(stored))
                 }
             }
+            Record::Withdrawn(record) => Self::Withdrawn(Box::new(Withdrawn::recalled(record))),
             Record::Expired { key } => Self::Expired(Expired { key }),
         }
     }
@@ -249,7 +261,7 @@ impl Recording {
             Self::Staged(_) => State::Staged,
             Self::Parked(_) => State::Parked,
             Self::Stored(_) => State::Stored,
-            Self::Released(_) => State::Released,
+            Self::Released(_) | Self::Withdrawn(_) => State::Released,
             Self::Expired(_) => State::Expired,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod check;
 pub(crate) mod clock;
+pub(crate) mod erasure;
 pub(crate) mod isolation;
 pub(crate) mod ledger;
 pub(crate) mod meter;

@@ -1,4 +1,5 @@
-//! Cleanup: deletes one original from staging, and only after looking at the copy once more.
+//! Cleanup: deletes one original from staging, and only after looking at the copy once more. (What
+//! an erasure takes before there is a copy is in [`erasure`].)
 //!
 //! **What it does.** On an acknowledgment whose receipt is the ledger's, it takes the row's lease,
 //! looks at the copy in a new request with credentials that can only look, moves the original
@@ -21,6 +22,7 @@
 //!
 //! **Shutdown.** Handlers finish; a dropped one is a crash.
 
+mod erasure;
 mod release;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use crate::Tuning;
 use crate::announce::announce;
 use crate::keeper::{Keeper, LetGo};
 use crate::outage::{Outage, Patience};
+pub use erasure::{ErasurePorts, Erasures};
 
 /// What cleanup reaches the outside through. It has no way to write to a bucket.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ mod reroute;
 mod transfer;
 mod tuning;
 
-pub use cleanup::{Cleanup, CleanupPorts};
+pub use cleanup::{Cleanup, CleanupPorts, ErasurePorts, Erasures};
 pub use housekeeping::{Clocks, Housekeeping, HousekeepingPorts, Retention, RetentionPorts};
 pub use intake::{
     DETAIL_HEADER, FIRST_SEEN_HEADER, Intake, IntakePorts, QUEUE_HEADER, REASON_HEADER,

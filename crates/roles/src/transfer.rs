@@ -210,6 +210,7 @@ impl Transfer {
             Recording::Stored(_)
             | Recording::Staged(_)
             | Recording::Parked(_)
+            | Recording::Withdrawn(_)
             | Recording::Expired(_) => TransferOutcome::Duplicate,
         }
     }

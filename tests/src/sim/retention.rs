@@ -11,9 +11,17 @@
 //! - **H3** nothing is deleted but the due copy: no other recording's, nothing of the customer's;
 //! - **H4** nothing is called gone of which a version is there;
 //! - **H5** once nothing goes wrong any more, all that is due, not held and not locked is gone.
+//!
+//! Some are not released yet: transfers claim them, send and end, or die. The real sweep of erasures
+//! takes the originals of those that are to be erased:
+//! - **O1** no original goes that nobody asked the erasure of;
+//! - **O2** none goes while a transfer holds a live lease;
+//! - **O3** none goes under a hold that was placed before its deletion was granted;
+//! - **O4** none is called erased that is still in staging.
 
 mod bucket;
 mod ledger;
+mod originals;
 mod world;
 
 use std::io;
@@ -23,12 +31,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use recording::Unsigned;
-use roles::{Clocks, Retention, RetentionPorts, Tuning};
+use roles::{Clocks, ErasurePorts, Erasures, Retention, RetentionPorts, Tuning};
 use telemetry::Metrics;
 use tokio::time::{sleep, timeout};
 
 use bucket::Bucket;
 use ledger::{Told, Tongue};
+use originals::Staging;
 use world::{Life, Shared, Time, World};
 
 /// How long requests fail and processes die, in virtual time.
@@ -47,11 +56,22 @@ pub enum RetentionMutant {
     Sweeping,
     /// A look that fails is taken for an empty key.
     Blind,
+    /// The ledger grants the deletion of originals that nobody asked the erasure of.
+    Unasked,
+    /// It grants that while a transfer holds a live lease.
+    OverLeases,
 }
 
 impl RetentionMutant {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::IgnoresHolds, Self::Hasty, Self::Sweeping, Self::Blind];
+    pub const ALL: [Self; 6] = [
+        Self::IgnoresHolds,
+        Self::Hasty,
+        Self::Sweeping,
+        Self::Blind,
+        Self::Unasked,
+        Self::OverLeases,
+    ];
 }
 
 /// What to run.
@@ -82,6 +102,10 @@ pub struct RetentionReport {
     pub locked: usize,
     /// Copies whose time has not come.
     pub young: usize,
+    /// Recordings that are not released, and not to be erased.
+    pub unreleased: usize,
+    /// Originals that an erasure took.
+    pub originals: usize,
     /// Things of customers' at our keys, all of which are still there.
     pub others: usize,
     /// Deletions that a store carried out.
@@ -143,6 +167,7 @@ async fn supervise(shared: Shared, process: u64) {
         let ports = RetentionPorts {
             ledger: Arc::new(Told(life.clone())),
             removers: Arc::new(Bucket(life.clone())),
+            leftovers: Arc::new(Bucket(life.clone())),
             publisher: Arc::new(Tongue(life.clone())),
             signer: Arc::new(Unsigned),
             clock: Arc::<Time>::clone(&shared.clock),
@@ -153,10 +178,17 @@ async fn supervise(shared: Shared, process: u64) {
             ..Tuning::production()
         };
         let retention = Retention::new(ports, tuning);
+        let ports = ErasurePorts {
+            ledger: Arc::new(Told(life.clone())),
+            erasers: Arc::new(Staging(life.clone())),
+            metrics: Arc::clone(&metrics),
+        };
+        let erasures = Erasures::new(ports, tuning);
         let sweeping = async {
             let mut clocks = Clocks::default();
             loop {
                 // A ledger that fails is asked again, as the role does.
+                drop(erasures.sweep().await);
                 drop(retention.sweep(&mut clocks).await);
                 let pause = shared.world().pause();
                 sleep(pause).await;

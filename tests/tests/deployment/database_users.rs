@@ -60,6 +60,25 @@ const REFUSED: &[(&str, &str)] = &[
     ("housekeeping", "delete from legal_holds"),
     (
         "housekeeping",
+        "update recordings set original_erased_at = now()",
+    ),
+    (
+        "housekeeping",
+        "update recordings set erasure_asked_at = now()",
+    ),
+    (
+        "transfer",
+        "update recordings set original_erasure_began_at = now()",
+    ),
+    ("cleanup", "update recordings set erasure_asked_at = now()"),
+    ("cleanup", "update recordings set erased_at = now()"),
+    (
+        "cleanup",
+        "insert into erasures (account_id, recording_id, why, asked_by) \
+         values ('acme', 'rec-1-00000', 'w', 'me')",
+    ),
+    (
+        "housekeeping",
         "insert into erasures (account_id, recording_id, why, asked_by) \
          values ('acme', 'mine', 'w', 'me')",
     ),

@@ -12,9 +12,9 @@ use callferry_tests::environment;
 use catalog::{Catalog, Settings};
 use chrono::{DateTime, Utc};
 use recording::{
-    Capability, CheckReport, Clock, Crc64Nvme, Fault, Fence, Finding, Identity, Lease, Ledger,
-    ParkReason, Parking, Part, QuarantineEntry, Queue, RecordingKey, RefusalReason,
-    RetentionLedger, Upload, Verdict,
+    Advance, Capability, CheckReport, Clock, Crc64Nvme, ErasureLedger, Fault, Fence, Finding,
+    Identity, Kept, Lease, Ledger, OriginalRemains, ParkReason, Parking, Part, QuarantineEntry,
+    Queue, RecordingKey, RefusalReason, Remains, Retained, RetentionLedger, Upload, Verdict,
 };
 use uuid::Uuid;
 
@@ -149,7 +149,69 @@ async fn as_cleanup(production: &Production) -> Result<AsUser> {
         release(&key, &lease, "a test"), refuse_release(&key, &lease, &refusal),
         copy_lost(&key, &lease, "a test"), probe(),
     );
+    erasures(production, &mut user).await?;
     Ok(user)
+}
+
+/// Triggers need what their statement's user may, so a real row that is to be erased: its original
+/// stays once, and then is gone.
+async fn erasures(production: &Production, user: &mut AsUser) -> Result<()> {
+    let ledger = Arc::clone(&user.ledger);
+    let postgres = &production.platform.postgres;
+    let waiting = "insert into recordings (account_id, recording_id, state, interaction_id, kind, \
+         media_type, started_at, completed_at, path, size_bytes, attributes, created_by, \
+         destination_revision, due_at, due_queue) \
+         select 'acme', 'rec-erased', 'staged', 'call-1', 'call', 'audio/wav', now(), now(), \
+         'acme/rec-erased.wav', 1, '{}', gen_random_uuid(), revision, now(), 'transfer' \
+         from destinations where account_id = 'acme'; \
+         insert into erasures (account_id, recording_id, why, asked_by) \
+         values ('acme', 'rec-erased', 'a test', 'a test')";
+    postgres.sql(DATABASE, waiting).await?;
+    let kept = Kept {
+        why: Retained::Unclear,
+        detail: "a test".to_owned(),
+        lock_until: None,
+        after: Duration::ZERO,
+    };
+    for stays in [true, false] {
+        let turn = user.call("begin", ledger.begin_original_erasures(9)).await;
+        let turn = turn.context("no turn")?;
+        assert_eq!(turn.begun.len(), 1, "{turn:?}");
+        for erasing in &turn.begun {
+            let gone = OriginalRemains::default().gone().context("gone")?;
+            let done = match stays {
+                true => {
+                    user.call("keep", ledger.keep_original(erasing, &kept))
+                        .await
+                }
+                false => {
+                    user.call("erased", ledger.original_erased(erasing, gone, 1))
+                        .await
+                }
+            };
+            assert_eq!(done, Some(Advance::Done(())));
+        }
+    }
+    Ok(())
+}
+
+/// And what may lie in the bucket of it.
+async fn expiries(production: &Production, user: &mut AsUser) -> Result<()> {
+    let ledger = Arc::clone(&user.ledger);
+    let postgres = &production.platform.postgres;
+    let now = "update retention_pace set next_at = now()";
+    postgres.sql(DATABASE, now).await?;
+    let turn = user
+        .call("begin_expiries", ledger.begin_expiries(9, 9))
+        .await;
+    let turn = turn.context("no turn")?;
+    assert_eq!(turn.begun.len(), 1, "{turn:?}");
+    for expiring in &turn.begun {
+        let gone = Remains::default().gone().context("gone")?;
+        let done = user.call("expire", ledger.expire(expiring, gone, 0)).await;
+        assert!(matches!(done, Some(Advance::Done(_))), "{done:?}");
+    }
+    Ok(())
 }
 
 /// A destination that is unhealthy, with what is to be done about it; then one that heals.
@@ -188,6 +250,7 @@ async fn destinations_health(production: &Production, user: &mut AsUser) -> Resu
 
 async fn as_housekeeping(production: &Production) -> Result<AsUser> {
     let mut user = AsUser::new(production, "housekeeping")?;
+    expiries(production, &mut user).await?;
     let key = nobody()?;
     let entry = QuarantineEntry {
         reason: RefusalReason::NotJson,
@@ -203,7 +266,7 @@ async fn as_housekeeping(production: &Production) -> Result<AsUser> {
         known_upload(&key), purge_quarantine(), purge_accesses(), reading(),
         quarantine(&entry), quarantine(&entry),
         requeues(1), requeued(1), tend_breakers(1), probe(),
-        ledger_time(), begin_expiries(1, 1), retention_reading(), stop_retention("a test"),
+        ledger_time(), retention_reading(), stop_retention("a test"),
     );
     destinations_health(production, &mut user).await?;
     // A real one, for what is asked of it needs its destination.

@@ -73,10 +73,10 @@ async fn what_is_due_goes_once_with_its_proof_and_is_told() {
     let [expiring] = begun.as_slice() else {
         panic!("{begun:?}");
     };
-    assert_eq!(expiring.copy().key, key);
+    assert_eq!(*expiring.key(), key);
     assert_eq!(expiring.why(), ExpiryReason::Retention);
     let removable = expiring.removable().unwrap();
-    assert_eq!(removable.copy().etag, "\"e-1\"");
+    assert_eq!(removable.copy().etag.as_deref(), Some("\"e-1\""));
     assert!(turn(&world, &world.catalog).await.is_empty());
     let Advance::Done(told) = expire(&world.catalog, expiring).await else {
         panic!("overtaken");
@@ -152,7 +152,7 @@ async fn a_hold_of_each_kind_keeps_what_it_is_on_until_it_is_released() {
         let id = hold(&world, scope).await;
         looked_at_again(&world, &key).await;
         let begun = turn(&world, &world.catalog).await;
-        let keys: Vec<_> = begun.iter().map(|it| it.copy().key.clone()).collect();
+        let keys: Vec<_> = begun.iter().map(|it| it.key().clone()).collect();
         assert_eq!(keys.as_slice(), std::slice::from_ref(&other));
         assert_eq!(world.column(&key, "expiry_outcome").await, "held");
         // Not even a statement of another's begins it.
@@ -310,11 +310,7 @@ trait Keys {
 
 impl<const N: usize> Keys for [Vec<Expiring>; N] {
     fn concat_keys(self) -> BTreeSet<RecordingKey> {
-        let all: Vec<_> = self
-            .iter()
-            .flatten()
-            .map(|it| it.copy().key.clone())
-            .collect();
+        let all: Vec<_> = self.iter().flatten().map(|it| it.key().clone()).collect();
         let set: BTreeSet<_> = all.iter().cloned().collect();
         assert_eq!(set.len(), all.len(), "nothing is handed out twice");
         set

@@ -85,7 +85,7 @@ async fn remove(it: &Setting, released: &Released) -> Result<Removal, recording:
 
 async fn remains(it: &Setting, released: &Released) -> Result<Remains, recording::Fault> {
     let expiring = expiring(released);
-    it.stores.removers().remains(expiring.copy()).await
+    it.stores.removers().remains(expiring.copy().unwrap()).await
 }
 
 fn left(versions: u32, others: bool, versioned: bool) -> Remains {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Absence, AccountId, Advance, Announcement, Destination, Fault, Fence, Lease, LedgerFault,
-    ObjectKey, Observed, RecordingKey, Released,
+    ObjectKey, Observed, RecordingKey, Released, Withdrawn,
 };
 
 /// Why a copy goes.
@@ -90,8 +90,9 @@ pub struct CopyOf {
     pub object_key: ObjectKey,
     /// Its size.
     pub size_bytes: u64,
-    /// Its entity tag when it was proved.
-    pub etag: String,
+    /// Its entity tag when it was proved; `None`: it never was, so only its own metadata tells
+    /// that something is it.
+    pub etag: Option<String>,
     /// Its version then, in a bucket that kept versions.
     pub version_id: Option<String>,
 }
@@ -107,9 +108,24 @@ impl CopyOf {
             destination: stored.destination().clone(),
             object_key: stored.object_key().clone(),
             size_bytes: receipt.size_bytes,
-            etag: receipt.etag.clone(),
+            etag: Some(receipt.etag.clone()),
             version_id: receipt.version_id.clone(),
         }
+    }
+
+    /// What may lie at the key of a recording that was erased before a copy of it was proven;
+    /// `None`: it was never pinned to a destination.
+    #[must_use]
+    pub fn unproven(withdrawn: &Withdrawn) -> Option<Self> {
+        let (destination, object_key) = withdrawn.place()?;
+        Some(Self {
+            key: withdrawn.key().clone(),
+            destination: destination.clone(),
+            object_key: object_key.clone(),
+            size_bytes: withdrawn.size_bytes(),
+            etag: None,
+            version_id: None,
+        })
     }
 
     /// Whether something that lies at the key is this copy, by what is listed of it: the version
@@ -118,7 +134,11 @@ impl CopyOf {
     pub fn is_listed_as(&self, version_id: Option<&str>, etag: &str, size_bytes: u64) -> bool {
         let plain = |etag: &str| etag.trim_matches('"').to_owned();
         let same_version = version_id.is_some() && version_id == self.version_id.as_deref();
-        same_version || (plain(etag) == plain(&self.etag) && size_bytes == self.size_bytes)
+        let same_bytes = self
+            .etag
+            .as_ref()
+            .is_some_and(|known| plain(known) == plain(etag));
+        same_version || (same_bytes && size_bytes == self.size_bytes)
     }
 
     /// Whether what was seen at the key is this copy: by the above, or because its metadata names
@@ -158,7 +178,10 @@ impl Removable {
 /// A released recording whose copy is to go, leased to us.
 #[derive(Debug)]
 pub struct Expiring {
-    copy: CopyOf,
+    key: RecordingKey,
+    copy: Option<CopyOf>,
+    upload_id: Option<String>,
+    unproven: bool,
     lease: Lease,
     why: ExpiryReason,
     attempts: u32,
@@ -175,8 +198,12 @@ impl Expiring {
         why: ExpiryReason,
         (attempts, granted): (u32, bool),
     ) -> Self {
+        let copy = CopyOf::of(released);
         Self {
-            copy: CopyOf::of(released),
+            key: copy.key.clone(),
+            copy: Some(copy),
+            upload_id: None,
+            unproven: false,
             lease,
             why,
             attempts,
@@ -184,10 +211,56 @@ impl Expiring {
         }
     }
 
-    /// Which copy.
+    /// The same of a recording that was erased before a copy of it was proven.
     #[must_use]
-    pub fn copy(&self) -> &CopyOf {
-        &self.copy
+    pub fn unproven(
+        withdrawn: &Withdrawn,
+        lease: Lease,
+        why: ExpiryReason,
+        (attempts, granted): (u32, bool),
+    ) -> Self {
+        Self {
+            key: withdrawn.key().clone(),
+            copy: CopyOf::unproven(withdrawn),
+            upload_id: withdrawn.upload_id().map(ToOwned::to_owned),
+            unproven: true,
+            lease,
+            why,
+            attempts,
+            granted,
+        }
+    }
+
+    /// Whose.
+    #[must_use]
+    pub fn key(&self) -> &RecordingKey {
+        &self.key
+    }
+
+    /// Which copy; `None`: it was never pinned to a destination, so that there is nowhere to look.
+    #[must_use]
+    pub fn copy(&self) -> Option<&CopyOf> {
+        self.copy.as_ref()
+    }
+
+    /// Whether no copy of it was ever proven: then uploads in parts may be open at its key too.
+    #[must_use]
+    pub fn is_unproven(&self) -> bool {
+        self.unproven
+    }
+
+    /// The upload in parts that the ledger knows of.
+    #[must_use]
+    pub fn upload_id(&self) -> Option<&str> {
+        self.upload_id.as_deref()
+    }
+
+    /// The proof that there is nothing of it anywhere, where it had no destination.
+    #[must_use]
+    pub fn nowhere(&self) -> Option<Gone> {
+        (self.unproven && self.copy.is_none() && self.granted).then_some(Gone {
+            absence: Absence::NeverPinned,
+        })
     }
 
     /// Our lease.
@@ -211,8 +284,9 @@ impl Expiring {
     /// The permission to delete it, if the ledger gave one.
     #[must_use]
     pub fn removable(&self) -> Option<Removable> {
-        self.granted.then(|| Removable {
-            copy: self.copy.clone(),
+        let copy = self.copy.clone().filter(|_| self.granted)?;
+        Some(Removable {
+            copy,
             fence: self.lease.fence.clone(),
         })
     }
@@ -241,7 +315,7 @@ pub struct Remains {
 }
 
 /// The proof that nothing of a copy is there any more: made by [`Remains::gone`] only, from a look
-/// that could see all of the key, and not kept.
+/// that could see all of the key, or by [`Expiring::nowhere`], and not kept.
 #[derive(Debug)]
 pub struct Gone {
     absence: Absence,
@@ -287,7 +361,7 @@ pub trait Removers: Send + Sync {
     async fn remains(&self, copy: &CopyOf) -> Result<Remains, Fault>;
 }
 
-/// Why a copy stays for now, and until when.
+/// Why a copy, or an original that is to be erased, stays for now, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Why.
@@ -322,6 +396,10 @@ pub struct RetentionReading {
     pub stopped_for: Duration,
     /// How long the copy that has been due for longest has been so, of those that nothing keeps.
     pub overdue: Duration,
+    /// Erasures that are not over, without those that a hold keeps.
+    pub erasures: u64,
+    /// How long ago the oldest of them was asked for.
+    pub erasing_for: Duration,
 }
 
 /// What the sweep asks of the ledger.

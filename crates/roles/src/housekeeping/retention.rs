@@ -5,6 +5,10 @@
 //! recording expired, and then everybody else. A process that dies in between leaves its intent,
 //! and the next sweep deletes what is left and looks.
 //!
+//! **What was never proven.** An erasure may take the original of a recording whose copy was not
+//! proven. Then whatever of ours lies at its key, and each upload that is open there, is ended in
+//! the same way.
+//!
 //! **What wins.** A legal hold: the ledger asks for it when it grants, in the database. Where one
 //! came after a deletion may have been sent, the recording is looked at and nothing more.
 //!
@@ -20,8 +24,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use recording::{
-    Advance, Announcement, Class, Clock, Expiring, Fault, Kept, LedgerFault, PublishFault,
-    Publisher, ReceiptSigner, Remains, Removal, Removers, Retained, RetentionLedger,
+    Advance, Announcement, Class, Clock, CopyOf, Expiring, Fault, Gone, Kept, LedgerFault,
+    Leftovers, OpenUpload, PublishFault, Publisher, ReceiptSigner, Remains, Removable, Removal,
+    Removers, Retained, RetentionLedger,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +53,8 @@ pub struct RetentionPorts {
     pub ledger: Arc<dyn RetentionLedger>,
     /// Deletes copies.
     pub removers: Arc<dyn Removers>,
+    /// Ends uploads of what was erased before a copy of it was proven.
+    pub leftovers: Arc<dyn Leftovers>,
     /// The broker.
     pub publisher: Arc<dyn Publisher>,
     /// Signs what is stated about copies that are gone.
@@ -172,45 +179,123 @@ impl Retention {
     }
 
     async fn expire_one(&self, expiring: &Expiring) -> Result<(), LedgerFault> {
-        let ports = &self.ports;
-        let (copy, left) = (expiring.copy(), || expiring.lease().fence.left());
+        let (key, left) = (expiring.key(), || expiring.lease().fence.left());
+        let Some(copy) = expiring.copy() else {
+            return match expiring.nowhere() {
+                Some(gone) => self.ended(expiring, gone, 0).await,
+                None => self.stays(expiring, None, Ok(Remains::default())).await,
+            };
+        };
         let removal = match expiring.removable() {
             Some(removable) => {
-                let removing = ports.removers.remove(&removable);
+                let removing = self.remove(expiring, &removable);
                 let removed = tokio::time::timeout(left(), removing).await;
                 Some(removed.unwrap_or_else(|_| Ok(Removal::Unclear("no end in time".into()))))
             }
             None => None,
         };
-        let looking = ports.removers.remains(copy);
+        let looking = self.remains(expiring, copy);
         let Ok(remains) = tokio::time::timeout(left(), looking).await else {
-            tracing::info!(recording.key = %copy.key, "a copy could not be looked at in time");
+            tracing::info!(recording.key = %key, "a copy could not be looked at in time");
             return Ok(());
         };
-        if let Some(gone) = remains.as_ref().ok().and_then(Remains::gone) {
-            let versions = match &removal {
-                Some(Ok(Removal::Asked(versions))) => *versions,
-                Some(Ok(Removal::Locked(..) | Removal::Unclear(_)) | Err(_)) | None => 0,
-            };
-            let seen = gone.absence().seen();
-            return match ports.ledger.expire(expiring, gone, versions).await? {
-                Advance::Done(announcement) => {
-                    let why = expiring.why();
-                    ports.metrics.copy_expired(why, versions);
-                    tracing::info!(
-                        recording.key = %copy.key, why = why.as_str(), versions, seen,
-                        "a copy is gone"
-                    );
-                    self.tell(&announcement).await;
-                    Ok(())
-                }
-                Advance::Overtaken => Ok(()),
-            };
+        match remains.as_ref().ok().and_then(Remains::gone) {
+            Some(gone) => {
+                let versions = match &removal {
+                    Some(Ok(Removal::Asked(versions))) => *versions,
+                    Some(Ok(Removal::Locked(..) | Removal::Unclear(_)) | Err(_)) | None => 0,
+                };
+                self.ended(expiring, gone, versions).await
+            }
+            None => self.stays(expiring, removal, remains).await,
         }
+    }
+
+    /// Deletes what lies at the key. Where nothing was proven an upload may still be open there,
+    /// and is ended first, so that nothing of it can become a copy behind the look.
+    async fn remove(&self, expiring: &Expiring, removable: &Removable) -> Result<Removal, Fault> {
+        if expiring.is_unproven() {
+            let copy = removable.copy();
+            let known = expiring.upload_id().map(|id| OpenUpload {
+                key: copy.object_key.clone(),
+                upload_id: id.to_owned(),
+                begun_at: self.ports.clock.now(),
+            });
+            let open = self.open_uploads(copy).await?;
+            for upload in open.iter().chain(&known) {
+                if removable.fence().check().is_err() {
+                    return Ok(Removal::Unclear("the lease ended".to_owned()));
+                }
+                let (destination, account) = (&copy.destination, &copy.key.account_id);
+                self.ports
+                    .leftovers
+                    .abort(destination, account, upload)
+                    .await?;
+            }
+        }
+        self.ports.removers.remove(removable).await
+    }
+
+    /// What is left at the key. An upload that is open there is something too: it has no versions,
+    /// and counts as one.
+    async fn remains(&self, expiring: &Expiring, copy: &CopyOf) -> Result<Remains, Fault> {
+        // Uploads first: one that is completed meanwhile lies at the key then.
+        let open = match expiring.is_unproven() {
+            true => self.open_uploads(copy).await?.len(),
+            false => 0,
+        };
+        let mut remains = self.ports.removers.remains(copy).await?;
+        let open = u32::try_from(open).unwrap_or(u32::MAX);
+        remains.versions = remains.versions.saturating_add(open);
+        Ok(remains)
+    }
+
+    async fn open_uploads(&self, copy: &CopyOf) -> Result<Vec<OpenUpload>, Fault> {
+        let (destination, account) = (&copy.destination, &copy.key.account_id);
+        let mut open = self
+            .ports
+            .leftovers
+            .open_uploads(destination, account)
+            .await?;
+        open.retain(|upload| upload.key == copy.object_key);
+        Ok(open)
+    }
+
+    /// Nothing is left: the recording has expired, and others are told.
+    async fn ended(
+        &self,
+        expiring: &Expiring,
+        gone: Gone,
+        versions: u32,
+    ) -> Result<(), LedgerFault> {
+        let (ports, seen) = (&self.ports, gone.absence().seen());
+        match ports.ledger.expire(expiring, gone, versions).await? {
+            Advance::Done(announcement) => {
+                let why = expiring.why();
+                ports.metrics.copy_expired(why, versions);
+                tracing::info!(
+                    recording.key = %expiring.key(), why = why.as_str(), versions, seen,
+                    "a copy is gone"
+                );
+                self.tell(&announcement).await;
+                Ok(())
+            }
+            Advance::Overtaken => Ok(()),
+        }
+    }
+
+    /// It is still there, or may be.
+    async fn stays(
+        &self,
+        expiring: &Expiring,
+        removal: Option<Result<Removal, Fault>>,
+        remains: Result<Remains, Fault>,
+    ) -> Result<(), LedgerFault> {
+        let ports = &self.ports;
         let kept = kept(expiring.attempts(), removal, remains, ports.clock.now());
         ports.metrics.copies_kept(kept.why, 1);
         tracing::info!(
-            recording.key = %copy.key, why = kept.why.as_str(), detail = %kept.detail,
+            recording.key = %expiring.key(), why = kept.why.as_str(), detail = %kept.detail,
             "a copy stays although its time has come"
         );
         ports.ledger.keep_copy(expiring, &kept).await.map(drop)

@@ -49,12 +49,16 @@ credential. Only where that says that nothing is there, the recording goes to th
 a copy that is found stays, and counts. Run it where the roles run: it needs their identity, their
 way to the buckets and their key ring.")]
     Reroute(reroute::RerouteArgs),
-    /// Delete a recording before its time, whatever its retention: its copy with every version,
-    /// and the personal words in the ledger. A legal hold keeps it
+    /// Delete a recording before its time, whatever its retention: its original, its copy with
+    /// every version, and the personal words in the ledger. A legal hold keeps it
     #[command(after_help = "\
 Examples:
   callferry recording erase --account acme rec-7f3a --why 'request 4711' --by 'Jo Doe'
   callferry recording erase --account acme rec-7f3a --why 'request 4711' --by 'Jo Doe' --json
+
+What is not stored yet is not stored any more: its original is deleted from staging although there
+is no copy of it, then open uploads and whatever else of it lies in the bucket. One that is being
+sent at this moment may still arrive, and goes then. Quarantined messages of it go with its words.
 
 What is left of it is its id, its size, its receipt and its history, which answer whoever announces
 it again: nothing is resurrected. Repeating the command shows how far it is.")]
@@ -153,6 +157,10 @@ async fn show(args: ShowArgs, context: &Context) -> Result<()> {
 /// what would help and when it is tried again.
 fn standing(view: &RecordingView) -> String {
     let (account, id) = (&view.account_id, &view.recording_id);
+    if let (Some(at), None) = (view.erasure_asked_at, view.erased_at) {
+        let (state, at) = (view.state.as_str(), at.to_rfc3339());
+        return format!("{account}/{id} is {state}, and is to be erased: asked for at {at}.\n");
+    }
     let Some(reason) = view.reason else {
         return format!("{account}/{id} is {}.\n", view.state.as_str());
     };
@@ -226,6 +234,7 @@ mod tests {
             released_at: None,
             expired_at: None,
             expiry: None,
+            erasure_asked_at: None,
             erased_at: None,
             history: Vec::new(),
         }
@@ -251,6 +260,9 @@ mod tests {
         assert!(standing(&parked).contains("waits for a person"));
         let refused = view(State::Stored, Some(ParkReason::OriginalReplaced));
         assert!(standing(&refused).contains("is not released: original_replaced"));
+        parked.erasure_asked_at = parked.next_attempt_at.or(Some(parked.started_at));
+        let erasing = standing(&parked);
+        assert!(erasing.starts_with("acme/rec-7f3a is parked, and is to be erased"));
         let stored = standing(&view(State::Stored, None));
         assert_eq!(stored, "acme/rec-7f3a is stored.\n");
     }

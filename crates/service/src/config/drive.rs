@@ -52,6 +52,9 @@ pub(crate) struct Drive {
     pub(crate) retention_pause_s: u64,
     /// How many copies are in one such batch.
     pub(crate) retention_batch: u32,
+    /// How long after somebody worked on a recording that is erased before it was stored what he
+    /// sent may still arrive: what lies at its key is ended then.
+    pub(crate) late_writes_s: u64,
 }
 
 impl Default for Drive {
@@ -78,6 +81,7 @@ impl Default for Drive {
             check_poll_s: 30,
             retention_pause_s: 1,
             retention_batch: 16,
+            late_writes_s: 360,
         }
     }
 }
@@ -107,6 +111,7 @@ impl Drive {
             "check_poll_s": self.check_poll_s,
             "retention_pause_s": self.retention_pause_s,
             "retention_batch": self.retention_batch,
+            "late_writes_s": self.late_writes_s,
         })
     }
 }

@@ -65,7 +65,7 @@ const AZURES: [(&str, &str); 3] = [
 /// Keys whose value is `true` or `false`.
 const TRUTHS: [&str; 1] = ["allow_http"];
 /// Keys whose value is a number.
-const NUMBERS: [&str; 38] = [
+const NUMBERS: [&str; 39] = [
     "database_pool_size",
     "part_size_bytes",
     "byte_budget_bytes",
@@ -104,6 +104,7 @@ const NUMBERS: [&str; 38] = [
     "drive_check_poll_s",
     "drive_retention_pause_s",
     "drive_retention_batch",
+    "drive_late_writes_s",
 ];
 
 /// The variables that concern us, by name.

@@ -9,10 +9,10 @@ use broker::{
 };
 use catalog::Catalog;
 use custody::ReceiptKeys;
-use recording::{Clock, Handler, Ledger, Probe, Queue, RetentionLedger};
+use recording::{Clock, ErasureLedger, Handler, Ledger, Probe, Queue, RetentionLedger};
 use roles::{
-    Cleanup, CleanupPorts, Housekeeping, HousekeepingPorts, Intake, IntakePorts, RetentionPorts,
-    Transfer, TransferPorts,
+    Cleanup, CleanupPorts, ErasurePorts, Erasures, Housekeeping, HousekeepingPorts, Intake,
+    IntakePorts, RetentionPorts, Transfer, TransferPorts,
 };
 use tokio::net::TcpListener;
 
@@ -192,7 +192,22 @@ fn cleanup(
         clock: Arc::clone(&outside.clock),
         metrics: Arc::clone(process.metrics),
     };
-    let role = Arc::new(Cleanup::new(ports, wiring::tuning(process.config)));
+    let tuning = wiring::tuning(process.config);
+    let ledger: Arc<dyn ErasureLedger> = Arc::<Catalog>::clone(&outside.ledger);
+    let erasures = ErasurePorts {
+        ledger,
+        erasers: Arc::clone(&files.erasers),
+        metrics: Arc::clone(process.metrics),
+    };
+    let (erasures, stop) = (
+        Erasures::new(erasures, tuning),
+        process.stops.intake.clone(),
+    );
+    tasks.intake("erasures", async move {
+        erasures.run(stop).await;
+        Ok(())
+    });
+    let role = Arc::new(Cleanup::new(ports, tuning));
     let (timer, stop) = (Arc::clone(&role), process.stops.intake.clone());
     tasks.intake("trash timer", async move {
         timer.run_timer(stop).await;
@@ -224,6 +239,7 @@ fn housekeeping(process: &Process<'_>, outside: &Outside, broker: &Broker, tasks
     let retention = RetentionPorts {
         ledger,
         removers: Arc::clone(&outside.buckets.removers),
+        leftovers: Arc::clone(&outside.buckets.leftovers),
         publisher: broker.publisher(),
         signer: wiring::signer(outside.receipt_keys.as_ref()),
         clock: Arc::clone(&outside.clock),

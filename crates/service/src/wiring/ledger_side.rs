@@ -61,6 +61,7 @@ pub(crate) fn catalog(
             seconds(u64::from(config.secret_last_warning_days).saturating_mul(DAY_S)),
         ),
         retention_pause: seconds(drive.retention_pause_s),
+        late_writes: seconds(drive.late_writes_s),
         quarantine_kept_for: seconds(u64::from(config.quarantine_days).saturating_mul(DAY_S)),
         keyring: keyring.transpose().map_err(admin_failure)?,
         meter: Arc::clone(meter),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use recording::{Originals, StagingFault, Trash};
+use recording::{Erasers, Originals, StagingFault, Trash};
 use storage::{
     BucketOriginals, BucketStaging, BucketTrash, LocalStaging, LocalTrash, MarkerFault, Stores,
 };
@@ -23,13 +23,15 @@ pub(crate) enum StagingSide {
     Bucket(BucketStaging),
 }
 
-/// Staging as two powers.
+/// Staging as three powers.
 #[derive(Clone)]
 pub(crate) struct Files {
     /// For reading.
     pub(crate) originals: Arc<dyn Originals>,
-    /// For deleting.
+    /// For deleting what was copied.
     pub(crate) trash: Arc<dyn Trash>,
+    /// For deleting what an erasure was asked for.
+    pub(crate) erasers: Arc<dyn Erasers>,
 }
 
 /// Finds out where staging is. Nothing is opened or connected to yet; `stores` are made only for a
@@ -78,17 +80,23 @@ impl StagingSide {
             Self::Folder(root) => {
                 let root = root.clone();
                 let open = move || -> Result<Files, StagingFault> {
+                    let trash = Arc::new(LocalTrash::open(&root, staging_id)?);
                     Ok(Files {
                         originals: Arc::new(LocalStaging::open(&root, staging_id)?),
-                        trash: Arc::new(LocalTrash::open(&root, staging_id)?),
+                        erasers: Arc::<LocalTrash>::clone(&trash),
+                        trash,
                     })
                 };
                 blocking(open).await?
             }
-            Self::Bucket(bucket) => Ok(Files {
-                originals: Arc::new(BucketOriginals::open(bucket, staging_id).await?),
-                trash: Arc::new(BucketTrash::open(bucket, staging_id).await?),
-            }),
+            Self::Bucket(bucket) => {
+                let trash = Arc::new(BucketTrash::open(bucket, staging_id).await?);
+                Ok(Files {
+                    originals: Arc::new(BucketOriginals::open(bucket, staging_id).await?),
+                    erasers: Arc::<BucketTrash>::clone(&trash),
+                    trash,
+                })
+            }
         }
     }
 }

@@ -21,6 +21,7 @@
 pub(crate) mod object;
 
 mod entries;
+mod erase;
 mod marked;
 mod originals;
 mod proof;

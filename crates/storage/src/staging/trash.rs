@@ -5,6 +5,7 @@
 //! therefore not be deleted in its stead.
 
 mod entries;
+mod erase;
 mod moves;
 
 use std::path::Path;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use recording::{
-    Identity, Moved, RecordingKey, Releasable, StagingFault, StagingPath, Trash, TrashEntry,
+    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, StagingFault,
+    StagingPath, Trash, TrashEntry,
 };
 use uuid::Uuid;
 
@@ -148,5 +150,31 @@ impl Trash for LocalTrash {
 
     async fn probe(&self) -> Result<(), StagingFault> {
         self.on_root(Root::probe).await
+    }
+}
+
+#[async_trait]
+impl Erasers for LocalTrash {
+    async fn erase(&self, permission: Erasable) -> Result<u32, StagingFault> {
+        let wanted = erase::Wanted {
+            key: permission.key().clone(),
+            path: permission.path().clone(),
+            token: permission.token(),
+            fence: permission.fence().clone(),
+        };
+        let done = self.on_one(move |root| erase::erase(root, &wanted)).await;
+        // One grant permits one deletion: the permission ends here, whatever came of it.
+        drop(permission);
+        done
+    }
+
+    async fn left(
+        &self,
+        key: &RecordingKey,
+        path: &StagingPath,
+    ) -> Result<OriginalRemains, StagingFault> {
+        let (key, path) = (key.clone(), path.clone());
+        self.on_one(move |root| erase::left(root, &key, &path))
+            .await
     }
 }

@@ -22,11 +22,14 @@ pub(crate) struct Retention {
     stops: IntGauge,
     stopped: IntGauge,
     overdue: IntGauge,
+    originals: IntCounter,
+    erasures: IntGauge,
+    erasing: IntGauge,
 }
 
 impl Retention {
     pub(crate) fn new(build: &mut Builder) -> prometheus::Result<Self> {
-        build.part("Retention, by housekeeping");
+        build.part("Retention and erasure, by housekeeping and cleanup");
         Ok(Self {
             expired: build.counters(Family::new(
                 "retention_expired_total",
@@ -63,6 +66,21 @@ impl Retention {
                 "seconds",
                 "How long the account that nobody sweeps has been waiting for its turn.",
             ))?,
+            originals: build.counter(Family::new(
+                "erasure_originals_total",
+                "recordings",
+                "Originals that an erasure took without a release, by cleanup.",
+            ))?,
+            erasures: build.gauge(Family::new(
+                "erasures_waiting",
+                "recordings",
+                "Erasures that are not over, without those that a legal hold keeps.",
+            ))?,
+            erasing: build.gauge(Family::new(
+                "erasures_oldest_seconds",
+                "seconds",
+                "How long ago the oldest of them was asked for.",
+            ))?,
         })
     }
 }
@@ -76,6 +94,11 @@ impl Metrics {
     pub fn copy_expired(&self, why: ExpiryReason, versions: u32) {
         self.retention.expired.one(why);
         self.retention.versions.inc_by(u64::from(versions));
+    }
+
+    /// An erasure took an original.
+    pub fn original_erased(&self) {
+        self.retention.originals.inc();
     }
 
     /// Copies stay where they are.
@@ -96,5 +119,9 @@ impl Metrics {
             .stopped
             .set(whole(reading.stopped_for.as_secs()));
         self.retention.overdue.set(whole(reading.overdue.as_secs()));
+        self.retention.erasures.set(whole(reading.erasures));
+        self.retention
+            .erasing
+            .set(whole(reading.erasing_for.as_secs()));
     }
 }

@@ -7,6 +7,7 @@ use super::closed::{Closed, Label};
 pub const STATEMENTS: &[&str] = &[
     "announcements",
     "begin_expiries",
+    "begin_original_erasures",
     "breakers",
     "check_failed",
     "check_worked",
@@ -27,6 +28,7 @@ pub const STATEMENTS: &[&str] = &[
     "health_reading",
     "hold_back",
     "keep_copy",
+    "keep_original",
     "known_upload",
     "last_check",
     "ledger_time",
@@ -35,6 +37,7 @@ pub const STATEMENTS: &[&str] = &[
     "note_acknowledged",
     "note_announced",
     "note_check",
+    "original_erased",
     "park",
     "playable",
     "probe",

@@ -92,7 +92,7 @@ fn in_memory(args: &Args) -> Result<()> {
         format!("{:.0}", gone / took.max(0.001)),
     ]);
     println!("{table}");
-    let all = report.gone + report.held + report.locked + report.young;
+    let all = report.gone + report.held + report.locked + report.young + report.unreleased;
     ensure!(
         all == args.memory,
         "{all} of {} are accounted for",

@@ -32,6 +32,7 @@ impl Rows {
             Recording::Parked(_)
             | Recording::Stored(_)
             | Recording::Released(_)
+            | Recording::Withdrawn(_)
             | Recording::Expired(_) => None,
         }
     }
@@ -56,6 +57,7 @@ impl Rows {
             Recording::Staged(_)
             | Recording::Parked(_)
             | Recording::Released(_)
+            | Recording::Withdrawn(_)
             | Recording::Expired(_) => None,
         }
     }

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
-use recording::{CopyOf, Fault, ParkReason, Remains, Removable, Removal, Removers};
+use recording::{
+    AccountId, CopyOf, Destination, Fault, Leftovers, OpenUpload, ParkReason, Remains, Removable,
+    Removal, Removers,
+};
 
 use super::RetentionMutant;
 use super::world::{Life, Lying, Weather, World};
@@ -93,5 +96,29 @@ impl Removers for Bucket {
             others: listed.len() > ours,
             versioned: true,
         })
+    }
+}
+
+/// Nothing is sent in parts here.
+#[async_trait]
+impl Leftovers for Bucket {
+    async fn open_uploads(
+        &self,
+        _destination: &Destination,
+        _account: &AccountId,
+    ) -> Result<Vec<OpenUpload>, Fault> {
+        match self.0.request().await {
+            Weather::Fine => Ok(Vec::new()),
+            Weather::FailsBefore | Weather::FailsAfter => Err(lost()),
+        }
+    }
+
+    async fn abort(
+        &self,
+        _destination: &Destination,
+        _account: &AccountId,
+        _upload: &OpenUpload,
+    ) -> Result<(), Fault> {
+        Ok(())
     }
 }

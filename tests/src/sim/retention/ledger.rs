@@ -11,7 +11,7 @@ use recording::{
     Expiring, ExpiryReason, ExpiryTurn, Fence, Gone, Happened, Identity, Kept, Kind, LEASE, Lease,
     LedgerFault, Method, ObjectKey, Outgoing, PublishFault, Publisher, Queue, Receipt, Record,
     Recording, RecordingKey, Released, RetentionLedger, RetentionReading, S3Bucket, S3Options,
-    Sha256, StagingPath, Store,
+    Sha256, StagingPath, Store, Withdrawn, WithdrawnRecord,
 };
 use uuid::Uuid;
 
@@ -23,6 +23,52 @@ pub(super) struct Told(pub(super) Life);
 
 fn down() -> LedgerFault {
     LedgerFault::Unavailable("the simulation".to_owned())
+}
+
+/// Where the copies of an account are.
+fn place(key: &RecordingKey) -> Destination {
+    Destination {
+        owner: DestinationOwner::Account(key.account_id.clone()),
+        revision: 1,
+        credential_revision: 1,
+        store: Store::S3(S3Bucket {
+            bucket: key.account_id.to_string(),
+            region: "eu-central-1".to_owned(),
+            role_arn: None,
+            endpoint: None,
+            prefix: String::new(),
+            kms_key: None,
+            storage_class: None,
+            expected_owner: None,
+            options: S3Options::default(),
+        }),
+        external_id: None,
+        account_leads_key: false,
+    }
+}
+
+/// A row whose original was erased before a copy was proven, as the ledger recalls it.
+fn withdrawn(key: &RecordingKey) -> Option<Withdrawn> {
+    let object_key = ObjectKey::remembered(format!("call/{}.wav", key.recording_id));
+    let record = Record::Withdrawn(WithdrawnRecord {
+        key: key.clone(),
+        place: Some((place(key), object_key)),
+        size_bytes: 1,
+        upload_id: None,
+    });
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the simulated ledger remembers, as the real one does"
+    )]
+    let recalled = Recording::recall(record);
+    match recalled {
+        Recording::Withdrawn(withdrawn) => Some(*withdrawn),
+        Recording::Staged(_)
+        | Recording::Parked(_)
+        | Recording::Stored(_)
+        | Recording::Released(_)
+        | Recording::Expired(_) => None,
+    }
 }
 
 /// The row as the ledger recalls it.
@@ -45,24 +91,7 @@ fn released(key: &RecordingKey) -> Option<Released> {
     };
     let record = Record::Stored {
         announced,
-        destination: Destination {
-            owner: DestinationOwner::Account(key.account_id.clone()),
-            revision: 1,
-            credential_revision: 1,
-            store: Store::S3(S3Bucket {
-                bucket: key.account_id.to_string(),
-                region: "eu-central-1".to_owned(),
-                role_arn: None,
-                endpoint: None,
-                prefix: String::new(),
-                kms_key: None,
-                storage_class: None,
-                expected_owner: None,
-                options: S3Options::default(),
-            }),
-            external_id: None,
-            account_leads_key: false,
-        },
+        destination: place(key),
         key: ObjectKey::remembered(format!("call/{}.wav", key.recording_id)),
         receipt: Receipt {
             size_bytes: 1,
@@ -93,6 +122,7 @@ fn released(key: &RecordingKey) -> Option<Released> {
         Recording::Staged(_)
         | Recording::Parked(_)
         | Recording::Stored(_)
+        | Recording::Withdrawn(_)
         | Recording::Expired(_) => None,
     }
 }
@@ -140,7 +170,7 @@ impl World {
     }
 
     /// Whether the token's lease is live.
-    fn holds_lease(&self, number: usize, token: Uuid) -> bool {
+    pub(super) fn holds_lease(&self, number: usize, token: Uuid) -> bool {
         let now = self.now();
         let row = self.rows.get(number);
         row.is_some_and(|row| {
@@ -200,9 +230,15 @@ impl RetentionLedger for Told {
                 token,
                 fence: Fence::new(clock, sent_at, LEASE),
             };
-            if let Some(released) = released(&row.key) {
-                let expiring = Expiring::new(&released, lease, why, (row.attempts, granted));
-                turn.begun.push(expiring);
+            let granted = (row.attempts, granted);
+            if row.original.granted.is_some() && !row.original.copied {
+                if let Some(withdrawn) = withdrawn(&row.key) {
+                    let expiring = Expiring::unproven(&withdrawn, lease, why, granted);
+                    turn.begun.push(expiring);
+                }
+            } else if let Some(released) = released(&row.key) {
+                turn.begun
+                    .push(Expiring::new(&released, lease, why, granted));
             }
         }
         match weather {
@@ -222,7 +258,7 @@ impl RetentionLedger for Told {
             return Err(down());
         }
         let mut world = self.0.shared.world();
-        let key = expiring.copy().key.clone();
+        let key = expiring.key().clone();
         let token = expiring.lease().token;
         let Some(number) = world.index.get(&key).copied() else {
             return Ok(Advance::Overtaken);
@@ -272,7 +308,7 @@ impl RetentionLedger for Told {
             return Err(down());
         }
         let mut world = self.0.shared.world();
-        let number = world.index.get(&expiring.copy().key).copied();
+        let number = world.index.get(expiring.key()).copied();
         let token = expiring.lease().token;
         let Some(number) = number.filter(|number| world.holds_lease(*number, token)) else {
             return Ok(Advance::Overtaken);

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::originals::Original;
 use super::{RetentionMutant, RetentionReport, RetentionRun};
 use crate::sim::dice::Dice;
 
@@ -32,6 +33,8 @@ pub(super) struct Row {
     pub(super) next: u64,
     /// When its deletion was granted last, as a number of events.
     pub(super) granted: Option<u64>,
+    /// Its original, while the row is not released.
+    pub(super) original: Original,
 }
 
 /// A version at a key.
@@ -60,6 +63,8 @@ pub(super) struct World {
     pub(super) index: BTreeMap<RecordingKey, usize>,
     /// Rows that are not expired, by when they are looked at next.
     pub(super) queue: BTreeSet<(u64, usize)>,
+    /// Rows that are not released and to be erased.
+    pub(super) to_erase: BTreeSet<usize>,
     pub(super) keys: Vec<Vec<Lying>>,
     pub(super) denied_until: BTreeMap<String, u64>,
     holds: Vec<Hold>,
@@ -80,6 +85,7 @@ impl World {
             rows: Vec::new(),
             index: BTreeMap::new(),
             queue: BTreeSet::new(),
+            to_erase: BTreeSet::new(),
             keys: Vec::new(),
             denied_until: BTreeMap::new(),
             holds: Vec::new(),
@@ -147,8 +153,19 @@ impl World {
         if self.dice.below(30) == 0 {
             put(true, 0);
         }
+        // Some are not released yet: nothing of them is due, and at their keys may lie a copy
+        // that nobody proved.
+        let open = self.dice.below(6) == 0;
+        if open && self.mutated(RetentionMutant::Unasked) {
+            self.to_erase.insert(number);
+        }
+        if open && self.dice.coin() {
+            lying.retain(|one| !one.ours);
+        }
         self.index.insert(key.clone(), number);
-        self.queue.insert((due, number));
+        if !open {
+            self.queue.insert((due, number));
+        }
         self.keys.push(lying);
         self.rows.push(Row {
             key,
@@ -160,8 +177,13 @@ impl World {
             last_token: None,
             began: false,
             attempts: 0,
-            next: due,
+            next: if open { 0 } else { due },
             granted: None,
+            original: Original {
+                open,
+                at_path: open,
+                ..Original::default()
+            },
         });
     }
 
@@ -201,7 +223,7 @@ impl World {
         if let Some(row) = self.rows.get_mut(number) {
             self.queue.remove(&(row.next, number));
             row.next = next;
-            if !row.expired {
+            if !row.expired && !row.original.open {
                 self.queue.insert((next, number));
             }
         }
@@ -209,6 +231,7 @@ impl World {
 
     /// Somebody places or releases a hold, or asks for an erasure; and when somebody comes next.
     pub(super) fn people_act(&mut self) -> Duration {
+        self.transfers_act();
         let many = u64::try_from(self.rows.len()).unwrap_or(1);
         if self.now() > 6 * HOUR {
             return Duration::from_secs(DAY);
@@ -232,6 +255,9 @@ impl World {
                 let held = self.held_since(row, self.events);
                 if let Some(one) = self.rows.get_mut(row).filter(|one| !one.expired && !held) {
                     one.erase = true;
+                    if one.original.open {
+                        self.to_erase.insert(row);
+                    }
                     self.later(row, now);
                 }
             }
@@ -269,7 +295,8 @@ impl World {
             let mut ours = lying.iter().filter(|one| one.ours);
             ours.any(|one| one.locked_until > now)
         });
-        (row.due <= now || row.erase) && !self.held_since(number, u64::MAX) && !locked
+        let due = (row.due <= now && !row.original.open) || row.erase;
+        due && !self.held_since(number, u64::MAX) && !locked
     }
 
     pub(super) fn calm(&mut self) {
@@ -301,6 +328,8 @@ impl World {
                 report.erased += usize::from(row.erase);
             } else if self.must_go(number, row) {
                 stuck += 1;
+            } else if row.original.open && !row.erase {
+                report.unreleased += 1;
             } else if row.due > now && !row.erase {
                 report.young += 1;
             } else if self.held_since(number, u64::MAX) {

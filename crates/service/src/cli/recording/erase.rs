@@ -1,4 +1,4 @@
-//! `callferry recording erase`: the intent, which housekeeping carries out.
+//! `callferry recording erase`: the intent, which cleanup and housekeeping carry out.
 
 use anyhow::Result;
 use catalog::ErasureView;
@@ -42,9 +42,13 @@ fn told(erasure: &ErasureView) -> String {
         );
     }
     let next = match erasure.state {
-        State::Staged | State::Parked | State::Stored => {
-            "Its original is still in staging: it goes when its copy is stored and the original \
-             released, as ever, and the copy right after"
+        State::Staged | State::Parked => {
+            "Cleanup deletes its original from staging as soon as nobody works on it, and \
+             housekeeping whatever of it may lie in the bucket"
+        }
+        State::Stored => {
+            "Its original is about to be released; where that is refused, cleanup deletes it. \
+             Housekeeping deletes the copy right after"
         }
         State::Released | State::Expired => "Housekeeping deletes its copy now",
     };

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use recording::{
-    Identity, Moved, RecordingKey, Releasable, StagingFault, StagingPath, Trash, TrashEntry,
+    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, StagingFault,
+    StagingPath, Trash, TrashEntry,
 };
 use uuid::Uuid;
 
@@ -121,6 +122,21 @@ impl Trash for BucketTrash {
 
     async fn probe(&self) -> Result<(), StagingFault> {
         self.marked.probe().await
+    }
+}
+
+#[async_trait]
+impl Erasers for BucketTrash {
+    async fn erase(&self, permission: Erasable) -> Result<u32, StagingFault> {
+        self.marked.erase(&permission).await
+    }
+
+    async fn left(
+        &self,
+        _: &RecordingKey,
+        path: &StagingPath,
+    ) -> Result<OriginalRemains, StagingFault> {
+        self.marked.left(path).await
     }
 }
 

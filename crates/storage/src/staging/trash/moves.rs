@@ -113,7 +113,7 @@ fn folders(path: &StagingPath) -> &str {
         .map_or("", |(folders, _)| folders)
 }
 
-fn parent_of(root: &Root, path: &StagingPath) -> Result<OwnedFd, StagingFault> {
+pub(super) fn parent_of(root: &Root, path: &StagingPath) -> Result<OwnedFd, StagingFault> {
     let account = root.account_folder(path)?;
     let folders = folders(path);
     let folders = if folders.is_empty() { "." } else { folders };
