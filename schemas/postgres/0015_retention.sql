@@ -223,7 +223,8 @@ create table retention_stops (
     account_id   text collate "C" references accounts,
     -- too_many: far more fell due in a day than was ever completed in one
     -- clock_jump: the clocks contradict each other
-    reason       text not null check (reason in ('too_many', 'clock_jump')),
+    -- upgrade: what an earlier release stamped, and never deleted, would go from now on
+    reason       text not null check (reason in ('too_many', 'clock_jump', 'upgrade')),
     detail       text not null,
     -- What was due by then is what a confirmation lets go.
     due_until    timestamptz not null default now(),
@@ -270,3 +271,11 @@ begin
     return format('%s recordings fell due in one day, and no more than %s of them were completed '
         'in any', falls, came);
 end $$;
+
+-- Earlier releases stamped when retention ends and deleted nothing. Where there is anything that
+-- they released, a person says once that it may go.
+insert into retention_stops (account_id, reason, detail, told)
+select null, 'upgrade', 'copies that an earlier release stored would be deleted from now on when '
+    'their retention ends: see `callferry retention preview` of each account, place holds, confirm',
+    true
+ where exists (select from recordings where state = 'released' and retain_until is not null);

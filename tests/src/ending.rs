@@ -194,6 +194,11 @@ async fn store(platform: &Platform, wish: &Wish, fates: &[(Fate, usize, String)]
         all += *recordings;
     }
     load::until_released(platform, u64::try_from(all)?, wish.limit).await?;
+    // As if they had been announced when they completed: what is announced today is kept as if it
+    // had completed a month ago.
+    let stamped = "update recordings set retain_until = completed_at + interval '180 days' \
+         where completed_at < now() - interval '100 days'";
+    platform.postgres.sql("callferry", stamped).await?;
     for member in &mut members {
         member.stop(Duration::from_secs(60)).await?;
     }

@@ -7,7 +7,10 @@ with known as materialized (
     select account_id from accounts where account_id = $1::text
 ), offer as materialized (
     select destination_in_force($1::text, least($7::timestamptz, now())) as revision,
-           retention_end($1::text, $4::text, least($7::timestamptz, now()), $14::integer)
+           -- What completed longer ago than this is kept as if it had completed then: nobody's wrong
+           -- clock, and no archive that is brought in late, has its copy end as soon as it is there.
+           retention_end($1::text, $4::text,
+               greatest(least($7::timestamptz, now()), now() - interval '30 days'), $14::integer)
                as retain_until,
            gen_random_uuid() as token,
            gen_random_uuid() as announcement

@@ -92,7 +92,7 @@ pub struct StopView {
     pub stop_id: i64,
     /// Whose copies are not touched; null: nobody's.
     pub account_id: Option<AccountId>,
-    /// `too_many` or `clock_jump`.
+    /// `too_many`, `clock_jump` or `upgrade`.
     pub reason: String,
     /// What was seen.
     pub detail: String,

@@ -302,7 +302,8 @@ impl Keys {
     pub(crate) fn text(&self) -> Zeroizing<String> {
         let current = self.current.as_deref().unwrap_or_default();
         let mut text = Zeroizing::new(format!(
-            "# Keys that callferry signs custody receipts with: for transfer, and nobody else.\n\
+            "# Keys that callferry signs custody receipts with: for transfer and\n\
+             # housekeeping, and nobody else.\n\
              # Whoever has a private key can state under our name that a copy was stored.\n\
              # `callferry receipt-key rotate` makes a new key current and keeps the public half\n\
              # of the older one; keep those published for as long as receipts are kept.\n\

@@ -98,6 +98,13 @@ impl ReceiptKeys {
         Arc::clone(&held.unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn can_sign(&self) -> bool {
+        let held = self.shared.keys.read();
+        held.unwrap_or_else(PoisonError::into_inner)
+            .signing()
+            .is_some()
+    }
+
     fn look_again(&self) {
         // Whoever comes while somebody looks goes on with what is there.
         let Ok(mut seen) = self.shared.seen.try_lock() else {
@@ -112,6 +119,11 @@ impl ReceiptKeys {
             return;
         }
         match read(&self.shared.path) {
+            // What could sign would sign nothing any more, and nobody would hear of it.
+            Ok((keys, _)) if keys.signing().is_none() && self.can_sign() => tracing::warn!(
+                "the receipt keys were replaced by public ones: the old ones go on signing until \
+                 the process ends; put the file of `callferry receipt-key` back"
+            ),
             Ok((keys, stamp)) => {
                 seen.stamp = stamp;
                 tracing::info!(

@@ -123,6 +123,7 @@ impl Retention {
     /// Sweeps until `stop` fires.
     pub(super) async fn run(&self, stop: CancellationToken) {
         let mut clocks = Clocks::default();
+        let mut down = false;
         loop {
             let wait = retry::jittered(self.tuning.expire_every, self.tuning.jitter);
             tokio::select! {
@@ -133,11 +134,32 @@ impl Retention {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                swept = self.sweep(&mut clocks) => if let Err(fault) = swept {
-                    tracing::debug!(error = %fault, "retention is swept later");
+                swept = self.sweep(&mut clocks) => match swept {
+                    Ok(()) => down = false,
+                    Err(fault) if down => tracing::debug!(error = %fault, "still not swept"),
+                    Err(fault) => {
+                        down = true;
+                        tracing::warn!(error = %fault, "retention is not swept, and tried again");
+                    }
                 },
             }
+            // Whatever the sweep came to: one that fails each time is seen here alone.
+            if let Err(fault) = self.read(&mut clocks).await {
+                tracing::debug!(error = %fault, "retention is read later");
+            }
         }
+    }
+
+    /// The gauges, as often as the other readings.
+    async fn read(&self, clocks: &mut Clocks) -> Result<(), LedgerFault> {
+        let boot = self.ports.clock.boot();
+        let since = clocks.read.map(|read| boot.saturating_sub(read));
+        if since.is_none_or(|since| since >= self.tuning.reading_every) {
+            let reading = self.ports.ledger.retention_reading().await?;
+            self.ports.metrics.retention_reading(&reading);
+            clocks.read = Some(boot);
+        }
+        Ok(())
     }
 
     /// One sweep.
@@ -168,14 +190,7 @@ impl Retention {
             .map(|expiring| async move { self.expire_one(&expiring).await })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
-            .await?;
-        let since = clocks.read.map(|read| boot.saturating_sub(read));
-        if since.is_none_or(|since| since >= self.tuning.reading_every) {
-            let reading = ports.ledger.retention_reading().await?;
-            ports.metrics.retention_reading(&reading);
-            clocks.read = Some(boot);
-        }
-        Ok(())
+            .await
     }
 
     async fn expire_one(&self, expiring: &Expiring) -> Result<(), LedgerFault> {

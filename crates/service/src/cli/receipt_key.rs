@@ -27,8 +27,8 @@ Examples:
   callferry receipt-key new /etc/callferry/receipt-key
   callferry receipt-key new /etc/callferry/receipt-key --json
 
-Transfer needs the file: CALLFERRY_RECEIPT_KEY_FILE. Playback publishes its public half, and needs
-no more than what `receipt-key export-public` prints.")]
+Transfer and housekeeping need the file: CALLFERRY_RECEIPT_KEY_FILE. Playback publishes its public
+half, and needs no more than what `receipt-key export-public` prints.")]
     New(NewArgs),
     /// List the keys: which one signs, which ones did
     #[command(after_help = "\
@@ -124,7 +124,8 @@ fn new(args: &NewArgs, context: &Context) -> Result<()> {
         let then = if in_use {
             "processes sign with it from their next start"
         } else {
-            "set CALLFERRY_RECEIPT_KEY_FILE to it for transfer and playback"
+            "set CALLFERRY_RECEIPT_KEY_FILE to it for transfer and housekeeping, and to what \
+             `receipt-key export-public` prints for playback"
         };
         format!("{} holds key {key_id}; {then}.", file.display())
     })

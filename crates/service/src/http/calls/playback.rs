@@ -180,7 +180,7 @@ async fn playable(
 /// Why there is nothing to play.
 fn without_copy(found: &Playable, now: DateTime<Utc>) -> Refused {
     if found.is_over {
-        let problem = Problem::expired("its retention is over; the copy is gone");
+        let problem = Problem::expired("its retention is over");
         return Refused(AccessRefusal::Expired, problem);
     }
     let seconds = match (found.state, found.next_attempt_at) {
