@@ -27,7 +27,8 @@ macro_rules! view_columns {
             "r.detail, r.release_reason, r.release_detail, r.release_next_attempt_at,
              r.acknowledged_at, r.released_at, r.expired_at, r.created_at, r.lease_until,
              r.child_deaths, r.resumed_at, r.expiry_for, r.erasure_asked_at,
-             coalesce(r.expiry_began_at, r.original_erasure_began_at) as expiry_began_at, r.expiry_outcome,
+             coalesce(r.expiry_began_at, r.original_erasure_began_at) as expiry_began_at,
+             r.expiry_outcome,
              r.expiry_detail, r.expiry_lock_until, r.expiry_next_at, r.erased_at, ",
             recording_columns!()
         )

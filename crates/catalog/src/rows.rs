@@ -30,7 +30,8 @@ macro_rules! recording_columns {
          r.receipt_size_bytes, r.receipt_sha256, r.receipt_etag, r.receipt_version_id,
          r.receipt_checksum, r.receipt_content_md5, r.receipt_method, r.stored_at,
          r.original_size_bytes, r.original_mtime_ns, r.original_inode, r.original_entity,
-         r.acknowledgment_id, r.original_erased_at, r.announcement_id, r.announcement_at, r.announced_reason,
+         r.acknowledgment_id, r.original_erased_at,
+         r.announcement_id, r.announcement_at, r.announced_reason,
          r.lease_token,
          extract(epoch from now() - r.first_claimed_at)::float8 as known_for, ",
             crate::stores::reached_columns!()

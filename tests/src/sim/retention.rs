@@ -12,8 +12,8 @@
 //! - **H4** nothing is called gone of which a version is there;
 //! - **H5** once nothing goes wrong any more, all that is due, not held and not locked is gone.
 //!
-//! Some are not released yet: transfers claim them, send and end, or die. The real sweep of erasures
-//! takes the originals of those that are to be erased:
+//! Some are not released yet: transfers claim them, send and end, or die. The real sweep of
+//! erasures takes the originals of those that are to be erased:
 //! - **O1** no original goes that nobody asked the erasure of;
 //! - **O2** none goes while a transfer holds a live lease;
 //! - **O3** none goes under a hold that was placed before its deletion was granted;

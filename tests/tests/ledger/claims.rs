@@ -327,3 +327,13 @@ async fn stored_and_released_recordings_answer_a_claim_as_they_were_proven() {
         Claimed::Beyond(Recording::Expired(_))
     ));
 }
+
+#[tokio::test]
+async fn what_completed_long_ago_is_kept_as_if_it_had_been_a_month() {
+    let world = World::settled().await;
+    let event = announced("rec-1");
+    world.granted(&event).await;
+    let in_days = "extract(epoch from retain_until - now()) / 86400";
+    let left: f64 = world.column(&event.key, in_days).await.parse().unwrap();
+    assert!((149.0..150.1).contains(&left), "{left}");
+}

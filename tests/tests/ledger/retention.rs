@@ -18,19 +18,26 @@ const BY: (&str, &str) = ("Jo", "case 4711");
     clippy::disallowed_methods,
     reason = "the database's clock is the machine's own"
 )]
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// A released recording whose retention ended long ago, and that owes nothing to anybody.
-async fn released(world: &World, event: &Announced) -> RecordingKey {
-    world.stored(event).await;
-    // As it was stamped when it completed: the fixture's is long ago, and a claim of today keeps
-    // it as if it had been a month.
-    let stamped = "acknowledged_at = now(), due_queue = 'cleanup', retain_until = \
+/// Stamps it as when it completed: the fixture's is long ago, and a claim of today keeps it as if
+/// it had been a month.
+pub(super) async fn stamped_then(world: &World, key: &RecordingKey) {
+    let stamped = "retain_until = \
          case when retain_until is not null and completed_at < now() - interval '100 days' \
               then completed_at + interval '180 days' else retain_until end";
-    world.force(&event.key, stamped).await;
+    world.force(key, stamped).await;
+}
+
+/// A released recording whose retention ended long ago, and that owes nothing to anybody.
+pub(super) async fn released(world: &World, event: &Announced) -> RecordingKey {
+    world.stored(event).await;
+    stamped_then(world, &event.key).await;
+    world
+        .force(&event.key, "acknowledged_at = now(), due_queue = 'cleanup'")
+        .await;
     let grant = world.release_granted(&event.key).await;
     let release = world.catalog.release(&event.key, &grant.lease, "deleted");
     release.await.unwrap();
@@ -52,7 +59,7 @@ async fn looked_at_again(world: &World, key: &RecordingKey) {
     world.force(key, due).await;
 }
 
-async fn hold(world: &World, scope: HoldScope) -> i64 {
+pub(super) async fn hold(world: &World, scope: HoldScope) -> i64 {
     let account = "acme".parse().unwrap();
     let placed = world.catalog.place_hold(&account, &scope, BY).await;
     placed.unwrap().hold.hold_id
@@ -448,60 +455,4 @@ async fn an_erasure_waits_for_the_release_and_finds_what_expired_before() {
     let unknown = "rec-3".parse().unwrap();
     let unknown = world.catalog.erase_recording(&account, &unknown, BY).await;
     assert!(matches!(unknown, Err(AdminFault::NotFound { .. })));
-}
-
-#[tokio::test]
-async fn a_preview_says_what_goes_when_and_what_does_not_and_why() {
-    let world = World::settled().await;
-    let account = "acme".parse().unwrap();
-    let voice = Announced {
-        kind: Kind::Voicemail,
-        interaction_id: "call-2".parse().unwrap(),
-        ..announced("rec-2")
-    };
-    released(&world, &announced("rec-1")).await;
-    released(&world, &voice).await;
-    world.stored(&announced("rec-3")).await;
-    let denied = released(&world, &announced("rec-4")).await;
-    world
-        .force(
-            &denied,
-            "expiry_outcome = 'denied', expiry_detail = 'delete: 403'",
-        )
-        .await;
-    let id = hold(&world, HoldScope::Interaction("call-2".parse().unwrap())).await;
-    let preview = world.catalog.preview_retention(&account, now()).await;
-    let preview = preview.unwrap();
-    assert_eq!((preview.would_go, preview.held_back), (1, 3));
-    assert_eq!(preview.would_go_bytes, 480_044);
-    let days: Vec<_> = preview
-        .days
-        .iter()
-        .map(|day| {
-            (
-                day.kind,
-                day.recordings,
-                day.held,
-                day.retained_by_customer,
-                day.not_released,
-            )
-        })
-        .collect();
-    assert_eq!(
-        days,
-        [(Kind::Call, 3, 0, 1, 1), (Kind::Voicemail, 1, 1, 0, 0)]
-    );
-    assert_eq!(preview.days[0].day, "2024-10-28");
-    assert_eq!(
-        (preview.holds[0].hold_id, preview.holds[0].recordings),
-        (id, 1)
-    );
-    assert_eq!(preview.kept[0].detail.as_deref(), Some("delete: 403"));
-    let early = at("2024-10-01T00:00:00Z");
-    let early = world
-        .catalog
-        .preview_retention(&account, early)
-        .await
-        .unwrap();
-    assert_eq!((early.would_go, early.days.len()), (0, 0));
 }

@@ -91,7 +91,7 @@ async fn news(platform: &Platform) -> Result<Value> {
             .call("POST", &path, Some(ask.clone()));
         let answer = answer.await?;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let payload = answer[0]["payload"].as_str();
+        let payload = answer.pointer("/0/payload").and_then(Value::as_str);
         Ok(payload.map(serde_json::from_str).transpose()?)
     })
     .await
