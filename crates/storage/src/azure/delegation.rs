@@ -1,7 +1,7 @@
 //! User delegation keys: what signs URLs where we are known by tokens. The service makes one for
 //! whoever may have one, and a signature made with it can do no more than that identity may.
 //!
-//! **Decision.** A key is asked for an hour. **Because** whoever stole it could sign until it ends,
+//! **Decision.** A key is asked for two hours, twice the longest life of a URL. **Because** whoever stole it could sign until it ends,
 //! also after the customer took our role away; and because once a customer has revoked the storage
 //! account's delegation keys, which nobody tells us, what we sign is refused until we ask for another.
 //! **Instead of** the seven days that the service would give.
@@ -27,7 +27,7 @@ use crate::exchange::{Answered, Ask, Line, Meaning, Refusal, Signer, put_header}
 use crate::s3::parse;
 
 const OPERATION: Operation = Operation::Token;
-const LIFE: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_secs(2 * 3600);
 /// A key begins before now, because our clock may be ahead of the service's.
 const BEFORE: TimeDelta = TimeDelta::minutes(15);
 /// What a customer reads who did not grant it.
