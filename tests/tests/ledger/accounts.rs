@@ -4,7 +4,7 @@ use std::fs;
 
 use callferry_tests::environment::repository;
 use catalog::{AdminFault, Catalog, Settings};
-use recording::{Kind, Ledger, ParkReason, State};
+use recording::{Announced, Kind, Ledger, ParkReason, State};
 
 use super::world::{Watch, World, announced, announced_of, at, parking};
 
@@ -93,11 +93,13 @@ async fn the_retention_policy_in_force_at_completion_is_stamped_at_the_claim() {
         .await
         .unwrap();
     // Completed before the policy: the default.
-    let grant = world.granted(&announced("rec-1")).await;
-    assert_eq!(
-        grant.staged.retain_until(),
-        Some(at("2024-10-28T10:00:00.987654Z"))
-    );
+    let before = Announced {
+        completed_at: super::retention::now() - chrono::TimeDelta::days(1),
+        ..announced("rec-1")
+    };
+    let grant = world.granted(&before).await;
+    let until = grant.staged.retain_until().unwrap() - before.completed_at;
+    assert_eq!(until.num_hours(), 180 * 24);
     let now = |id: &str, kind: Kind| {
         let mut event = announced(id);
         event.completed_at = at("2199-01-01T00:00:00Z");

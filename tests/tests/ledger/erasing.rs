@@ -336,7 +336,10 @@ async fn a_release_that_is_refused_keeps_nothing_from_being_erased() {
          expiry_next_at = now()";
     world.force(&key, owed).await;
     let told = expire(&world).await;
-    assert_eq!(told[0].what, Happened::Expired(ExpiryReason::Erasure, None));
+    let Happened::Expired(ExpiryReason::Erasure, Some(copy)) = &told[0].what else {
+        panic!("{told:?}");
+    };
+    assert_eq!(copy.key, key, "it was proven, and its receipt says so");
     let reasons = world.reasons(&key).await.join("\n");
     assert!(reasons.contains("without a second look"), "{reasons}");
 }
