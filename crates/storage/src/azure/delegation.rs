@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_wished_for_a_day_from_a_moment_ago() {
+    fn a_key_is_wished_for_two_hours_from_a_moment_ago() {
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
         let wish = wish(now);
         assert!(
@@ -208,7 +208,7 @@ mod tests {
             "{wish}"
         );
         assert!(
-            wish.contains("<Expiry>2026-11-23T10:00:00Z</Expiry>"),
+            wish.contains("<Expiry>2026-11-22T12:00:00Z</Expiry>"),
             "{wish}"
         );
     }
