@@ -2,9 +2,9 @@
 //! whoever may have one, and a signature made with it can do no more than that identity may.
 //!
 //! **Decision.** A key is asked for two hours, twice the longest life of a URL. **Because** whoever
-//! stole it could sign until it ends, also after the customer took our role away; and because once a
-//! customer has revoked the storage account's delegation keys, which nobody tells us, what we sign
-//! is refused until we ask for another.
+//! stole it could sign until it ends, also after the customer took our role away; and because a
+//! customer may revoke the storage account's delegation keys, which nobody tells us: what we sign
+//! is refused then until we ask for another.
 //! **Instead of** the seven days that the service would give.
 
 use std::sync::Arc;
