@@ -208,8 +208,8 @@ grant select (account_id), update (next_at) on retention_pace to callferry_playb
 grant select, update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
     to callferry_playback;
 -- Who listened: it can write the log, and neither read, change nor shorten it.
-grant insert (request_id, subject, token_account, account_id, recording_id, address, via, refused,
-    life_s, keep_until) on accesses to callferry_playback;
+grant insert (request_id, subject, token_account, account_id, asked_account, recording_id, address,
+    via, opened, refused, life_s, keep_until) on accesses to callferry_playback;
 
 -- The scaler: how many rows are due, and nothing about them.
 grant select (due_queue, due_at) on recordings to callferry_scaler;

@@ -28,4 +28,5 @@ mod http {
     pub(crate) mod scopes;
     pub(crate) mod served;
     pub(crate) mod tokens;
+    pub(crate) mod turned_away;
 }

@@ -13,26 +13,34 @@ use uuid::Uuid;
 use crate::Catalog;
 use crate::admin::AdminFault;
 use crate::catalog::seconds;
-use crate::failure::Failure;
+use crate::failure::{Failure, corrupt};
 use crate::rows::{get, optional_word, word};
 
 const NOTE: &str = "-- name: note_access
-    insert into accesses (request_id, subject, token_account, account_id, recording_id, address,
-        via, refused, life_s, keep_until)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10::float8))";
+    insert into accesses (request_id, subject, token_account, account_id, asked_account,
+        recording_id, address, via, opened, refused, life_s, keep_until)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+        now() + make_interval(secs => $12::float8))";
 
 const PAGE: &str = "-- name: page_accesses
-    select id, request_id, at, subject, token_account, account_id, recording_id, address, via,
-           refused, life_s
+    select id, request_id, at, subject, token_account, account_id, asked_account, recording_id,
+           address, via, opened, refused, life_s
       from accesses
-     where account_id = $1 and at < $2 and (at, id) > ($3, $4)
+     where account_id = $1 and at < least($2, now() - make_interval(secs => $6::float8))
+       and (at, id) > ($3, $4)
      order by at, id limit $5";
+
+const SETTLED: &str = "-- name: settled_accesses
+    select date_trunc('milliseconds', now() - make_interval(secs => $1::float8)) as until";
 
 const PURGE: &str = "-- name: purge_accesses
     delete from accesses where id in (
         select id from accesses where keep_until <= now() order by keep_until limit $1)
     returning true";
 
+/// After how long no row of a time can come to it any more. A row has the time at which its
+/// statement began, by the database's clock; a statement ends within seconds, or is given up.
+const SETTLING: Duration = Duration::from_secs(30);
 /// How many rows one statement forgets.
 const BATCH: i64 = 1000;
 
@@ -70,6 +78,21 @@ refusals! {
     NeedsSigningCredential "needs_signing_credential",
     /// What signs cannot be had now.
     CannotSign "cannot_sign",
+    /// The token does not allow listening.
+    Scope "scope",
+    /// The subject, or its account, asks too often.
+    Rate "rate",
+}
+
+/// How a request to listen was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessOutcome {
+    /// With a URL, good for so long.
+    Granted(Duration),
+    /// The player page was told of it, without a URL.
+    Opened,
+    /// With nothing.
+    Refused(AccessRefusal),
 }
 
 /// One answer of playback, before it is given.
@@ -89,8 +112,20 @@ pub struct Access {
     pub address: IpAddr,
     /// The trusted proxy that said so; `None`: the address is the peer's own.
     pub via: Option<IpAddr>,
-    /// How long the URL is good that is given out, or why none is.
-    pub outcome: Result<Duration, AccessRefusal>,
+    /// How it is answered.
+    pub outcome: AccessOutcome,
+}
+
+impl Access {
+    /// In whose log it is written, and the other account that was asked for, if one was. A token
+    /// that is bound to an account writes into that one's: another's log, which the other may
+    /// export, says nothing of strangers who named it.
+    fn owner(&self) -> (&AccountId, Option<&AccountId>) {
+        match &self.token_account {
+            Some(own) if *own != self.account => (own, Some(&self.account)),
+            Some(_) | None => (&self.account, None),
+        }
+    }
 }
 
 /// A row of the log, as it is exported.
@@ -104,15 +139,17 @@ pub struct AccessView {
     pub subject: String,
     /// The account that the token is bound to; null is the platform's administrator.
     pub token_account_id: Option<AccountId>,
-    /// Whose recording was asked for.
+    /// Whose log it is in: whose recording was asked for, unless another is named below.
     pub account_id: AccountId,
+    /// The other account whose recording a token of this one asked for, and was refused.
+    pub asked_account_id: Option<AccountId>,
     /// Which.
     pub recording_id: RecordingId,
     /// From where.
     pub address: IpAddr,
     /// The trusted proxy that said so.
     pub via: Option<IpAddr>,
-    /// `granted` or `refused`.
+    /// `granted`, `opened` (the player page was shown what it is, and given no URL) or `refused`.
     pub outcome: &'static str,
     /// Why it was refused.
     pub reason: Option<String>,
@@ -148,6 +185,7 @@ impl AccessPlace {
 
 fn view(row: &Row) -> Result<AccessView, Failure> {
     let reason: Option<String> = get(row, "refused")?;
+    let opened: bool = get(row, "opened")?;
     Ok(AccessView {
         id: get(row, "id")?,
         request_id: get(row, "request_id")?,
@@ -155,13 +193,14 @@ fn view(row: &Row) -> Result<AccessView, Failure> {
         subject: get(row, "subject")?,
         token_account_id: optional_word(row, "token_account")?,
         account_id: word(row, "account_id")?,
+        asked_account_id: optional_word(row, "asked_account")?,
         recording_id: word(row, "recording_id")?,
         address: get(row, "address")?,
         via: get(row, "via")?,
-        outcome: if reason.is_some() {
-            "refused"
-        } else {
-            "granted"
+        outcome: match (&reason, opened) {
+            (Some(_), _) => "refused",
+            (None, true) => "opened",
+            (None, false) => "granted",
         },
         reason,
         life_s: get(row, "life_s")?,
@@ -175,13 +214,15 @@ impl Catalog {
     /// # Errors
     /// When the database fails: then it may be written down or not.
     pub async fn note_access(&self, access: &Access, kept_for: Duration) -> Result<(), AdminFault> {
-        let (life, refused) = match access.outcome {
-            Ok(life) => (
-                Some(i32::try_from(life.as_secs()).unwrap_or(i32::MAX)),
-                None,
-            ),
-            Err(why) => (None, Some(why.as_str())),
-        };
+        let (mut opened, mut life, mut refused) = (false, None, None);
+        match access.outcome {
+            AccessOutcome::Granted(granted) => {
+                life = Some(i32::try_from(granted.as_secs()).unwrap_or(i32::MAX));
+            }
+            AccessOutcome::Opened => opened = true,
+            AccessOutcome::Refused(why) => refused = Some(why.as_str()),
+        }
+        let (owner, asked) = access.owner();
         self.pool
             .rows(
                 NOTE,
@@ -189,10 +230,12 @@ impl Catalog {
                     &access.request_id,
                     &crate::catalog::plain(&access.subject),
                     &access.token_account.as_ref().map(AccountId::as_str),
-                    &access.account.as_str(),
+                    &owner.as_str(),
+                    &asked.map(AccountId::as_str),
                     &access.recording.as_str(),
                     &access.address,
                     &access.via,
+                    &opened,
                     &refused,
                     &life,
                     &seconds(kept_for),
@@ -202,8 +245,20 @@ impl Catalog {
         Ok(())
     }
 
+    /// Up to when the log is whole: whatever has an earlier time is there. By the database's clock,
+    /// as the rows' times are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn settled_accesses(&self) -> Result<DateTime<Utc>, AdminFault> {
+        let row = self.pool.row(SETTLED, &[&seconds(SETTLING)]).await?;
+        let row = row.ok_or_else(|| corrupt("no row says the time".to_owned()))?;
+        Ok(get(&row, "until")?)
+    }
+
     /// A page of an account's accesses before `until`, in the order they happened in, from after
-    /// `after` on.
+    /// `after` on; nothing of a time whose rows may still be on their way
+    /// ([`Catalog::settled_accesses`]), so that windows that adjoin lose none.
     ///
     /// # Errors
     /// When the database fails.
@@ -216,7 +271,17 @@ impl Catalog {
         let (account, limit) = (account.as_str(), i64::from(limit));
         let rows = self
             .pool
-            .rows(PAGE, &[&account, &until, &after.at, &after.id, &limit])
+            .rows(
+                PAGE,
+                &[
+                    &account,
+                    &until,
+                    &after.at,
+                    &after.id,
+                    &limit,
+                    &seconds(SETTLING),
+                ],
+            )
             .await?;
         Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
     }

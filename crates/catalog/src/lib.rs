@@ -53,7 +53,7 @@ mod sweeps;
 mod transfer;
 mod uploads;
 
-pub use accesses::{Access, AccessPlace, AccessRefusal, AccessView};
+pub use accesses::{Access, AccessOutcome, AccessPlace, AccessRefusal, AccessView};
 pub use accounts::AccountView;
 pub use admin::{AdminFault, OVERLAP_HINT};
 pub use admin_actions::{Action, ActionOutcome, ActionView};

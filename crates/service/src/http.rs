@@ -52,7 +52,7 @@ use uuid::Uuid;
 use call::{RequestId, Story};
 use checks::Checks;
 pub(crate) use connections::{bind, serve};
-use limits::Limits;
+use limits::{EachMinute, Limits};
 use problem::Problem;
 use routes::ROUTES;
 use token::Verifier;
@@ -76,6 +76,10 @@ pub(crate) struct Api {
     players: BucketPlayers,
     verifier: Verifier,
     limits: Limits,
+    /// Whose rate refusals are written into the access log, by subject.
+    turned_away: EachMinute<String>,
+    /// Where what signs is given up because a listener was refused, by place.
+    given_up: EachMinute<String>,
     checks: Checks,
     /// Who looks at everything that falls due of an account.
     previews: Checks,
@@ -110,6 +114,8 @@ impl Api {
         Arc::new(Self {
             verifier: Verifier::new(tokens, keys, Arc::clone(&ports.clock)),
             limits: Limits::new(config.http_subject_rate, config.http_account_rate),
+            turned_away: EachMinute::new(),
+            given_up: EachMinute::new(),
             checks: Checks::new(checks::DESTINATIONS),
             previews: Checks::new(checks::PREVIEWS),
             counting: Semaphore::new(1),
@@ -129,6 +135,8 @@ impl Api {
             loop {
                 sleep(FORGET_EVERY).await;
                 self.limits.forget_idle();
+                self.turned_away.forget_idle();
+                self.given_up.forget_idle();
             }
         };
         tokio::select! {

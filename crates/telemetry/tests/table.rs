@@ -77,6 +77,7 @@ const OF_OPERATORS: &[&str] = &[
     "secrets_to_rewrap",
     "set_destination",
     "set_retention",
+    "settled_accesses",
     "show_account",
     "show_destination",
     "show_erasure",

@@ -157,7 +157,7 @@ async fn a_browser_hears_a_recording_through_the_redirect_seeks_and_goes_on() ->
 
     // The token is in no address, no script can read it, and nobody else was asked for anything.
     let token = fs::read_to_string(served.scratch.path().join("token"))?;
-    for visit in [light, dark, refused] {
+    for visit in [light, dark, refused, &told["failed"]] {
         assert_eq!(visit["cookies"], "");
         assert!(!visit["address"].to_string().contains(&token));
         for request in visit["requests"].as_array().context("none")? {
@@ -171,5 +171,19 @@ async fn a_browser_hears_a_recording_through_the_redirect_seeks_and_goes_on() ->
     let alert = refused["alert"].as_str().context("no alert")?;
     assert!(alert.contains("not accepted"), "{alert}");
     assert_eq!(refused["focused"], "token");
+    recovered(&told["failed"])
+}
+
+/// It was tried three times, of which the second told the service, and once more when asked to.
+fn recovered(failed: &Value) -> Result<()> {
+    let alert = failed["alert"].as_str().context("no alert")?;
+    assert!(alert.contains("does not hand it out"), "{alert}");
+    assert_eq!(failed["hidden"], true, "the alert is over");
+    let requests = failed["requests"].as_array().context("none")?;
+    let asked = requests.iter().filter_map(|it| it["url"].as_str());
+    let opened = asked.filter(|url| url.contains("/play/call"));
+    // The page itself is the first.
+    let opened: Vec<_> = opened.map(|url| url.contains("again=true")).collect();
+    assert_eq!(opened, [false, false, false, true, false, false]);
     Ok(())
 }

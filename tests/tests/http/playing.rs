@@ -12,17 +12,29 @@ use serde_json::{Value, json};
 use super::played::store;
 use super::served::{Answered, Served, ask, start};
 
-const PLAY: &str = "recordings:play";
+pub(crate) const PLAY: &str = "recordings:play";
 
 /// Asks to listen with an account's token, and further headers.
-async fn play(served: &Served, account: &str, rest: &str) -> Result<Answered> {
+pub(crate) async fn play(served: &Served, account: &str, rest: &str) -> Result<Answered> {
     let token = served.token(Some(account), PLAY)?;
     let what = format!("GET /v1/recordings/{rest}");
     served.ask_as(&token, &what, None).await
 }
 
-/// The access log as the command line exports it.
-async fn exported(platform: &Platform, account: &str, more: &[&str]) -> Result<Vec<Value>> {
+/// The access log as the command line exports it. What is there is made a minute older first: rows
+/// of the last seconds are not exported yet.
+pub(crate) async fn exported(
+    platform: &Platform,
+    account: &str,
+    more: &[&str],
+) -> Result<Vec<Value>> {
+    let trigger = "trigger accesses_are_append_only";
+    let age = format!(
+        "alter table accesses disable {trigger}; \
+         update accesses set at = at - interval '1 minute'; \
+         alter table accesses enable {trigger}"
+    );
+    platform.postgres.sql("callferry", &age).await?;
     let args = ["access-log", "export", "--account", account];
     let outcome = platform.fleet.run(&[&args[..], more].concat()).await?;
     let outcome = outcome.success()?;
@@ -31,7 +43,7 @@ async fn exported(platform: &Platform, account: &str, more: &[&str]) -> Result<V
 }
 
 /// How each ended: `granted`, or why it was refused.
-fn outcomes(log: &[Value]) -> Vec<String> {
+pub(crate) fn outcomes(log: &[Value]) -> Vec<String> {
     let word = |row: &Value| {
         let word = row["reason"].as_str().or(row["outcome"].as_str());
         word.unwrap_or("?").to_owned()
@@ -40,7 +52,7 @@ fn outcomes(log: &[Value]) -> Vec<String> {
 }
 
 /// A platform with two recordings of `acme` in a bucket, heard by nobody yet.
-async fn served(name: &str, own: &[(&str, &str)]) -> Result<(Served, Vec<String>)> {
+pub(crate) async fn served(name: &str, own: &[(&str, &str)]) -> Result<(Served, Vec<String>)> {
     let scratch = Scratch::new(name)?;
     let mut platform = Platform::start(scratch.path()).await?;
     platform.account("acme").await?;
@@ -49,6 +61,23 @@ async fn served(name: &str, own: &[(&str, &str)]) -> Result<(Served, Vec<String>
     let ids = staged.keys().map(|(_, id)| id.clone()).collect();
     let served = Served::of(platform, scratch, own).await?;
     Ok((served, ids))
+}
+
+/// An export says up to when it is whole, and takes no later end.
+async fn ends_where_the_log_is_whole(platform: &Platform) -> Result<()> {
+    let export = ["access-log", "export", "--account", "acme", "--json"];
+    let told = platform.fleet.run(&export).await?.success()?;
+    let told: Value = serde_json::from_str(told.stderr.trim())?;
+    assert_eq!(told["rows"], 3, "{told}");
+    let until = told["until"].as_str().context("no end")?;
+    let next = [&export[..], &["--since", until]].concat();
+    let next = platform.fleet.run(&next).await?.success()?;
+    assert_eq!(next.stdout, "");
+    let later = [&export[..], &["--until", "2100-01-01T00:00:00Z"]].concat();
+    let later = platform.fleet.run(&later).await?;
+    assert_eq!(later.code, Some(2), "{}", later.stderr);
+    assert!(later.stderr.contains("--until"), "{}", later.stderr);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +141,7 @@ async fn who_may_is_sent_to_the_copy_and_the_url_is_nowhere_else() -> Result<()>
     )
     .await?;
     assert!(none.is_empty(), "{none:?}");
+    ends_where_the_log_is_whole(&served.platform).await?;
     // Not in the log, however much of it there is, and in no metric.
     let text = served.member.log_text()? + &served.member.metrics().await?;
     let signature = place
@@ -158,8 +188,24 @@ async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -
         exported(&served.platform, "acme", &[]).await?,
         exported(&served.platform, "globex", &[]).await?,
     );
+    // Who asks for another's is in the log of their own account, and in no other's.
     assert_eq!(outcomes(&acme), ["not_found", "foreign"]);
-    assert_eq!(outcomes(&globex), ["foreign", "not_found", "not_found"]);
+    let foreign = ["not_found", "foreign", "not_found", "foreign"];
+    assert_eq!(outcomes(&globex), foreign);
+    let asked: Vec<_> = [&acme[1], &globex[1], &globex[3], &globex[0]]
+        .map(|row| (&row["account_id"], &row["asked_account_id"]))
+        .into();
+    let (own, other, nobody) = (json!("acme"), json!("globex"), json!("nobody"));
+    let none = Value::Null;
+    assert_eq!(
+        asked,
+        [
+            (&own, &other),
+            (&other, &own),
+            (&other, &nobody),
+            (&other, &none)
+        ]
+    );
 
     let name = "callferry_ledger_statement_seconds_count";
     let asked = async |member: &Member| -> Result<f64> {

@@ -86,6 +86,19 @@ async function listens(page, seen) {
   await passes(page, seen.duration * 0.4);
 }
 
+// The storage refuses for a while: the page tries, tells the service, gives up, and goes on when a
+// person asks it to.
+async function recovers(page, seen) {
+  await page.route("**/playback*", (route) => route.abort());
+  await show(page, token);
+  await page.getByRole("alert").waitFor({ state: "visible" });
+  seen.alert = await page.getByRole("alert").innerText();
+  await page.unroute("**/playback*");
+  await page.getByRole("button", { name: "Play", exact: true }).click();
+  await passes(page, 0.3);
+  seen.hidden = await page.getByRole("alert").isHidden();
+}
+
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const browser = await chromium.launch({ executablePath, args: BROWSER });
 try {
@@ -107,7 +120,8 @@ try {
     seen.focused = await page.evaluate("document.activeElement.id");
     if (told.refused) await page.screenshot({ path: told.refused });
   });
-  console.log(JSON.stringify({ light, dark, refused }));
+  const failed = await visit(browser, "light", recovers);
+  console.log(JSON.stringify({ light, dark, refused, failed }));
 } finally {
   await browser.close();
 }

@@ -1,7 +1,8 @@
 //! One request, from its token to its answer: the one way that every operation goes, in this order.
 //!
-//! Token (401) → scope (403) → rate (429) → ids and parameters (400) → whose it is (404) → body
-//! (413, 415) → the operation. Nothing of the ledger is asked before the last. What is public is a
+//! Token (401) → rate (429) → scope (403) → ids and parameters (400) → whose it is (404) → body
+//! (413, 415) → the operation. Nothing of the ledger is asked before the last; only that somebody
+//! may not listen, or asks to too often, is written into the access log. What is public is a
 //! document that is the same for everybody.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,7 +14,7 @@ use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use catalog::{Action, ActionOutcome};
+use catalog::{Access, AccessOutcome, AccessRefusal, Action, ActionOutcome};
 use recording::{AccountId, RecordingId};
 use serde::Serialize;
 use telemetry::{HttpDenial, HttpRoute};
@@ -27,7 +28,7 @@ use super::origin::{Origin, Peer};
 use super::player;
 use super::problem::Problem;
 use super::routes::{Route, Whose};
-use super::token::{Caller, Unknown};
+use super::token::{Caller, Scope, Unknown};
 
 /// What the log and the metrics tell of a request: ids that were understood, and nothing else that
 /// a stranger wrote.
@@ -182,14 +183,12 @@ async fn attend(
     };
     let caller = known(api, route, request.headers()).await?;
     story.subject = Some(caller.subject.clone());
-    if !caller.may(scope) {
-        api.metrics.http_denied(HttpDenial::Scope);
-        return Err(Problem::lacks(scope));
+    if let Err((why, problem)) = admitted(api, scope, &caller) {
+        if let Some(access) = access(api, route, (params.as_ref(), &request), (&caller, why)) {
+            calls::turned_away(api, &access).await;
+        }
+        return Err(problem);
     }
-    api.limits.count(&caller).map_err(|(why, seconds)| {
-        api.metrics.http_denied(why);
-        Problem::too_often("this token's subject or account asks too often").again_in(seconds)
-    })?;
     let params = params.ok_or_else(|| Problem::malformed("the path is not UTF-8"))?;
     let account: Option<AccountId> = id(&params, "account_id")?;
     story.account.clone_from(&account);
@@ -202,8 +201,7 @@ async fn attend(
         api.metrics.http_denied(HttpDenial::Foreign);
         return Err(Problem::not_found());
     }
-    let request_id = request.extensions().get::<RequestId>();
-    let request_id = request_id.map_or_else(Uuid::new_v4, |id| id.0);
+    let request_id = request_id(&request);
     let origin = origin(api, &request);
     let headers = request.headers().clone();
     let body = if route.has_body {
@@ -226,6 +224,51 @@ async fn attend(
     };
     let performed = timeout(route.patience, calls::perform(api, &call)).await;
     performed.unwrap_or_else(|_| Err(Problem::late()))
+}
+
+/// Whether the caller may ask for what needs this scope, now. What is refused counts as well.
+fn admitted(api: &Api, scope: Scope, caller: &Caller) -> Result<(), (AccessRefusal, Problem)> {
+    if let Err((why, seconds)) = api.limits.count(caller) {
+        api.metrics.http_denied(why);
+        let problem = Problem::too_often("this token's subject or account asks too often");
+        return Err((AccessRefusal::Rate, problem.again_in(seconds)));
+    }
+    if !caller.may(scope) {
+        api.metrics.http_denied(HttpDenial::Scope);
+        return Err((AccessRefusal::Scope, Problem::lacks(scope)));
+    }
+    Ok(())
+}
+
+/// What the access log has of a request to listen that gets no further; nothing where it is about
+/// no recording of an account that could be.
+fn access(
+    api: &Api,
+    route: &Route,
+    (params, request): (Option<&RawPathParams>, &Request<Body>),
+    (caller, why): (&Caller, AccessRefusal),
+) -> Option<Access> {
+    let params = params.filter(|_| route.listens())?;
+    let recording = id::<RecordingId>(params, "recording_id").ok()??;
+    let query = Query::read(request.uri().query(), route.query).ok()?;
+    let named = query.parsed::<AccountId>("account_id").ok()?;
+    let origin = origin(api, request);
+    Some(Access {
+        request_id: request_id(request),
+        subject: caller.subject.clone(),
+        token_account: caller.account.clone(),
+        account: named.or_else(|| caller.account.clone())?,
+        recording,
+        address: origin.address,
+        via: origin.via,
+        outcome: AccessOutcome::Refused(why),
+    })
+}
+
+/// The request's id, as its answer says it.
+fn request_id(request: &Request<Body>) -> Uuid {
+    let known = request.extensions().get::<RequestId>();
+    known.map_or_else(Uuid::new_v4, |id| id.0)
 }
 
 /// What everybody may read: it is the same for all.

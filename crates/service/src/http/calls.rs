@@ -48,6 +48,8 @@ pub(super) fn page(allow_http: bool) -> Answer {
     }
 }
 
+pub(super) use playback::turned_away;
+
 /// Does what is asked for.
 pub(super) async fn perform(api: &Api, call: &Call) -> Result<Answer, Problem> {
     match call.route.call {

@@ -1,5 +1,7 @@
-//! How often one subject, and all subjects of one account, may ask: in each process by itself.
+//! How often one subject, and all subjects of one account, may ask, and how often what they cause
+//! is done: in each process by itself.
 
+use std::hash::Hash;
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock, DefaultClock};
@@ -10,6 +12,26 @@ use super::token::Caller;
 
 /// How many seconds' worth may come at once.
 const BURST_S: u32 = 5;
+
+/// What is done at most once a minute for each key, however often it is asked for.
+pub(super) struct EachMinute<K: Hash + Eq + Clone>(DefaultKeyedRateLimiter<K>);
+
+impl<K: Hash + Eq + Clone> EachMinute<K> {
+    /// Nothing was done yet.
+    pub(super) fn new() -> Self {
+        Self(RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN)))
+    }
+
+    /// Whether it may be done now; then not again for a minute.
+    pub(super) fn may(&self, key: &K) -> bool {
+        self.0.check_key(key).is_ok()
+    }
+
+    /// Forgets keys whose minute is over.
+    pub(super) fn forget_idle(&self) {
+        self.0.retain_recent();
+    }
+}
 
 /// Both limits. Only who has a good token has an entry, and idle entries are forgotten.
 pub(super) struct Limits {
@@ -57,5 +79,19 @@ impl Limits {
     pub(super) fn forget_idle(&self) {
         self.subjects.retain_recent();
         self.accounts.retain_recent();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_own_minute() {
+        let each = EachMinute::new();
+        assert!(each.may(&"a"));
+        assert!(!each.may(&"a") && each.may(&"b") && !each.may(&"b"));
+        each.forget_idle();
+        assert!(!each.may(&"a"), "its minute is not over");
     }
 }

@@ -63,6 +63,13 @@ pub(super) struct Route {
     pub(super) patience: Duration,
 }
 
+impl Route {
+    /// Whether it is for listening: what comes of it is in the access log.
+    pub(super) fn listens(&self) -> bool {
+        self.call == HttpRoute::PlayRecording || self.call == HttpRoute::OpenPlayer
+    }
+}
+
 /// Statements to the ledger have 5 s each, and 5 s to get a connection.
 const USUAL: Duration = Duration::from_secs(20);
 /// Counting everything reads the whole table.
@@ -133,7 +140,7 @@ routes! {
     ShowPlayer Get "/play/{recording_id}"
         None, Nobodys NONE, false USUAL;
     OpenPlayer Post "/play/{recording_id}"
-        Some(Scope::RecordingsPlay), Callers &["account_id"], false USUAL;
+        Some(Scope::RecordingsPlay), Callers &["account_id", "again"], false USUAL;
     ListParked Get "/v1/parked"
         Some(Scope::ParkedRead), Callers
         &["limit", "after", "account_id", "reason"], false USUAL;

@@ -3,8 +3,9 @@
 //!
 //! **Decision.** A key is asked for two hours, twice the longest life of a URL. **Because** whoever
 //! stole it could sign until it ends, also after the customer took our role away; and because a
-//! customer may revoke the storage account's delegation keys, which nobody tells us: what we sign
-//! is refused then until we ask for another.
+//! customer may revoke the storage account's delegation keys, which nobody tells us but a player
+//! that was refused (`BucketPlayers::refused`): for players that say nothing, what we sign is dead
+//! until this key ends.
 //! **Instead of** the seven days that the service would give.
 
 use std::sync::Arc;

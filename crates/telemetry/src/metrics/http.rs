@@ -169,6 +169,8 @@ words! {
     pub PlaybackOutcome: "outcome", "what became of a request to listen" {
         /// A URL was given out.
         Granted "granted",
+        /// The player page was told of it.
+        Opened "opened",
         /// The account has no such recording.
         NotFound "not_found",
         /// The token is bound to another account.
@@ -181,6 +183,10 @@ words! {
         NeedsSigningCredential "needs_signing_credential",
         /// What signs cannot be had now: STS, Entra or the customer refuses or is down.
         CannotSign "cannot_sign",
+        /// The token does not allow listening.
+        Scope "scope",
+        /// The subject, or its account, asks too often.
+        Rate "rate",
         /// The ledger does not answer: it is not known, or could not be written down.
         Ledger "ledger",
     }

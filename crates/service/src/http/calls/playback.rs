@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
-use catalog::{Access, AccessRefusal, Playable, PlayableCopy};
+use catalog::{Access, AccessOutcome, AccessRefusal, Playable, PlayableCopy};
 use chrono::{DateTime, Utc};
 use recording::{
-    AccountId, AzureIdentity, InteractionId, Kind, RecordingId, State, Store, safe_media_type,
+    AccountId, AzureIdentity, Destination, InteractionId, Kind, RecordingId, State, Store,
+    safe_media_type,
 };
 use serde::Serialize;
 use storage::{Overrides, Reading, SignedUrl};
@@ -83,36 +84,15 @@ pub(super) async fn play(api: &Api, call: &Call) -> Result<Answer, Problem> {
         Some(_) => return Err(bad("format", &"must be json, or not there for a redirect")),
     };
     let (account, recording) = (asked(call)?, call.recording()?);
-    let signed = match playable(api, call, (&account, recording)).await {
-        Ok(Ok(found)) => sign(api, (&account, recording), &found).await,
-        Ok(Err(refused)) => Err(refused),
-        Err(problem) => {
-            api.metrics.playback(PlaybackOutcome::Ledger);
-            return Err(problem);
-        }
+    let signed = match playable(api, call, (&account, recording)).await? {
+        Ok(found) => sign(api, (&account, recording), &found).await,
+        Err(refused) => Err(refused),
     };
-    let access = Access {
-        request_id: call.request_id,
-        subject: call.caller.subject.clone(),
-        token_account: call.caller.account.clone(),
-        account: account.clone(),
-        recording: recording.clone(),
-        address: call.origin.address,
-        via: call.origin.via,
-        outcome: match &signed {
-            Ok(signed) => Ok(signed.url.life()),
-            Err(Refused(why, _)) => Err(*why),
-        },
+    let outcome = match &signed {
+        Ok(signed) => AccessOutcome::Granted(signed.url.life()),
+        Err(Refused(why, _)) => AccessOutcome::Refused(*why),
     };
-    let kept_for = u64::from(api.config.access_log_retention_days).saturating_mul(DAY_S);
-    let kept_for = Duration::from_secs(kept_for);
-    if let Err(fault) = api.ledger.note_access(&access, kept_for).await {
-        api.metrics.playback(PlaybackOutcome::Ledger);
-        tracing::error!(error = %fault, "who listens cannot be written down: nothing is given out");
-        let problem = Problem::unavailable("it cannot be written down who listens");
-        return Err(problem.again_in(SIGNING_AGAIN_S));
-    }
-    api.metrics.playback(counted(&signed));
+    note(api, call, (&account, recording), outcome).await?;
     let signed = signed.map_err(|Refused(_, problem)| problem)?;
     if as_json {
         return Answer::ok(&Granted {
@@ -131,11 +111,21 @@ pub(super) async fn play(api: &Api, call: &Call) -> Result<Answer, Problem> {
 }
 
 /// `POST /play/{recording_id}`: what the page shows, and the cookie that its player plays with.
+/// With `again=true` the page says that a fresh URL was refused.
 pub(super) async fn open(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let (account, recording) = (asked(call)?, call.recording()?);
+    let again = call.query.flag("again")?;
     let cookie = player::cookie(&call.headers, recording)?;
     let found = playable(api, call, (&account, recording)).await?;
+    let outcome = match &found {
+        Ok(_) => AccessOutcome::Opened,
+        Err(Refused(why, _)) => AccessOutcome::Refused(*why),
+    };
+    note(api, call, (&account, recording), outcome).await?;
     let (found, copy) = found.map_err(|Refused(_, problem)| problem)?;
+    if again {
+        give_up(api, (&account, recording), &copy.destination);
+    }
     let answer = Answer::ok(&Opened {
         account_id: &account,
         recording_id: recording,
@@ -149,7 +139,78 @@ pub(super) async fn open(api: &Api, call: &Call) -> Result<Answer, Problem> {
     Ok(answer.with(header::SET_COOKIE, cookie))
 }
 
-/// The recording, if it is the caller's and has a copy that can be played.
+/// Writes down what is about to be answered, and counts it.
+///
+/// # Errors
+/// It cannot be written down: nothing may be answered but that.
+async fn note(
+    api: &Api,
+    call: &Call,
+    (account, recording): (&AccountId, &RecordingId),
+    outcome: AccessOutcome,
+) -> Result<(), Problem> {
+    let access = Access {
+        request_id: call.request_id,
+        subject: call.caller.subject.clone(),
+        token_account: call.caller.account.clone(),
+        account: account.clone(),
+        recording: recording.clone(),
+        address: call.origin.address,
+        via: call.origin.via,
+        outcome,
+    };
+    if let Err(fault) = api.ledger.note_access(&access, kept_for(api)).await {
+        api.metrics.playback(PlaybackOutcome::Ledger);
+        tracing::error!(error = %fault, "who listens cannot be written down: nothing is given out");
+        let problem = Problem::unavailable("it cannot be written down who listens");
+        return Err(problem.again_in(SIGNING_AGAIN_S));
+    }
+    api.metrics.playback(counted(outcome));
+    Ok(())
+}
+
+/// Counts and writes down a request to listen that was refused before it was looked at. It stays
+/// refused where that fails: nothing is given out. Of a subject that asks too often one refusal a
+/// minute is written down: a storm of requests must not become one of rows.
+pub(in super::super) async fn turned_away(api: &Api, access: &Access) {
+    api.metrics.playback(counted(access.outcome));
+    let too_often = access.outcome == AccessOutcome::Refused(AccessRefusal::Rate);
+    if too_often && !api.turned_away.may(&access.subject) {
+        return;
+    }
+    if let Err(fault) = api.ledger.note_access(access, kept_for(api)).await {
+        tracing::error!(error = %fault, request.id = %access.request_id,
+            "who was refused to listen cannot be written down");
+    }
+}
+
+/// How long a row of the access log is kept.
+fn kept_for(api: &Api) -> Duration {
+    let days = u64::from(api.config.access_log_retention_days);
+    Duration::from_secs(days.saturating_mul(DAY_S))
+}
+
+/// Has something else sign from now on, because a listener was refused what was signed just now:
+/// somebody may have revoked what we sign with, which nobody tells us. Once a minute for a place at
+/// most, because a listener may say it as often as they like and another session or key is asked
+/// for each time.
+fn give_up(api: &Api, (account, recording): (&AccountId, &RecordingId), destination: &Destination) {
+    if !api.given_up.may(&destination.store.location()) {
+        return;
+    }
+    let done = api.players.refused(destination, account);
+    let error = done.err().map(|fault| fault.to_string());
+    tracing::warn!(
+        account.id = %account,
+        recording.id = %recording,
+        destination.revision = destination.revision,
+        error,
+        "a listener was refused what was signed just now: what signs is given up"
+    );
+}
+
+/// The recording, if it is the caller's and has a copy that can be played. That the ledger cannot
+/// say is counted here.
 async fn playable(
     api: &Api,
     call: &Call,
@@ -160,7 +221,11 @@ async fn playable(
         api.metrics.http_denied(HttpDenial::Foreign);
         return Ok(Err(Refused(AccessRefusal::Foreign, Problem::not_found())));
     }
-    let Some(mut found) = api.ledger.playable(account, recording).await? else {
+    let found = api.ledger.playable(account, recording).await;
+    if found.is_err() {
+        api.metrics.playback(PlaybackOutcome::Ledger);
+    }
+    let Some(mut found) = found? else {
         return Ok(Err(Refused(AccessRefusal::NotFound, Problem::not_found())));
     };
     let Some(copy) = found.copy.take() else {
@@ -244,16 +309,19 @@ async fn sign(
     Err(Refused(AccessRefusal::CannotSign, problem))
 }
 
-fn counted(signed: &Result<Signed, Refused>) -> PlaybackOutcome {
-    match signed {
-        Ok(_) => PlaybackOutcome::Granted,
-        Err(Refused(why, _)) => match why {
+fn counted(outcome: AccessOutcome) -> PlaybackOutcome {
+    match outcome {
+        AccessOutcome::Granted(_) => PlaybackOutcome::Granted,
+        AccessOutcome::Opened => PlaybackOutcome::Opened,
+        AccessOutcome::Refused(why) => match why {
             AccessRefusal::NotFound => PlaybackOutcome::NotFound,
             AccessRefusal::Foreign => PlaybackOutcome::Foreign,
             AccessRefusal::Expired => PlaybackOutcome::Expired,
             AccessRefusal::NotStored => PlaybackOutcome::NotStored,
             AccessRefusal::NeedsSigningCredential => PlaybackOutcome::NeedsSigningCredential,
             AccessRefusal::CannotSign => PlaybackOutcome::CannotSign,
+            AccessRefusal::Scope => PlaybackOutcome::Scope,
+            AccessRefusal::Rate => PlaybackOutcome::Rate,
         },
     }
 }
