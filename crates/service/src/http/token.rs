@@ -156,15 +156,17 @@ fn baked<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, TokenRefusal
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return Err(TokenRefusal::Missing);
     }
+    // Byte by byte: other cookies of the line may be anything.
     let lines = headers.get_all(header::COOKIE).iter();
-    let lines = lines.map(|line| line.to_str().unwrap_or_default());
-    let pairs = lines.flat_map(|line| line.split(';'));
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     let mut tokens = pairs.filter_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name).then_some(value)
+        let rest = pair.trim_ascii().strip_prefix(name.as_bytes())?;
+        rest.strip_prefix(b"=")
     });
     match (tokens.next(), tokens.next()) {
-        (Some(token), None) if token.len() <= TOKEN_BYTES_MAX => Ok(token),
+        (Some(token), None) if token.len() <= TOKEN_BYTES_MAX => {
+            std::str::from_utf8(token).map_err(|_| TokenRefusal::Malformed)
+        }
         (Some(_), None) => Err(TokenRefusal::Malformed),
         (_, _) => Err(TokenRefusal::Missing),
     }

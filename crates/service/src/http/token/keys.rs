@@ -3,16 +3,19 @@
 //!
 //! **Retries.** An issuer that is away costs nothing but news: the last good keys stay. Tokens that
 //! name unknown keys cause at most one reading in 30 s, whoever sends how many of them.
+//!
+//! **Who reads.** The keeper alone, once the process serves: a request only wishes and waits, so
+//! that a client that goes away takes no reading with it that others wait for.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use recording::Clock;
 use storage::KeySetSource;
 use telemetry::{KeyReading, Metrics};
-use tokio::sync::Mutex;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::jwks::{self, Algorithm, Key};
@@ -23,6 +26,8 @@ const EVERY: Duration = Duration::from_secs(300);
 const EVERY_WHILE_MISSING: Duration = Duration::from_secs(5);
 /// The least between two readings that tokens cause.
 const UNKNOWN_EVERY: Duration = Duration::from_secs(30);
+/// How long a request waits for a reading at most; an address is given up sooner.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 /// The largest file of keys, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -65,8 +70,20 @@ pub(crate) struct Keys {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     known: RwLock<Vec<Arc<Key>>>,
-    /// When they were read last, by the boot-time clock. Whoever holds it is the one who reads.
-    read_at: Mutex<Option<Duration>>,
+    reading: Mutex<Reading>,
+    /// A token names a key that is not known: the keeper is to read now.
+    wanted: Notify,
+    /// How many readings are over.
+    over: watch::Sender<u64>,
+}
+
+/// The newest reading.
+#[derive(Debug, Default)]
+struct Reading {
+    /// When it began, by the boot-time clock.
+    began_at: Option<Duration>,
+    /// Whether it is not over.
+    runs: bool,
 }
 
 impl Keys {
@@ -77,7 +94,9 @@ impl Keys {
             clock,
             metrics,
             known: RwLock::default(),
-            read_at: Mutex::default(),
+            reading: Mutex::default(),
+            wanted: Notify::new(),
+            over: watch::Sender::default(),
         }
     }
 
@@ -95,29 +114,62 @@ impl Keys {
         found.cloned().collect()
     }
 
-    /// Reads the keys, because a token names one that is not among them; not if they were read
-    /// within the last 30 s. Who comes while somebody reads waits for the same answer.
+    /// Has the keys read, because a token names one that is not among them, and waits for it; not
+    /// if they were read within the last 30 s. Who comes while they are read waits for the same
+    /// answer. Whoever stops waiting stops nothing.
     pub(super) async fn look_again(&self) {
-        let mut read_at = self.read_at.lock().await;
-        let now = self.clock.boot();
-        if read_at.is_some_and(|at| now.saturating_sub(at) < UNKNOWN_EVERY) {
-            return;
+        // Before the look at what runs: a reading that ends between the two is not missed.
+        let mut over = self.over.subscribe();
+        {
+            let reading = self.reading();
+            if !reading.runs {
+                if self.is_recent(&reading) {
+                    return;
+                }
+                self.wanted.notify_one();
+            }
         }
-        *read_at = Some(now);
-        self.note(self.source.read().await);
+        // Either it is over or it takes too long; what is known now decides in both cases.
+        drop(timeout(WAIT_MAX, over.changed()).await);
     }
 
-    /// Reads the keys now.
+    /// Reads the keys now. At the beginning, and then by the keeper alone.
     ///
     /// # Errors
     /// In words; the last good ones stay.
     pub(crate) async fn read(&self) -> Result<(), String> {
-        let mut read_at = self.read_at.lock().await;
-        *read_at = Some(self.clock.boot());
+        *self.reading() = Reading {
+            began_at: Some(self.clock.boot()),
+            runs: true,
+        };
         let read = self.source.read().await;
         let outcome = read.as_ref().map(drop).map_err(Clone::clone);
         self.note(read);
+        self.reading().runs = false;
+        self.over.send_modify(|over| *over = over.wrapping_add(1));
         outcome
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it began so little ago that no token causes another.
+    fn is_recent(&self, reading: &Reading) -> bool {
+        let now = self.clock.boot();
+        let since = reading.began_at.map(|at| now.saturating_sub(at));
+        since.is_some_and(|since| since < UNKNOWN_EVERY)
+    }
+
+    /// Until a token names an unknown key, and the newest reading is not of just now: a wish that
+    /// came while that one began is fulfilled by it.
+    async fn wished(&self) {
+        loop {
+            self.wanted.notified().await;
+            if !self.is_recent(&self.reading()) {
+                return;
+            }
+        }
     }
 
     fn note(&self, read: Result<Vec<Arc<Key>>, String>) {
@@ -140,7 +192,11 @@ impl Keys {
                 // What went wrong is logged and counted where it is noted.
                 drop(self.read().await);
                 let there = self.are_there();
-                sleep(if there { EVERY } else { EVERY_WHILE_MISSING }).await;
+                let every = if there { EVERY } else { EVERY_WHILE_MISSING };
+                tokio::select! {
+                    () = sleep(every) => {}
+                    () = self.wished() => {}
+                }
             }
         };
         tokio::select! {

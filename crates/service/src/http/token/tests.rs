@@ -1,8 +1,21 @@
 //! What is read of keys, headers and claims; that whole tokens are believed or not is shown on the
 //! real server (`tests/tests/http`).
 
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use chrono::{DateTime, Utc};
+use recording::Clock;
+use telemetry::{Metrics, TokenRefusal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
 use super::claims::{Claims, Header};
-use super::jwks;
+use super::jwks::{self, Algorithm};
+use super::keys::{Keys, Source};
 use super::scope::Scope;
 
 const ED25519: &str = "\
@@ -147,4 +160,85 @@ fn scopes_are_whole_words_with_spaces_between_them() {
     ] {
         assert!(Scope::of(none).is_empty(), "{none}");
     }
+}
+
+/// A clock that a test sets, in seconds.
+#[derive(Debug, Default)]
+struct Watch(AtomicU64);
+
+impl Clock for Watch {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+    fn boot(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_no_reading_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.pem");
+    std::fs::write(&path, ED25519).unwrap();
+    let watch = Arc::new(Watch::default());
+    let clock = Arc::<Watch>::clone(&watch);
+    let keys = Keys::new(Source::File(path.clone()), clock, Metrics::new().unwrap());
+    let keys = Arc::new(keys);
+    let (keeper, stop) = (Arc::clone(&keys), CancellationToken::new());
+    let (mut tasks, stopped) = (JoinSet::new(), stop.clone());
+    tasks.spawn(async move { keeper.keep(stopped).await });
+    let is_known = |algorithm| !keys.find(None, algorithm).is_empty();
+    let becomes_known = async |algorithm| {
+        for _ in 0..1000 {
+            if is_known(algorithm) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{algorithm:?} is not known");
+    };
+    becomes_known(Algorithm::EdDSA).await;
+
+    std::fs::write(&path, P256).unwrap();
+    // Just read: nothing is read again, and nobody waits.
+    keys.look_again().await;
+    assert!(!is_known(Algorithm::ES256));
+    watch.0.store(100, Ordering::Relaxed);
+    tokio::select! {
+        biased;
+        () = keys.look_again() => {}
+        () = ready(()) => {}
+    }
+    becomes_known(Algorithm::ES256).await;
+    assert!(!is_known(Algorithm::EdDSA));
+    // Who stays finds what is there when the wait is over.
+    std::fs::write(&path, ED25519).unwrap();
+    watch.0.store(200, Ordering::Relaxed);
+    keys.look_again().await;
+    assert!(is_known(Algorithm::EdDSA));
+    stop.cancel();
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+#[test]
+fn a_cookie_is_found_among_others_whatever_they_are() {
+    let found = |lines: &[&[u8]]| {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        super::baked(&headers, "play").map(str::to_owned)
+    };
+    for lines in [
+        &[b"play=a.b.c".as_slice()][..],
+        &[b"name=J\xf6rg; play=a.b.c; x=\xff"],
+        &[b"theme=dark; players=1;  play=a.b.c ", b"other=\xc3\xa4"],
+    ] {
+        assert_eq!(found(lines).unwrap(), "a.b.c");
+    }
+    let missing: &[&[u8]] = &[b"play", b"xplay=a; player=b"];
+    assert_eq!(found(missing), Err(TokenRefusal::Missing));
+    assert_eq!(found(&[]), Err(TokenRefusal::Missing));
+    assert_eq!(found(&[b"play=a; play=b"]), Err(TokenRefusal::Missing));
+    assert_eq!(found(&[b"play=\xf6"]), Err(TokenRefusal::Malformed));
 }
