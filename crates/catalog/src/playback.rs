@@ -22,7 +22,7 @@ const PLAYABLE: &str = concat!(
     select r.account_id, r.recording_id, r.state, r.interaction_id, r.kind, r.media_type,
            r.started_at, r.duration_ms, r.path, r.next_attempt_at, r.object_key,
            r.receipt_version_id, r.receipt_size_bytes,
-           -- As `RecordingView::has_ended` says: from then on nobody hears it, wherever it is.
+           -- From then on nobody hears it, wherever it is; a hold keeps it, an erasure does not.
            coalesce(r.state = 'expired' or r.expiry_began_at is not null
                or r.original_erased_at is not null
                or exists (select from erasures e

@@ -222,6 +222,7 @@ impl Cleanup {
                 if !announce(
                     (&*self.ports.publisher, &Unsigned),
                     &**ledger,
+                    &self.ports.metrics,
                     &announcement,
                 )
                 .await
@@ -271,6 +272,7 @@ impl Cleanup {
                     && !announce(
                         (&*self.ports.publisher, &Unsigned),
                         &**ledger,
+                        &self.ports.metrics,
                         &announcement,
                     )
                     .await

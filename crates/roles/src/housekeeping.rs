@@ -197,8 +197,9 @@ impl Housekeeping {
     async fn announce(&self) -> Result<(), LedgerFault> {
         for announcement in self.ports.ledger.announcements(BATCH).await? {
             let outside = (&*self.ports.publisher, &*self.ports.signer);
-            if !announce(outside, &*self.ports.ledger, &announcement).await {
-                self.ports.metrics.unconfirmed();
+            let (ledger, metrics) = (&*self.ports.ledger, &*self.ports.metrics);
+            if !announce(outside, ledger, metrics, &announcement).await {
+                metrics.unconfirmed();
                 return Ok(());
             }
         }

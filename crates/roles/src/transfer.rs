@@ -404,6 +404,7 @@ impl Transfer {
             && !announce(
                 (&*self.ports.publisher, &Unsigned),
                 &*self.ports.ledger,
+                &self.ports.metrics,
                 &announcement,
             )
             .await

@@ -287,7 +287,9 @@ async fn a_deletion_whose_process_died_is_begun_again_and_what_is_kept_comes_bac
     let expiry = shown.expiry.clone().unwrap();
     assert_eq!(expiry.outcome.as_deref(), Some("locked"));
     assert_eq!(expiry.lock_until, Some(until));
-    assert!(shown.has_ended(now()));
+    let heard = world.catalog.playable(&key.account_id, &key.recording_id);
+    let heard = heard.await.unwrap().unwrap();
+    assert!(heard.is_over && heard.copy.is_none(), "{heard:?}");
     let kept = shown.history.iter().filter(|it| it.why.starts_with("kept"));
     assert_eq!(kept.count(), 1);
     let reading = world.catalog.retention_reading().await.unwrap();

@@ -6,7 +6,6 @@ use serde::Serialize;
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
-use crate::recordings::RecordingView;
 use crate::rows::get;
 
 /// The end of a copy, while it is not over.
@@ -24,21 +23,6 @@ pub struct ExpiryView {
     pub lock_until: Option<DateTime<Utc>>,
     /// When it is tried again.
     pub next_attempt_at: Option<DateTime<Utc>>,
-}
-
-impl RecordingView {
-    /// Whether retention or an erasure has made an end of it: from then on it is played to nobody,
-    /// wherever its copy is. A legal hold keeps what it holds playable, unless its erasure was
-    /// asked for.
-    #[must_use]
-    pub fn has_ended(&self, now: DateTime<Utc>) -> bool {
-        let expiry = self.expiry.as_ref();
-        let erased = expiry.is_some_and(|expiry| expiry.why.as_deref() == Some("erasure"));
-        let held = expiry.is_some_and(|expiry| expiry.outcome.as_deref() == Some("held"));
-        self.state == State::Expired
-            || erased
-            || (!held && self.retain_until.is_some_and(|until| until <= now))
-    }
 }
 
 /// Of a row that has these columns.

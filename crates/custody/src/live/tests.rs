@@ -34,3 +34,23 @@ fn a_rotation_is_noticed_and_a_broken_file_changes_nothing() {
     }
     assert!(!format!("{keys:?}").contains(&first));
 }
+
+#[test]
+fn public_keys_in_place_of_private_ones_do_not_turn_receipts_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipt-key");
+    let now = "2026-11-27T00:00:00Z".parse().unwrap();
+    let first = KeyFile::make(&path, now).unwrap();
+    let keys = ReceiptKeys::load(&path).unwrap();
+    let private = std::fs::read(&path).unwrap();
+    std::fs::write(&path, PublicKey::set(&keys.public()).to_string()).unwrap();
+    forget_the_look(&keys);
+    assert_eq!(keys.signing_id(), Some(first.clone()));
+    // A process that starts with them publishes, and signs nothing.
+    assert_eq!(ReceiptKeys::load(&path).unwrap().signing_id(), None);
+    // What signs again is taken, also where it is newer.
+    std::fs::write(&path, private).unwrap();
+    let turned = KeyFile::lock(&path).unwrap().turn(now).unwrap();
+    forget_the_look(&keys);
+    assert_eq!(keys.signing_id(), Some(turned.current));
+}

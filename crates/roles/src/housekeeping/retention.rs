@@ -319,10 +319,16 @@ impl Retention {
     /// Says that a copy is gone, once; housekeeping repeats what is not confirmed.
     async fn tell(&self, announcement: &Announcement) {
         let Announcement { key, id, .. } = announcement;
-        let event = announce::event(announcement, &*self.ports.signer);
+        let (event, signed) = announce::event(announcement, &*self.ports.signer);
         match self.ports.publisher.publish(event).await {
+            Ok(()) => {
+                if let Some(signed) = signed {
+                    self.ports.metrics.expiry_announced(signed);
+                }
+                self.ports.ledger.expiry_told(key, *id);
+            }
             // Other services may not listen to these.
-            Ok(()) | Err(PublishFault::Unroutable) => self.ports.ledger.expiry_told(key, *id),
+            Err(PublishFault::Unroutable) => self.ports.ledger.expiry_told(key, *id),
             Err(
                 fault @ (PublishFault::Refused
                 | PublishFault::Unconfirmed

@@ -39,14 +39,15 @@ Examples:
     /// Sign with a new key from now on, while the fleet runs; what older ones signed stays valid
     #[command(after_help = "\
 Examples:
-  callferry receipt-key rotate
   callferry receipt-key rotate --prepare
+  callferry receipt-key rotate
   callferry receipt-key rotate --json
 
-Processes that see this very file need no restart: they read it again when it has changed. The
-private half of the older key is thrown away, its public half stays in the file and published.
-Where processes see copies, or public keys are handed out by hand, first `rotate --prepare`, hand
-file and public keys out, then `rotate` and hand the file out again.")]
+First `rotate --prepare`, and five minutes later `rotate`: whoever fetched the published keys may
+keep the older answer for so long. Where processes see copies, or public keys are handed out by
+hand, hand file and public keys out in between, and the file again at the end. Processes that see
+this very file need no restart: they read it again when it has changed. The private half of the
+older key is thrown away, its public half stays in the file and published.")]
     Rotate(RotateArgs),
     /// Print the public keys, for whoever verifies or publishes them: a JSON Web Key Set, or PEM
     #[command(after_help = "\
@@ -147,7 +148,8 @@ fn rotate(args: &RotateArgs, context: &Context) -> Result<()> {
         return context.output.answer(&answer, |_| {
             format!(
                 "{prepared} is published with the others and does not sign yet. Hand the file and \
-                 the public keys out, then run `callferry receipt-key rotate`."
+                 the public keys out where processes see copies, and in five minutes or later run \
+                 `callferry receipt-key rotate`."
             )
         });
     }

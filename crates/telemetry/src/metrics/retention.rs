@@ -6,6 +6,7 @@ use recording::{ExpiryReason, Retained, RetentionReading};
 use super::Metrics;
 use super::closed::closed;
 use super::family::{Builder, Family, Series};
+use super::words::Receipts;
 
 closed! {
     ExpiryReason: "why", "why a copy goes";
@@ -17,6 +18,7 @@ closed! {
 pub(crate) struct Retention {
     expired: Series<ExpiryReason, IntCounter>,
     versions: IntCounter,
+    announced: Series<Receipts, IntCounter>,
     kept: Series<Retained, IntCounter>,
     retained: Series<Retained, IntGauge>,
     stops: IntGauge,
@@ -40,6 +42,11 @@ impl Retention {
                 "retention_versions_deleted_total",
                 "versions",
                 "Versions of copies that a store deleted.",
+            ))?,
+            announced: build.counters(Family::new(
+                "retention_announced_total",
+                "events",
+                "Ends of copies announced and confirmed, by whether they carry a signed receipt.",
             ))?,
             kept: build.counters(Family::new(
                 "retention_kept_total",
@@ -94,6 +101,11 @@ impl Metrics {
     pub fn copy_expired(&self, why: ExpiryReason, versions: u32) {
         self.retention.expired.one(why);
         self.retention.versions.inc_by(u64::from(versions));
+    }
+
+    /// That a copy is gone was announced and confirmed; it carries a signed receipt or not.
+    pub fn expiry_announced(&self, signed: bool) {
+        self.retention.announced.one(Receipts::of(signed));
     }
 
     /// An erasure took an original.

@@ -107,11 +107,7 @@ impl Metrics {
 
     /// An acknowledgment was confirmed; it carries a signed receipt or not.
     pub fn acknowledged(&self, signed: bool) {
-        self.transfer.acknowledged.one(if signed {
-            Receipts::Signed
-        } else {
-            Receipts::Unsigned
-        });
+        self.transfer.acknowledged.one(Receipts::of(signed));
     }
 
     /// Bytes were handed to a bucket.

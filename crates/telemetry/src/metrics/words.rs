@@ -223,11 +223,18 @@ words! {
 }
 
 words! {
-    /// Whether an acknowledgment carries a signed receipt.
+    /// Whether an event carries a signed receipt.
     pub(crate) Receipts: "receipt", "whether an event carries a signed receipt" {
         /// It does.
         Signed "signed",
         /// No key is configured.
         Unsigned "unsigned",
+    }
+}
+
+impl Receipts {
+    /// The word for an event that carries one or not.
+    pub(crate) fn of(signed: bool) -> Self {
+        if signed { Self::Signed } else { Self::Unsigned }
     }
 }
