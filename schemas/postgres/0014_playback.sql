@@ -46,3 +46,6 @@ create trigger young_accesses_stay before delete on accesses
     execute function refuse_change();
 create trigger accesses_stay before truncate on accesses
     for each statement execute function refuse_change();
+
+-- Listings of a time read that time and no other. Nothing in it changes after the row is made.
+create index recordings_of_a_time on recordings (account_id, started_at, recording_id);

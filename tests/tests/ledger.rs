@@ -20,6 +20,7 @@ mod ledger {
     pub(crate) mod erasing;
     pub(crate) mod health;
     pub(crate) mod isolation;
+    pub(crate) mod of_a_time;
     pub(crate) mod options;
     pub(crate) mod outages;
     pub(crate) mod outcomes;

@@ -23,6 +23,8 @@ pub struct Overrides {
     pub content_type: Option<String>,
     /// The answer's `Content-Disposition`, as in `attachment; filename="call.wav"`.
     pub content_disposition: Option<String>,
+    /// The answer's `Cache-Control`.
+    pub cache_control: Option<String>,
 }
 
 impl SignedUrl {
@@ -56,9 +58,12 @@ impl fmt::Debug for SignedUrl {
 impl Overrides {
     /// They become headers of an answer, and lines of what is signed.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let mut texts = [&self.content_type, &self.content_disposition]
-            .into_iter()
-            .flatten();
+        let texts = [
+            &self.content_type,
+            &self.content_disposition,
+            &self.cache_control,
+        ];
+        let mut texts = texts.into_iter().flatten();
         if texts.any(|text| text.chars().any(char::is_control)) {
             return Err(unusable("the answer's headers cannot be set to this"));
         }

@@ -47,6 +47,7 @@ const OF_OPERATORS: &[&str] = &[
     "list_parked",
     "list_quarantine",
     "list_recordings",
+    "list_recordings_of_a_time",
     "lock_destinations",
     "page_accesses",
     "pin_waiting",

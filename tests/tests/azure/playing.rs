@@ -20,6 +20,7 @@ async fn signed(it: &Setting, recording: &str, life: Duration) -> Result<SignedU
     let overrides = Overrides {
         content_type: Some("audio/x-wav".to_owned()),
         content_disposition: Some("inline; filename=\"call 19+.wav\"".to_owned()),
+        cache_control: Some("private, no-store".to_owned()),
     };
     let key = it.key(recording);
     let reading = Reading {
@@ -49,6 +50,7 @@ async fn plays(it: &Setting, url: &SignedUrl, bytes: &[u8]) {
         header("content-disposition"),
         "inline; filename=\"call 19+.wav\""
     );
+    assert_eq!(header("cache-control"), "private, no-store");
     assert_eq!(whole.bytes().await.unwrap(), bytes);
     let part = client.get(url.reveal()).header("range", "bytes=10-19");
     let part = part.send().await.unwrap();

@@ -89,6 +89,7 @@ pub(crate) async fn heard(served: &Served, client: &Client, staged: &Produce) ->
             value.map_or("", |value| value.to_str().unwrap()).to_owned()
         };
         let (kind, name) = (header("content-type"), header("content-disposition"));
+        let cache = header("cache-control");
         let bytes = whole.bytes().await?;
         assert_eq!(status, StatusCode::OK, "{account}/{id}: {bytes:?}");
         assert_eq!(
@@ -97,6 +98,7 @@ pub(crate) async fn heard(served: &Served, client: &Client, staged: &Produce) ->
             "{account}/{id}"
         );
         assert_eq!(kind, "audio/wav", "{account}/{id}");
+        assert_eq!(cache, "private, no-store", "{account}/{id}");
         assert_eq!(
             name,
             format!("inline; filename=\"{id}.wav\""),

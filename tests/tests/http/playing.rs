@@ -276,6 +276,20 @@ async fn what_is_foreign_is_not_there_and_what_is_no_id_is_looked_up_nowhere() -
             "{time}: {listed}"
         );
     }
+    // By time the pages go on where they ended, and a place in one order is none in the other.
+    let listing = "GET /v1/recordings?limit=1&since=2020-01-01T00:00:00Z";
+    let first = served.ask_as(&token, listing, None).await?.must(200);
+    let next = first["next"].as_str().context("no next page")?;
+    let second = format!("{listing}&after={next}");
+    let second = served.ask_as(&token, &second, None).await?.must(200);
+    assert_eq!(second["next"], Value::Null);
+    assert_ne!(
+        first["items"][0]["recording_id"],
+        second["items"][0]["recording_id"]
+    );
+    let other = format!("GET /v1/recordings?after={next}");
+    let other = served.ask_as(&token, &other, None).await?.must(400);
+    assert_eq!(other["fields"][0]["field"], "after");
     Ok(())
 }
 

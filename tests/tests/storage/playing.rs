@@ -16,6 +16,7 @@ struct Got {
     status: StatusCode,
     kind: String,
     disposition: String,
+    cache: String,
     range: String,
     bytes: Vec<u8>,
 }
@@ -35,6 +36,7 @@ async fn get(url: &SignedUrl, range: Option<&str>) -> Got {
         status: answer.status(),
         kind: header("content-type"),
         disposition: header("content-disposition"),
+        cache: header("cache-control"),
         range: header("content-range"),
         bytes: answer.bytes().await.unwrap().to_vec(),
     }
@@ -66,6 +68,7 @@ async fn a_url_plays_the_object_and_any_part_of_it_under_the_name_it_was_given()
     let overrides = Overrides {
         content_type: Some("audio/x-wav; charset=\"a b\"".to_owned()),
         content_disposition: Some("inline; filename=\"call 19+.wav\"".to_owned()),
+        cache_control: Some("private, no-store".to_owned()),
     };
     let url = signed(&it, "rec", (None, Duration::from_secs(300)), &overrides).await;
     let url = url.unwrap();
@@ -79,6 +82,7 @@ async fn a_url_plays_the_object_and_any_part_of_it_under_the_name_it_was_given()
         "{}",
         whole.disposition
     );
+    assert_eq!(whole.cache, "private, no-store");
     let part = get(&url, Some("bytes=1000-1999")).await;
     assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.bytes, bytes[1000..2000]);

@@ -88,15 +88,16 @@ impl Container {
             None => "b",
         };
         let of = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (disposition, kind) = (
+        let (cache, disposition, kind) = (
+            of(&overrides.cache_control),
             of(&overrides.content_disposition),
             of(&overrides.content_type),
         );
         // Permissions, start, expiry, resource; who signs; addresses, protocol, version of the
         // service, kind of resource, its version, encryption scope, and five headers of answers.
         let text = format!(
-            "r\n\n{expiry}\n/blob/{}/{}/{key}\n{}\n{protocol}\n{VERSION}\n{resource}\n{}\n\n\n\
-             {disposition}\n\n\n{kind}",
+            "r\n\n{expiry}\n/blob/{}/{}/{key}\n{}\n{protocol}\n{VERSION}\n{resource}\n{}\n\n\
+             {cache}\n{disposition}\n\n\n{kind}",
             self.place.storage_account,
             self.place.container,
             signer.lines(),
@@ -118,6 +119,7 @@ impl Container {
         for (name, value) in signer.words() {
             add(name, value);
         }
+        add("rscc", &cache);
         add("rscd", &disposition);
         add("rsct", &kind);
         add("sig", &signer.sign(&text)?);

@@ -35,6 +35,7 @@ impl Bucket {
         let mut add = |name, value: Option<&str>| {
             query.extend(value.map(|value| (name, value.to_owned())));
         };
+        add("response-cache-control", overrides.cache_control.as_deref());
         add(
             "response-content-disposition",
             overrides.content_disposition.as_deref(),

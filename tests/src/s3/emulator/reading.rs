@@ -59,6 +59,7 @@ impl Emulator {
         head.content_length = i64::try_from(range.end - range.start).ok();
         // What a signed URL wants the answer to say of itself.
         head.content_type = input.response_content_type.or(head.content_type);
+        head.cache_control = input.response_cache_control.or(head.cache_control);
         let disposition = input.response_content_disposition;
         head.content_disposition = disposition.or(head.content_disposition);
         let mut output = with_body(head);

@@ -271,6 +271,8 @@ async fn sign(
     let overrides = Overrides {
         content_type: Some(media_type.clone()),
         content_disposition: Some(format!("inline; filename=\"{name}\"")),
+        // A recording is in no shared cache, and left on no disk.
+        cache_control: Some("private, no-store".to_owned()),
     };
     let life = Duration::from_secs(api.config.playback_url_life_s);
     let reading = Reading {

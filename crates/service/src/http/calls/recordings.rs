@@ -1,6 +1,7 @@
 //! Recordings of an account.
 
-use catalog::RecordingFilter;
+use catalog::{RecordingFilter, RecordingView};
+use chrono::{DateTime, Utc};
 use recording::{AccountId, Kind, RecordingId, State};
 
 use super::super::Api;
@@ -14,7 +15,8 @@ pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
     page(api, call, call.account()?).await
 }
 
-/// `GET /v1/recordings`: the same of the token's account, or of the one that it names.
+/// `GET /v1/recordings`: the same of the token's account, or of the one that it names; by time where
+/// one is asked for.
 pub(super) async fn find(api: &Api, call: &Call) -> Result<Answer, Problem> {
     page(api, call, &own(api, call)?).await
 }
@@ -43,7 +45,7 @@ pub(super) fn unnamed() -> Problem {
 }
 
 async fn page(api: &Api, call: &Call, account: &AccountId) -> Result<Answer, Problem> {
-    let (limit, after) = (call.query.limit()?, call.query.after::<RecordingId>()?);
+    let limit = call.query.limit()?;
     let filter = RecordingFilter {
         state: word(call, "state", &State::ALL, State::as_str)?,
         kind: word(call, "kind", &Kind::ALL, Kind::as_str)?,
@@ -51,10 +53,16 @@ async fn page(api: &Api, call: &Call, account: &AccountId) -> Result<Answer, Pro
         since: call.query.parsed("since")?,
         until: call.query.parsed("until")?,
     };
-    let more = limit.saturating_add(1);
-    let found = api
-        .ledger
-        .find_recordings(account, &filter, more, after.as_ref());
+    let (ledger, more) = (&api.ledger, limit.saturating_add(1));
+    // A page of the one order is no place in the other.
+    if filter.is_of_a_time() {
+        let after = call.query.after::<(DateTime<Utc>, RecordingId)>()?;
+        let found = ledger.find_recordings_of_a_time(account, &filter, more, after.as_ref());
+        let place = |last: &RecordingView| (last.started_at, last.recording_id.clone());
+        return Answer::ok(&Page::cut(found.await?, limit, place));
+    }
+    let after = call.query.after::<RecordingId>()?;
+    let found = ledger.find_recordings(account, &filter, more, after.as_ref());
     let found = found.await?;
     Answer::ok(&Page::cut(found, limit, |last| last.recording_id.clone()))
 }
