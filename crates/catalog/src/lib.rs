@@ -37,6 +37,7 @@ mod preview;
 mod quarantine;
 mod reading;
 mod recordings;
+mod recordings_of_a_time;
 mod release;
 mod reroute;
 mod retention;

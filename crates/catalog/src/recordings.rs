@@ -21,6 +21,7 @@ pub const MOST_PARKED: u32 = 10_000;
 /// How many recordings one statement makes due.
 const BATCH: i64 = 500;
 
+/// What [`view`] reads, of `recordings r` and `reached_destinations d`.
 macro_rules! view_columns {
     () => {
         concat!(
@@ -34,6 +35,8 @@ macro_rules! view_columns {
         )
     };
 }
+
+pub(crate) use view_columns;
 
 const SHOW: &str = concat!(
     "-- name: show_recording
@@ -59,22 +62,6 @@ const LIST: &str = concat!(
        and ($8::timestamptz is null or r.started_at < $8)
        and r.recording_id > coalesce($4, '')
      order by r.recording_id limit $3"
-);
-
-/// The same of a time, in the order of its own index.
-const LIST_OF_A_TIME: &str = concat!(
-    "-- name: list_recordings_of_a_time
-    select ",
-    view_columns!(),
-    "from recordings r left join reached_destinations d on d.revision = r.destination_revision
-     where r.account_id = $1 and ($2::text is null or r.state = $2)
-       and ($5::text is null or r.kind = $5)
-       and ($6::text is null or r.interaction_id = $6)
-       and r.started_at >= coalesce($7::timestamptz, '-infinity')
-       and r.started_at < coalesce($8::timestamptz, 'infinity')
-       and (r.started_at, r.recording_id) > (coalesce($9::timestamptz, '-infinity'),
-                                             coalesce($4::text, ''))
-     order by r.started_at, r.recording_id limit $3"
 );
 
 const PARKED: &str = concat!(
@@ -136,14 +123,6 @@ pub struct RecordingFilter {
     pub since: Option<DateTime<Utc>>,
     /// Only those that began before.
     pub until: Option<DateTime<Utc>>,
-}
-
-impl RecordingFilter {
-    /// Whether a time is asked for: then they are listed by when they began, not by id.
-    #[must_use]
-    pub fn is_of_a_time(&self) -> bool {
-        self.since.is_some() || self.until.is_some()
-    }
 }
 
 /// Which of what is parked.
@@ -246,7 +225,7 @@ pub struct HistoryView {
     pub why: String,
 }
 
-fn view(row: &Row) -> Result<RecordingView, Failure> {
+pub(crate) fn view(row: &Row) -> Result<RecordingView, Failure> {
     let state = rows::state(row)?;
     let announced = rows::announced(row)?;
     let parked = state == State::Parked;
@@ -397,39 +376,6 @@ impl Catalog {
                     &filter.interaction.as_ref().map(InteractionId::as_str),
                     &filter.since,
                     &filter.until,
-                ],
-            )
-            .await?;
-        Ok(rows.iter().map(view).collect::<Result<_, _>>()?)
-    }
-
-    /// The same by when they began, and then by id, from after the one that began at `after`'s time
-    /// on: for a filter that asks for a time, which this reads and no other.
-    ///
-    /// # Errors
-    /// When there is no such account, or the database fails.
-    pub async fn find_recordings_of_a_time(
-        &self,
-        account: &AccountId,
-        filter: &RecordingFilter,
-        limit: u32,
-        after: Option<&(DateTime<Utc>, RecordingId)>,
-    ) -> Result<Vec<RecordingView>, AdminFault> {
-        self.show_account(account).await?;
-        let rows = self
-            .pool
-            .rows(
-                LIST_OF_A_TIME,
-                &[
-                    &account.as_str(),
-                    &filter.state.map(State::as_str),
-                    &i64::from(limit),
-                    &after.map(|(_, id)| id.as_str()),
-                    &filter.kind.map(Kind::as_str),
-                    &filter.interaction.as_ref().map(InteractionId::as_str),
-                    &filter.since,
-                    &filter.until,
-                    &after.map(|(began, _)| *began),
                 ],
             )
             .await?;

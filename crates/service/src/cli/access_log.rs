@@ -60,8 +60,8 @@ pub(super) async fn execute(command: &AccessLogCommand, context: &Context) -> Re
     let until = args.until.unwrap_or(settled);
     if until > settled {
         let hint = format!(
-            "what happened since then may still be on its way into the log: wait, use `--until {}`, \
-             or leave it out",
+            "what happened since then may still be on its way into the log: wait, use \
+             `--until {}`, or leave it out",
             written(settled)
         );
         let what = format!("`--until` is later than {}", written(settled));

@@ -47,7 +47,9 @@ pub fn shortened_rules(dir: &Path) -> Result<PathBuf> {
     }
     rules = rules
         .replace("[1h]", "[20s]")
+        .replace("[1d]", "[20s]")
         .replace("offset 1h", "offset 20s")
+        .replace("offset 90m", "offset 30s")
         .replace("for: 1d\n", "for: 20s\n");
     for line in rules.lines().filter(|line| !line.trim().starts_with('#')) {
         let timed = ["for: ", "[", "offset "]

@@ -15,8 +15,8 @@ pub(super) async fn list(api: &Api, call: &Call) -> Result<Answer, Problem> {
     page(api, call, call.account()?).await
 }
 
-/// `GET /v1/recordings`: the same of the token's account, or of the one that it names; by time where
-/// one is asked for.
+/// `GET /v1/recordings`: the same of the token's account, or of the one that it names; by time
+/// where one is asked for.
 pub(super) async fn find(api: &Api, call: &Call) -> Result<Answer, Problem> {
     page(api, call, &own(api, call)?).await
 }
