@@ -10,30 +10,20 @@ create table accesses (
     subject       text not null,
     -- The account that the token is bound to; null is the platform's administrator.
     token_account text collate "C",
-    -- Whose log this is in: the token's own account, and for the platform's administrator the one
-    -- that was asked for. No foreign keys: what is not there is asked for as well.
+    -- Whose recording was asked for. No foreign keys: what is not there is asked for as well.
     account_id    text collate "C" not null,
-    -- The other account that a bound token asked for, which never hears of it.
-    asked_account text collate "C",
     recording_id  text collate "C" not null,
     -- From where: the peer, or whom a proxy that we trust named, and then that proxy.
     address       inet not null,
     via           inet,
-    -- The player page was told of it, and no URL was given out.
-    opened        boolean not null default false,
-    -- Why it was refused.
+    -- Why it was refused; null: a URL was given out.
     refused       text check (refused in ('not_found', 'foreign', 'expired', 'not_stored',
-                                          'needs_signing_credential', 'cannot_sign',
-                                          'scope', 'rate')),
-    -- How long the URL was good that was given out.
+                                          'needs_signing_credential', 'cannot_sign')),
+    -- How long that URL was good.
     life_s        integer check (life_s > 0),
     -- Stamped with the row, so that a shorter retention touches new rows only.
     keep_until    timestamptz not null,
-    constraint one_of_three_outcomes check (num_nonnulls(refused, life_s, nullif(opened, false)) = 1),
-    constraint anothers_is_refused check (
-        (asked_account is null and refused is distinct from 'foreign')
-        or (refused is not null and account_id <> asked_account
-            and token_account is not null and token_account = account_id)),
+    constraint a_url_has_a_life check ((refused is null) = (life_s is not null)),
     constraint kept_for_a_while check (keep_until >= at + interval '23 hours')
 );
 create index accesses_of_an_account on accesses (account_id, at, id);
@@ -46,6 +36,3 @@ create trigger young_accesses_stay before delete on accesses
     execute function refuse_change();
 create trigger accesses_stay before truncate on accesses
     for each statement execute function refuse_change();
-
--- Listings of a time read that time and no other. Nothing in it changes after the row is made.
-create index recordings_of_a_time on recordings (account_id, started_at, recording_id);

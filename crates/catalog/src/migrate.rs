@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = migrations![
     14 "0014_playback",
     15 "0015_retention",
     16 "0016_erasing_originals",
+    17 "0017_accesses",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.
