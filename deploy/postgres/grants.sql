@@ -106,8 +106,9 @@ grant select on legal_holds, legal_hold_releases, erasures to callferry_housekee
 grant select, update (next_at) on retention_pace to callferry_housekeeping;
 grant select, insert (account_id, reason, detail, told), update (told)
     on retention_stops to callferry_housekeeping;
-grant execute on function held_by(text, text, text), retention_excess(text)
-    to callferry_housekeeping;
+grant execute on function held_by(text, text, text), retention_excess(text),
+    erase_words_left(integer), forget_some_messages(integer) to callferry_housekeeping;
+grant select on message_erasures to callferry_housekeeping;
 grant select, update on destination_health to callferry_housekeeping;
 grant select, delete, insert (revision, at, usable, forced, findings)
     on destination_checks to callferry_housekeeping;
@@ -155,7 +156,7 @@ grant insert (hold_id, reason, released_by) on legal_hold_releases to callferry_
 grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_operator;
 grant update (expiry_next_at) on recordings to callferry_operator;
 grant update (next_at) on retention_pace to callferry_operator;
-grant update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
+grant update (confirmed_at, confirmed_by, confirmed_why, due_until) on retention_stops
     to callferry_operator;
 grant execute on function held_by(text, text, text), erase_words(text, text)
     to callferry_operator;
@@ -205,7 +206,7 @@ grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_
 grant execute on function erase_words(text, text) to callferry_playback;
 grant update (expiry_next_at) on recordings to callferry_playback;
 grant select (account_id), update (next_at) on retention_pace to callferry_playback;
-grant select, update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
+grant select, update (confirmed_at, confirmed_by, confirmed_why, due_until) on retention_stops
     to callferry_playback;
 -- Who listened: it can write the log, and neither read, change nor shorten it.
 grant insert (request_id, subject, token_account, account_id, asked_account, recording_id, address,

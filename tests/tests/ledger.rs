@@ -24,6 +24,7 @@ mod ledger {
     pub(crate) mod options;
     pub(crate) mod outages;
     pub(crate) mod outcomes;
+    pub(crate) mod owed;
     pub(crate) mod previews;
     pub(crate) mod quarantine;
     pub(crate) mod readings;

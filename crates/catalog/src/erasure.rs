@@ -2,15 +2,15 @@
 //! whoever announces the recording again, and holds no word of the event.
 
 use chrono::{DateTime, Utc};
-use recording::{AccountId, RecordingId, State};
+use recording::{AccountId, LedgerFault, RecordingId, State};
 use serde::Serialize;
 use tokio_postgres::Row;
 
 use crate::Catalog;
 use crate::admin::AdminFault;
-use crate::failure::Failure;
+use crate::failure::{Failure, corrupt};
 use crate::holds::said;
-use crate::rows::{self, get, word};
+use crate::rows::{self, get, unsigned, word};
 
 /// Not under a hold: what an erasure would do then is known, and a person must decide. The database
 /// itself makes the recording due and writes the history row.
@@ -25,6 +25,21 @@ const ERASE: &str = "-- name: erase_recording
 /// Of a recording that expired before: its words are all that is left of it.
 const WORDS: &str = "-- name: erase_words
     select erase_words($1, $2)";
+
+/// Words that are left of erasures, see 0020.
+const WORDS_LEFT: &str = "-- name: erase_words_left
+    select erase_words_left($1) as erased";
+
+/// The next quarantined messages, for one recording whose words are gone.
+const MESSAGES: &str = "-- name: forget_messages
+    select forget_some_messages($1) as more";
+
+/// How many rows one statement erases, and how many messages one looks at: of at most 256 KiB.
+const WORDS_AT_ONCE: i32 = 100;
+const MESSAGES_AT_ONCE: i32 = 200;
+/// How many statements of messages one call makes, so that whoever calls also comes to the rest of
+/// its work: the search goes on with the next call.
+const MESSAGE_STATEMENTS: u32 = 100;
 
 const SHOW: &str = "-- name: show_erasure
     select r.account_id, r.recording_id, r.state, e.asked_at, e.asked_by, e.why, r.erased_at,
@@ -72,6 +87,21 @@ fn view(row: &Row) -> Result<Option<ErasureView>, Failure> {
 }
 
 impl Catalog {
+    /// See [`recording::Ledger::finish_erasures`].
+    pub(crate) async fn pay_erasures(&self) -> Result<u64, LedgerFault> {
+        let row = self.pool.row(WORDS_LEFT, &[&WORDS_AT_ONCE]).await?;
+        let row = row.ok_or_else(|| corrupt("no row counts words"))?;
+        let erased: i64 = get(&row, "erased")?;
+        for _ in 0..MESSAGE_STATEMENTS {
+            let row = self.pool.row(MESSAGES, &[&MESSAGES_AT_ONCE]).await?;
+            let more = row.map(|row| get::<bool>(&row, "more")).transpose()?;
+            if more != Some(true) {
+                break;
+            }
+        }
+        Ok(unsigned(erased)?)
+    }
+
     /// Asks for a recording's erasure, once: repeating it shows how far it is. Its copy goes as
     /// soon as its original is released.
     ///

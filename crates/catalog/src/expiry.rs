@@ -38,11 +38,12 @@ const STOPPED: &str = "-- name: stopped_expiries
     returning account_id, detail";
 
 /// An erased row keeps what answers whoever announces it again, and no word of the event. Under a
-/// hold that came too late for the copy the words stay: a later erasure takes them.
+/// hold that came too late for the copy the words stay, until it is released.
 const EXPIRE: &str = concat!(
     "-- name: expire
 with was as materialized (
-    select expiry_for = 'erasure'
+    -- Also one that was asked for while its retention already ended it.
+    select erasure_asked_at is not null
            and held_by(account_id, interaction_id, recording_id) is null as erased
       from recordings where account_id = $1 and recording_id = $2
 ), r as (
@@ -133,10 +134,11 @@ with kept as (
 select 'kept' as what, word, n, null::float8 as age from kept
 union all select 'stops', '', n, age from stops
 union all
-select 'erasures', '', count(*), extract(epoch from now() - min(erasure_asked_at))::float8
-  from recordings r
- where erasure_asked_at is not null and erased_at is null
-   and held_by(r.account_id, r.interaction_id, r.recording_id) is null
+select 'erasures', '', count(*), extract(epoch from now() - min(since))::float8 from (
+    select erasure_asked_at as since from recordings r
+     where erasure_asked_at is not null and erased_at is null
+       and held_by(r.account_id, r.interaction_id, r.recording_id) is null
+    union all select begun_at from message_erasures) erasing
 union all
 -- An account whose turn has long come is one that nobody sweeps.
 select 'overdue', '', 0, extract(epoch from now() - min(next_at))::float8 from retention_pace p

@@ -30,14 +30,15 @@ const PLACE: &str = "-- name: place_hold
               null::timestamptz as released_at, null::text as released_by,
               null::text as release_reason";
 
-/// Deletions that may have been carried out: begun, and not refused by the store. What the store
-/// refused is still there, and stays.
+/// Deletions that may have been carried out: begun, and nothing written down of what came of them
+/// since. What the store refused is still there, and stays.
 const TOO_LATE: &str = "-- name: hold_too_late
     (select recording_id, state = 'expired' as gone, expiry_began_at as began from recordings
      where account_id = $1 and ($2::text is null or recording_id = $2)
        and ($3::text is null or interaction_id = $3)
        and expiry_began_at is not null
-       and ((state = 'released' and (lease_until > now() or expiry_outcome is null
+       -- An outcome is of an attempt that ended: whoever began another one holds a token.
+       and ((state = 'released' and (lease_token is not null or expiry_outcome is null
                                      or expiry_outcome = 'unclear'))
             or (state = 'expired' and num_nonnulls($2::text, $3::text) > 0))
      order by recording_id limit $4)

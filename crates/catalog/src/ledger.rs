@@ -183,6 +183,10 @@ impl Ledger for Catalog {
         self.forget_accesses().await
     }
 
+    async fn finish_erasures(&self) -> Result<u64, LedgerFault> {
+        self.pay_erasures().await
+    }
+
     async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
         self.count_open().await
     }

@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = migrations![
     15 "0015_retention",
     16 "0016_erasing_originals",
     17 "0017_accesses",
+    20 "0020_what_erasures_owe",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

@@ -35,10 +35,20 @@ const STOPS: &str = "-- name: retention_stops
 /// The most stops that one listing shows.
 const MOST_STOPS: u32 = 100;
 
+/// Those that are named, all of them or none; where none is named, the only one there is.
 const CONFIRM: &str = "-- name: confirm_retention
-with confirmed as (
-    update retention_stops set confirmed_at = now(), confirmed_by = $2, confirmed_why = $3
+with stopped as materialized (
+    select stop_id from retention_stops
      where confirmed_at is null and account_id is not distinct from $1::text
+       and (stop_id = any ($4::bigint[]) or cardinality($4::bigint[]) = 0)
+), confirmed as (
+    update retention_stops set
+        confirmed_at = now(), confirmed_by = $2, confirmed_why = $3,
+        -- Under a clock that had jumped it stopped in the future.
+        due_until = least(due_until, now())
+     where confirmed_at is null and stop_id in (select stop_id from stopped)
+       and (select count(*) from stopped)
+           = greatest(1, (select count(distinct id) from unnest($4::bigint[]) id))
     returning stop_id, account_id, reason, detail, stopped_at, confirmed_at, confirmed_by,
               confirmed_why
 ), woken as (
@@ -210,26 +220,59 @@ impl Catalog {
         Ok(rows.iter().map(stop).collect::<Result<_, _>>()?)
     }
 
-    /// Confirms that what stopped the sweep of an account, or (without one) of all, is right. What
-    /// was due when it stopped is not judged again.
+    /// Confirms that what stopped the sweep of an account, or (without one) of all, is right: the
+    /// `stops` that are named, or the only one there is. What was due when it stopped is not judged
+    /// again.
     ///
     /// # Errors
-    /// When nothing has stopped there, author or reason are empty, or the database fails.
+    /// When nothing has stopped there, several have and none is named (nobody confirms what they
+    /// have not seen), one that is named has not, author or reason are empty, or the database fails.
     pub async fn confirm_retention(
         &self,
         account: Option<&AccountId>,
+        stops: &[i64],
         (by, why): (&str, &str),
     ) -> Result<Vec<StopView>, AdminFault> {
         let (by, why) = said(by, why)?;
         let account_id = account.map(AccountId::as_str);
-        let rows = self.pool.rows(CONFIRM, &[&account_id, &by, &why]).await?;
+        let rows = self
+            .pool
+            .rows(CONFIRM, &[&account_id, &by, &why, &stops])
+            .await?;
         if rows.is_empty() {
-            let whose = account_id.map_or("the whole".to_owned(), ToOwned::to_owned);
-            return Err(AdminFault::not_found(
-                format!("a stop of the sweep of {whose}"),
-                "`callferry retention stops` lists what has stopped, and for whom",
-            ));
+            return Err(self.not_confirmed(account, stops).await?);
         }
         Ok(rows.iter().map(stop).collect::<Result<_, _>>()?)
+    }
+
+    /// Why nothing was confirmed.
+    async fn not_confirmed(
+        &self,
+        account: Option<&AccountId>,
+        stops: &[i64],
+    ) -> Result<AdminFault, AdminFault> {
+        let whose = account.map_or("the whole".to_owned(), ToString::to_string);
+        let mut open = self.retention_stops(account, false).await?;
+        open.retain(|stop| stop.account_id.as_ref() == account);
+        let is_open = |id: &i64| open.iter().any(|stop| stop.stop_id == *id);
+        if stops.is_empty() && open.len() > 1 {
+            let open = open
+                .iter()
+                .map(|it| format!("{} ({})", it.stop_id, it.reason));
+            return Ok(AdminFault::refused(
+                format!(
+                    "the sweep of {whose} has stopped more than once: {}",
+                    open.collect::<Vec<_>>().join(", ")
+                ),
+                "look at each with `callferry retention stops`, then name those that are right \
+                 with --stop (over HTTP: stop_ids)",
+            ));
+        }
+        let missing = stops.iter().find(|id| !is_open(id));
+        let what = missing.map_or("a stop".to_owned(), |id| format!("an open stop {id}"));
+        Ok(AdminFault::not_found(
+            format!("{what} of the sweep of {whose}"),
+            "`callferry retention stops` lists what has stopped, and for whom",
+        ))
     }
 }

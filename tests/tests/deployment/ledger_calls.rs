@@ -263,7 +263,8 @@ async fn as_housekeeping(production: &Production) -> Result<AsUser> {
     calls!(user:
         due(Queue::Transfer, 1), due(Queue::Cleanup, 1),
         undrive(Queue::Transfer, std::slice::from_ref(&key)), announcements(1),
-        known_upload(&key), purge_quarantine(), purge_accesses(), reading(),
+        known_upload(&key), purge_quarantine(), purge_accesses(), finish_erasures(),
+        reading(),
         quarantine(&entry), quarantine(&entry),
         requeues(1), requeued(1), tend_breakers(1), probe(),
         ledger_time(), retention_reading(), stop_retention("a test"),

@@ -48,7 +48,7 @@ pub(super) async fn released(world: &World, event: &Announced) -> RecordingKey {
 }
 
 /// The next turn, whoever's it would be.
-async fn turn(world: &World, catalog: &Catalog) -> Vec<Expiring> {
+pub(super) async fn turn(world: &World, catalog: &Catalog) -> Vec<Expiring> {
     world.sql("update retention_pace set next_at = now()").await;
     catalog.begin_expiries(16, 100).await.unwrap().begun
 }
@@ -65,7 +65,10 @@ pub(super) async fn hold(world: &World, scope: HoldScope) -> i64 {
     placed.unwrap().hold.hold_id
 }
 
-async fn expire(catalog: &Catalog, expiring: &Expiring) -> Advance<recording::Announcement> {
+pub(super) async fn expire(
+    catalog: &Catalog,
+    expiring: &Expiring,
+) -> Advance<recording::Announcement> {
     let gone = Remains::default().gone().unwrap();
     catalog.expire(expiring, gone, 1).await.unwrap()
 }
@@ -366,9 +369,15 @@ async fn far_more_than_was_ever_completed_in_a_day_stops_the_account_until_it_is
     let again = world.catalog.begin_expiries(16, 100).await.unwrap();
     assert!(again.begun.is_empty() && again.stopped.is_empty());
     assert_eq!(world.catalog.retention_reading().await.unwrap().stops, 1);
-    let confirmed = world.catalog.confirm_retention(Some(&account), BY).await;
+    let confirmed = world
+        .catalog
+        .confirm_retention(Some(&account), &[], BY)
+        .await;
     assert_eq!(confirmed.unwrap().len(), 1);
-    let twice = world.catalog.confirm_retention(Some(&account), BY).await;
+    let twice = world
+        .catalog
+        .confirm_retention(Some(&account), &[], BY)
+        .await;
     assert!(matches!(twice, Err(AdminFault::NotFound { .. })));
     let turn = world.catalog.begin_expiries(16, 100).await.unwrap();
     assert_eq!(turn.begun.len(), 100);
@@ -385,9 +394,16 @@ async fn what_falls_due_as_it_was_completed_is_never_too_much() {
     world.catalog.stop_retention("a clock").await.unwrap();
     assert!(turn(&world, &world.catalog).await.is_empty());
     let account = "acme".parse().unwrap();
-    let wrong = world.catalog.confirm_retention(Some(&account), BY).await;
+    let wrong = world
+        .catalog
+        .confirm_retention(Some(&account), &[], BY)
+        .await;
     assert!(wrong.is_err(), "what stopped all is confirmed for all");
-    world.catalog.confirm_retention(None, BY).await.unwrap();
+    world
+        .catalog
+        .confirm_retention(None, &[], BY)
+        .await
+        .unwrap();
     assert_eq!(turn(&world, &world.catalog).await.len(), 20);
 }
 

@@ -367,6 +367,10 @@ pub trait Ledger: Send + Sync {
     /// Deletes the rows of the access log whose own time is over, and counts them.
     async fn purge_accesses(&self) -> Result<u64, LedgerFault>;
 
+    /// Pays what erasures owe when the copy is gone: personal words that are left, and quarantined
+    /// messages. Counts the recordings whose words it took.
+    async fn finish_erasures(&self) -> Result<u64, LedgerFault>;
+
     /// Counts what is open, and how old it is.
     async fn reading(&self) -> Result<LedgerReading, LedgerFault>;
 

@@ -50,6 +50,10 @@ impl Housekeeping {
                 "rows of the access log are gone: their time is over"
             );
         }
+        let erased = self.ports.ledger.finish_erasures().await?;
+        if erased > 0 {
+            tracing::info!(erased, "words of erased recordings that were left are gone");
+        }
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   callferry retention preview acme
-  callferry retention confirm acme --why 'imported, ticket 4711' --by 'Jo Doe'
+  callferry retention confirm acme --stop 7 --why 'imported, ticket 4711' --by 'Jo Doe'
   callferry retention confirm --everything --why 'the clock is right again' --by 'Jo Doe'")]
     Confirm(ConfirmArgs),
 }
@@ -107,6 +107,9 @@ pub(crate) struct ConfirmArgs {
     /// What stopped the sweep of every account: a clock that jumped
     #[arg(long)]
     everything: bool,
+    /// The stop that was looked at, as `retention stops` lists it; needed where there are several
+    #[arg(long = "stop", value_name = "ID")]
+    stops: Vec<i64>,
     /// Why it is right: kept for ever
     #[arg(long)]
     why: String,
@@ -142,7 +145,8 @@ pub(super) async fn execute(command: RetentionCommand, context: &Context) -> Res
         RetentionCommand::Confirm(args) => {
             let said = (args.by.as_str(), args.why.as_str());
             let ledger = context.ledger().await?;
-            let confirmed = ledger.confirm_retention(args.account.as_ref(), said).await;
+            let account = args.account.as_ref();
+            let confirmed = ledger.confirm_retention(account, &args.stops, said).await;
             context
                 .output
                 .answer(&confirmed.map_err(admin_failure)?, |it| confirmed_text(it))

@@ -447,6 +447,10 @@ impl Ledger for LedgerPort {
         Ok(0)
     }
 
+    async fn finish_erasures(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+
     async fn reading(&self) -> Result<LedgerReading, LedgerFault> {
         self.ask(Call::Reading, &"", |_| LedgerReading::default())
             .await

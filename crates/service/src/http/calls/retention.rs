@@ -71,9 +71,12 @@ pub(super) async fn stops(api: &Api, call: &Call) -> Result<Answer, Problem> {
 
 /// Why what stopped is right.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with why")]
+#[serde(deny_unknown_fields, expecting = "an object with why, and stop_ids")]
 struct Confirmation {
     why: String,
+    /// Those that were looked at; needed where there are several.
+    #[serde(default)]
+    stop_ids: Vec<i64>,
 }
 
 /// `POST /v1/accounts/{account_id}/retention/confirm`, and `POST /v1/retention/confirm` of what
@@ -84,7 +87,10 @@ pub(super) async fn confirm(api: &Api, call: &Call) -> Result<Answer, Problem> {
     let why = input::said("why", &asked.why)?;
     call.audited(api, (account, None), async {
         let said = (call.caller.subject.as_str(), why);
-        let confirmed = api.ledger.confirm_retention(account, said).await?;
+        let ledger = &api.ledger;
+        let confirmed = ledger
+            .confirm_retention(account, &asked.stop_ids, said)
+            .await?;
         Answer::ok(&Page::whole(confirmed))
     })
     .await

@@ -1,0 +1,125 @@
+-- What an erasure still owes when the copy is gone is paid by housekeeping, piece by piece: words
+-- that a hold kept or that it came too late for, and quarantined messages.
+
+-- Recordings whose quarantined messages are to be forgotten, and how far the search is. The search
+-- is no part of the recording's own change: it reads all that is in quarantine.
+create table message_erasures (
+    account_id   text collate "C" not null references accounts,
+    recording_id text collate "C" not null,
+    -- Messages up to this one have been looked at.
+    after_id     bigint not null default 0,
+    begun_at     timestamptz not null default now(),
+    primary key (account_id, recording_id)
+);
+
+create or replace function forget_messages() returns trigger language plpgsql security definer
+    set search_path = public, pg_temp as $$
+begin
+    insert into message_erasures (account_id, recording_id)
+    values (new.account_id, new.recording_id)
+    on conflict (account_id, recording_id) do update set after_id = 0;
+    return null;
+end $$;
+revoke execute on function forget_messages() from public;
+
+-- Looks at the next `most` messages for one recording whose words are gone. What can be read and is
+-- of it goes. What cannot be read, and has both words in it, may be another's, and its row may be
+-- all that says so: only its body goes. Answers whether there was anything to do.
+create function forget_some_messages(most integer) returns boolean language plpgsql
+    security definer set search_path = public, pg_temp as $$
+declare
+    owed message_erasures;
+    upto bigint;
+    gone integer;
+    cut  integer;
+begin
+    select * into owed from message_erasures order by begun_at limit 1 for update skip locked;
+    if not found then
+        return false;
+    end if;
+    select max(id) into upto from (
+        select id from quarantined_messages where id > owed.after_id order by id limit most) next;
+    if upto is null then
+        delete from message_erasures
+         where account_id = owed.account_id and recording_id = owed.recording_id;
+        return true;
+    end if;
+    with named as materialized (
+        select id, message_says(body, 'account_id') as account,
+               message_says(body, 'recording_id') as recording
+          from quarantined_messages
+         where id > owed.after_id and id <= upto
+           and (account_id = owed.account_id or account_id is null)
+           and position(convert_to('"' || owed.recording_id || '"', 'UTF8') in body) > 0
+           and position(convert_to('"' || owed.account_id || '"', 'UTF8') in body) > 0
+    ), taken as (
+        delete from quarantined_messages q using named n
+         where q.id = n.id and n.account = owed.account_id and n.recording = owed.recording_id
+        returning true
+    ), emptied as (
+        update quarantined_messages q set
+            body = '', requeuable = false, check_at = null, asked_at = null,
+            detail = 'its body went with the erasure of a recording that it named; publish what '
+                'it announced again. ' || q.reason
+          from named n
+         where q.id = n.id and (n.account is null or n.recording is null)
+        returning true
+    )
+    select (select count(*) from taken), (select count(*) from emptied) into gone, cut;
+    update message_erasures set after_id = upto
+     where account_id = owed.account_id and recording_id = owed.recording_id;
+    if gone + cut > 0 then
+        insert into recording_history
+            (account_id, recording_id, from_state, to_state, by_whom, why)
+        select r.account_id, r.recording_id, r.state, r.state, 'erasure',
+               gone || ' quarantined messages of it erased, and ' || cut || ' emptied'
+          from recordings r
+         where r.account_id = owed.account_id and r.recording_id = owed.recording_id;
+    end if;
+    return true;
+end $$;
+revoke execute on function forget_some_messages(integer) from public;
+
+-- A field of a message's data; null where the message cannot be read, or does not say it.
+create function message_says(body bytea, field text) returns text language plpgsql stable as $$
+declare
+    said jsonb;
+begin
+    said := convert_from(body, 'UTF8')::jsonb -> 'data' -> field;
+    return case when jsonb_typeof(said) = 'string' then said #>> '{}' end;
+exception when others then
+    -- No document of ours.
+    return null;
+end $$;
+drop function message_is_of(bytea, text, text);
+
+-- Rows whose words an erasure is to take and nothing keeps any more: it was asked for while the
+-- copy was already going, a hold that came too late was released, or a process died in between.
+create function erase_words_left(most integer) returns bigint language plpgsql security definer
+    set search_path = public, pg_temp as $$
+begin
+    return (
+        select count(*) filter (where erase_words(r.account_id, r.recording_id)) from (
+            select account_id, recording_id from recordings
+             where erasure_asked_at is not null and erased_at is null
+               and (state = 'expired' or original_erased_at is not null)
+               and held_by(account_id, interaction_id, recording_id) is null
+             limit most) r);
+end $$;
+revoke execute on function erase_words_left(integer) from public;
+
+-- A copy that took more than one claim is not erased before requests of the earlier ones can no
+-- longer be carried out: they would put it back behind the proof that it is gone. As long as a
+-- reroute waits for them.
+create function after_late_writes() returns trigger language plpgsql as $$
+begin
+    new.expiry_next_at := greatest(now(), new.expiry_next_at,
+        new.stored_at + interval '6 minutes');
+    return new;
+end $$;
+create trigger late_writes_come_first before update on recordings
+    for each row when (new.state in ('stored', 'released') and new.claims > 1
+        and new.erasure_asked_at is not null and new.expiry_began_at is null
+        and new.stored_at is not null
+        and (old.erasure_asked_at is null or old.state <> new.state))
+    execute function after_late_writes();
