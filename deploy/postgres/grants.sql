@@ -156,7 +156,7 @@ grant insert (hold_id, reason, released_by) on legal_hold_releases to callferry_
 grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_operator;
 grant update (expiry_next_at) on recordings to callferry_operator;
 grant update (next_at) on retention_pace to callferry_operator;
-grant update (confirmed_at, confirmed_by, confirmed_why, due_until) on retention_stops
+grant update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
     to callferry_operator;
 grant execute on function held_by(text, text, text), erase_words(text, text)
     to callferry_operator;
@@ -206,7 +206,7 @@ grant insert (account_id, recording_id, why, asked_by) on erasures to callferry_
 grant execute on function erase_words(text, text) to callferry_playback;
 grant update (expiry_next_at) on recordings to callferry_playback;
 grant select (account_id), update (next_at) on retention_pace to callferry_playback;
-grant select, update (confirmed_at, confirmed_by, confirmed_why, due_until) on retention_stops
+grant select, update (confirmed_at, confirmed_by, confirmed_why) on retention_stops
     to callferry_playback;
 -- Who listened: it can write the log, and neither read, change nor shorten it.
 grant insert (request_id, subject, token_account, account_id, asked_account, recording_id, address,

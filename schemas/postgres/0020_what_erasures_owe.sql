@@ -123,3 +123,46 @@ create trigger late_writes_come_first before update on recordings
         and new.stored_at is not null
         and (old.erasure_asked_at is null or old.state <> new.state))
     execute function after_late_writes();
+
+-- What stopped under a clock that had jumped says that it stopped in the future: what falls due
+-- after the confirmation is judged all the same.
+create function judge_what_comes() returns trigger language plpgsql as $$
+begin
+    new.due_until := least(new.due_until, now());
+    return new;
+end $$;
+create trigger confirmations_end_now before update on retention_stops
+    for each row when (old.confirmed_at is null and new.confirmed_at is not null)
+    execute function judge_what_comes();
+
+-- As in 0015, and it never reads more than the next ten thousand that are due. After a confirmation
+-- of a large backlog nothing in that was to be judged, so that all of it was read, in each turn.
+-- What is due after it lies behind it in the order in which copies go, and is judged before it goes.
+create or replace function retention_excess(account text) returns text language plpgsql stable as $$
+declare
+    since timestamptz;
+    falls bigint;
+    came bigint;
+begin
+    select max(due_until) into since from retention_stops
+     where account_id = account and reason = 'too_many' and confirmed_at is not null;
+    with next as materialized (
+        select retain_until, completed_at from recordings
+         where account_id = account and state = 'released'
+           and coalesce(expiry_next_at, retain_until) <= now()
+         order by coalesce(expiry_next_at, retain_until) limit 10000
+    ), due as materialized (
+        select * from next
+         where retain_until <= now() and retain_until > coalesce(since, '-infinity')
+    )
+    select (select max(n) from (select count(*) as n from due
+                group by floor(extract(epoch from retain_until) / 86400)) days),
+           (select max(n) from (select count(*) as n from due
+                group by floor(extract(epoch from completed_at) / 86400)) days)
+      into falls, came;
+    if falls is null or falls <= 100 or falls <= 4 * came then
+        return null;
+    end if;
+    return format('%s recordings fell due in one day, and no more than %s of them were completed '
+        'in any', falls, came);
+end $$;

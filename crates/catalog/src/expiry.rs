@@ -21,6 +21,8 @@ use crate::rows::{self, announcement_columns, get, recording_columns, unsigned, 
 /// How long what a hold keeps is put off: all that an account has may be held, and looking at it
 /// again must not keep what is due from going.
 const HELD_AGAIN: Duration = Duration::from_secs(24 * 3600);
+/// When a row that cannot be read is read again.
+const UNREADABLE_AGAIN: Duration = Duration::from_secs(3600);
 
 const BEGIN: &str = concat!(
     include_str!("expiry.sql"),
@@ -119,6 +121,28 @@ union all
 select true from recordings
  where account_id = $1 and recording_id = $2 and last_token = $3::uuid and state = 'released'";
 
+/// The attempt was counted with the grant, and is not one. What was begun before stays begun.
+const NOT_BEGUN: &str = "-- name: expiry_not_begun
+    update recordings set
+        lease_token = null, lease_until = null, last_token = $3::uuid,
+        expiry_attempts = expiry_attempts - case when $4 then 1 else 0 end,
+        expiry_began_at = case when $4 and expiry_attempts = 1 then null else expiry_began_at end,
+        expiry_next_at = now(), updated_at = now()
+     where account_id = $1 and recording_id = $2 and lease_token = $3::uuid
+       and state = 'released'
+    returning true";
+
+const PUT_OFF: &str = "-- name: put_off_sweep
+    update retention_pace set next_at = now() + make_interval(secs => $2::float8)
+     where account_id = coalesce($1::text, (
+        select p.account_id from retention_pace p
+         where p.next_at <= now()
+           and not exists (select from retention_stops s
+                            where s.confirmed_at is null
+                              and (s.account_id is null or s.account_id = p.account_id))
+         order by p.next_at limit 1))
+    returning account_id";
+
 const STOP: &str = "-- name: stop_retention
     insert into retention_stops (account_id, reason, detail, told)
     values (null, 'clock_jump', $1, true) on conflict do nothing";
@@ -170,6 +194,28 @@ impl Catalog {
             | Recording::Expired(_) => Err(corrupt("a released row is not released")),
         }
     }
+
+    /// A granted row that cannot be understood, because a secret does not open for one: it is
+    /// counted as kept, and tried again in an hour. Nothing of it is sent.
+    async fn cannot_expire(&self, row: &Row, failure: &Failure) -> Result<(), LedgerFault> {
+        let (account, recording): (String, String) =
+            (get(row, "account_id")?, get(row, "recording_id")?);
+        tracing::error!(
+            account.id = %account, recording.id = %recording, fault = %failure.fault,
+            "a copy cannot expire: its row cannot be read"
+        );
+        let token: Uuid = get(row, "lease_token")?;
+        let detail = plain(&format!("its row cannot be read: {}", failure.fault));
+        let after = seconds(UNREADABLE_AGAIN) * jitter();
+        let (why, lock) = (Retained::Unclear.as_str(), None::<DateTime<Utc>>);
+        self.pool
+            .rows(
+                KEEP,
+                &[&account, &recording, &token, &why, &detail, &lock, &after],
+            )
+            .await?;
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -203,7 +249,7 @@ impl RetentionLedger for Catalog {
             match self.expiring(row, sent_at) {
                 Ok(expiring) => turn.begun.push(expiring),
                 // One row that cannot be understood keeps none of the others.
-                Err(failure) => tracing::error!(fault = %failure.fault, "a row cannot expire"),
+                Err(failure) => self.cannot_expire(row, &failure).await?,
             }
         }
         for row in self.pool.rows(STOPPED, &[]).await? {
@@ -272,6 +318,26 @@ impl RetentionLedger for Catalog {
             )
             .await?;
         Ok(row.map_or(Advance::Overtaken, |_| Advance::Done(())))
+    }
+
+    async fn not_begun(&self, expiring: &Expiring) -> Result<(), LedgerFault> {
+        let (key, token) = (expiring.key(), expiring.lease().token);
+        let (account, recording) = (key.account_id.as_str(), key.recording_id.as_str());
+        let counted = expiring.is_granted();
+        self.pool
+            .rows(NOT_BEGUN, &[&account, &recording, &token, &counted])
+            .await?;
+        Ok(())
+    }
+
+    async fn put_off(&self, account: Option<&AccountId>, by: Duration) -> Result<(), LedgerFault> {
+        let account = account.map(AccountId::as_str);
+        let by = seconds(by) * jitter();
+        for row in self.pool.rows(PUT_OFF, &[&account, &by]).await? {
+            let account: AccountId = word(&row, "account_id")?;
+            tracing::warn!(account.id = %account, "the sweep of an account is put off");
+        }
+        Ok(())
     }
 
     async fn stop_retention(&self, detail: &str) -> Result<(), LedgerFault> {

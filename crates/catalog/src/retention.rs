@@ -43,9 +43,7 @@ with stopped as materialized (
        and (stop_id = any ($4::bigint[]) or cardinality($4::bigint[]) = 0)
 ), confirmed as (
     update retention_stops set
-        confirmed_at = now(), confirmed_by = $2, confirmed_why = $3,
-        -- Under a clock that had jumped it stopped in the future.
-        due_until = least(due_until, now())
+        confirmed_at = now(), confirmed_by = $2, confirmed_why = $3
      where confirmed_at is null and stop_id in (select stop_id from stopped)
        and (select count(*) from stopped)
            = greatest(1, (select count(distinct id) from unnest($4::bigint[]) id))
@@ -226,7 +224,8 @@ impl Catalog {
     ///
     /// # Errors
     /// When nothing has stopped there, several have and none is named (nobody confirms what they
-    /// have not seen), one that is named has not, author or reason are empty, or the database fails.
+    /// have not seen), one that is named has not, author or reason are empty, or the database
+    /// fails.
     pub async fn confirm_retention(
         &self,
         account: Option<&AccountId>,

@@ -158,3 +158,74 @@ async fn a_copy_that_took_two_claims_is_not_erased_before_late_writes_are_over()
          and stored_at + interval '7 minutes' from recordings where recording_id = 'rec-2'";
     assert_eq!(world.sql(waits).await, "t");
 }
+
+#[tokio::test]
+async fn what_was_granted_and_not_begun_is_as_before() {
+    let world = World::settled().await;
+    let key = released(&world, &announced("rec-1")).await;
+    let begun = turn(&world, &world.catalog).await;
+    world.catalog.not_begun(&begun[0]).await.unwrap();
+    let said = world.column(&key, "expiry_attempts").await;
+    assert_eq!(said, "0");
+    assert_eq!(world.column(&key, "expiry_began_at").await, "");
+    // At once again, and what was begun before stays begun.
+    let denied = Kept {
+        why: Retained::Denied,
+        detail: "a test".to_owned(),
+        lock_until: None,
+        after: Duration::ZERO,
+    };
+    let begun = turn(&world, &world.catalog).await;
+    world.catalog.keep_copy(&begun[0], &denied).await.unwrap();
+    let begun = turn(&world, &world.catalog).await;
+    assert_eq!(begun[0].attempts(), 2);
+    world.catalog.not_begun(&begun[0]).await.unwrap();
+    // Whoever's lease it is not any more changes nothing.
+    world.catalog.not_begun(&begun[0]).await.unwrap();
+    assert_eq!(world.column(&key, "expiry_attempts").await, "1");
+    assert_ne!(world.column(&key, "expiry_began_at").await, "");
+}
+
+#[tokio::test]
+async fn an_account_that_is_put_off_keeps_nobody_from_their_turn() {
+    let world = World::settled().await;
+    let account: AccountId = "acme".parse().unwrap();
+    released(&world, &announced("rec-1")).await;
+    let due = "update retention_pace set next_at = now()";
+    world.sql(due).await;
+    let minutes = Duration::from_secs(300);
+    world
+        .catalog
+        .put_off(Some(&account), minutes)
+        .await
+        .unwrap();
+    let none = world.catalog.begin_expiries(16, 100).await.unwrap();
+    assert!(none.begun.is_empty());
+    world.sql(due).await;
+    // Whose turn it is: the one that has waited longest.
+    let first = "update retention_pace set next_at = now() - interval '1 hour' \
+         where account_id = 'acme'";
+    world.sql(first).await;
+    world.catalog.put_off(None, minutes).await.unwrap();
+    let next = "select next_at > now() from retention_pace where account_id = 'acme'";
+    assert_eq!(world.sql(next).await, "t");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_counted_and_keeps_none_of_the_others() {
+    let world = World::settled().await;
+    let key = released(&world, &announced("rec-1")).await;
+    released(&world, &announced("rec-2")).await;
+    world
+        .sql("alter table recordings disable trigger user")
+        .await;
+    world.force(&key, "media_type = 'no media type'").await;
+    world
+        .sql("alter table recordings enable trigger user")
+        .await;
+    assert_eq!(turn(&world, &world.catalog).await.len(), 1);
+    let reading = world.catalog.retention_reading().await.unwrap();
+    assert_eq!(reading.retained, [(Retained::Unclear, 1)]);
+    let detail = world.column(&key, "expiry_detail").await;
+    assert!(detail.contains("cannot be read"), "{detail}");
+}

@@ -281,6 +281,12 @@ impl Expiring {
         self.attempts
     }
 
+    /// Whether the ledger gave a permission to delete it, and counted an attempt.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.granted
+    }
+
     /// The permission to delete it, if the ledger gave one.
     #[must_use]
     pub fn removable(&self) -> Option<Removable> {
@@ -394,7 +400,7 @@ pub struct RetentionReading {
     pub stops: u64,
     /// How long the longest of them has waited.
     pub stopped_for: Duration,
-    /// How long the copy that has been due for longest has been so, of those that nothing keeps.
+    /// How long the account whose turn has waited longest has waited for it.
     pub overdue: Duration,
     /// Erasures that are not over, without those that a hold keeps.
     pub erasures: u64,
@@ -424,6 +430,14 @@ pub trait RetentionLedger: Send + Sync {
     /// Keeps a recording released, with the reason why its copy is still there.
     async fn keep_copy(&self, expiring: &Expiring, kept: &Kept)
     -> Result<Advance<()>, LedgerFault>;
+
+    /// Gives back what was granted and not begun: no attempt is counted, and no deletion may have
+    /// been sent.
+    async fn not_begun(&self, expiring: &Expiring) -> Result<(), LedgerFault>;
+
+    /// Puts the next turn of an account off for `by`, or (without one) of the account whose turn
+    /// it is now.
+    async fn put_off(&self, account: Option<&AccountId>, by: Duration) -> Result<(), LedgerFault>;
 
     /// Stops the sweep of every account until a person confirms: the clocks contradict each other.
     async fn stop_retention(&self, detail: &str) -> Result<(), LedgerFault>;

@@ -18,29 +18,41 @@
 //!
 //! **Retries.** By why it failed, on a ladder of its own. **Shutdown.** In between two effects.
 
+mod clocks;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use futures::future;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use recording::{
-    Advance, Announcement, Class, Clock, CopyOf, Expiring, Fault, Gone, Kept, LedgerFault,
-    Leftovers, OpenUpload, PublishFault, Publisher, ReceiptSigner, Remains, Removable, Removal,
-    Removers, Retained, RetentionLedger,
+    AccountId, Advance, Announcement, Class, Clock, CopyOf, Expiring, ExpiryTurn, Fault, Gone,
+    Kept, LedgerFault, Leftovers, OpenUpload, ParkReason, PublishFault, Publisher, ReceiptSigner,
+    Remains, Removable, Removal, Removers, Retained, RetentionLedger,
 };
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
+pub use self::clocks::Clocks;
 use super::Housekeeping;
 use crate::{Tuning, announce};
 
 /// Accounts whose turn one statement takes.
 const ACCOUNTS: u32 = 16;
-/// Copies deleted at the same time by one process.
-const AT_ONCE: usize = 16;
-/// How far apart clocks may be, or time may have gone since the last look. Retention is counted in
-/// days; a store refuses what is signed fifteen minutes off.
-const CLOCKS_MAY_DIFFER: TimeDelta = TimeDelta::minutes(5);
+/// Copies of one account deleted at the same time by one process: a bucket that does not answer
+/// takes no more places than these, and none of another account's.
+const AT_ONCE: usize = 4;
+/// For how long an account whose bucket did not answer is not swept: a turn lasts as long as the
+/// slowest in it, and the others wait for the next.
+const PUT_OFF: Duration = Duration::from_secs(5 * MINUTE);
+/// Parts of a lease: without so much nothing is begun, and so much stays for the look and for the
+/// note. A place that does not answer is noted, too.
+const AT_LEAST: f64 = 0.6;
+const FOR_LOOK: f64 = 0.28;
+const FOR_NOTE: f64 = 0.12;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -69,39 +81,6 @@ pub struct RetentionPorts {
 pub struct Retention {
     ports: RetentionPorts,
     tuning: Tuning,
-}
-
-/// The clocks, as they were at the last look.
-#[derive(Debug, Default)]
-pub struct Clocks {
-    last: Option<(DateTime<Utc>, Duration)>,
-    read: Option<Duration>,
-}
-
-impl Clocks {
-    /// What contradicts what, if something does: the ledger's time our own, or the time that went
-    /// by there the time that went by here. Our own clock, in turn, is checked by every store.
-    pub fn contradiction(
-        &mut self,
-        ledger: DateTime<Utc>,
-        wall: DateTime<Utc>,
-        boot: Duration,
-    ) -> Option<String> {
-        let last = self.last.replace((ledger, boot));
-        let apart = ledger - wall;
-        if apart.abs() > CLOCKS_MAY_DIFFER {
-            return Some(format!(
-                "the ledger's clock says {ledger} and this machine's {wall}"
-            ));
-        }
-        let (then, boot_then) = last?;
-        let here = TimeDelta::from_std(boot.saturating_sub(boot_then)).unwrap_or(TimeDelta::MAX);
-        let there = ledger - then;
-        ((there - here).abs() > CLOCKS_MAY_DIFFER).then(|| {
-            let (there, here) = (there.num_seconds(), here.num_seconds());
-            format!("{there} s went by for the ledger while {here} s went by here")
-        })
-    }
 }
 
 impl Housekeeping {
@@ -173,11 +152,9 @@ impl Retention {
         if let Some(detail) = clocks.contradiction(ledger, clock.now(), boot) {
             tracing::error!(%detail, "retention stops: nothing is deleted until it is confirmed");
             ports.ledger.stop_retention(&detail).await?;
+            clocks.noted(ledger, boot);
         }
-        let turn = ports
-            .ledger
-            .begin_expiries(ACCOUNTS, self.tuning.expire_batch)
-            .await?;
+        let turn = self.begin().await?;
         for (account, detail) in &turn.stopped {
             tracing::error!(
                 account.id = %account, %detail,
@@ -185,16 +162,70 @@ impl Retention {
             );
         }
         ports.metrics.copies_kept(Retained::Held, turn.held);
+        let mut accounts: BTreeMap<AccountId, Vec<Expiring>> = BTreeMap::new();
+        for expiring in turn.begun {
+            let account = expiring.key().account_id.clone();
+            accounts.entry(account).or_default().push(expiring);
+        }
         // A ledger that fails ends the sweep; the others' leases run out.
-        stream::iter(turn.begun)
-            .map(|expiring| async move { self.expire_one(&expiring).await })
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await
+        let sweeps = accounts
+            .into_iter()
+            .map(|(account, due)| async move { self.of(&account, due).await });
+        future::try_join_all(sweeps).await.map(drop)
     }
 
-    async fn expire_one(&self, expiring: &Expiring) -> Result<(), LedgerFault> {
-        let (key, left) = (expiring.key(), || expiring.lease().fence.left());
+    /// What is due. An account that the ledger cannot answer for (too slow, or a row that it refuses)
+    /// must not keep the others from their turn: it is the first whose turn it is.
+    async fn begin(&self) -> Result<ExpiryTurn, LedgerFault> {
+        let (ledger, batch) = (&self.ports.ledger, self.tuning.expire_batch);
+        let fault = match ledger.begin_expiries(ACCOUNTS, batch).await {
+            Ok(turn) => return Ok(turn),
+            Err(fault) => fault,
+        };
+        tracing::warn!(error = %fault, "a turn of the sweep could not begin: accounts go one by one");
+        match ledger.begin_expiries(1, batch).await {
+            Ok(turn) => Ok(turn),
+            Err(fault) => {
+                ledger.put_off(None, PUT_OFF).await?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// What is due of one account.
+    async fn of(&self, account: &AccountId, due: Vec<Expiring>) -> Result<(), LedgerFault> {
+        let silent = AtomicBool::new(false);
+        let due: Vec<_> = due
+            .into_iter()
+            .map(|expiring| (expiring.lease().fence.left(), expiring))
+            .collect();
+        let silent = &silent;
+        stream::iter(due)
+            .map(|(whole, expiring)| async move { self.expire_one(&expiring, whole, silent).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        match silent.load(Ordering::Relaxed) {
+            true => self.ports.ledger.put_off(Some(account), PUT_OFF).await,
+            false => Ok(()),
+        }
+    }
+
+    /// One of them, in what is left of the `whole` time of its lease: for a deletion, a look and a
+    /// note. What there is no time for, or whose neighbours got no answer, is not begun.
+    async fn expire_one(
+        &self,
+        expiring: &Expiring,
+        whole: Duration,
+        silent: &AtomicBool,
+    ) -> Result<(), LedgerFault> {
+        let left = |reserve: f64| {
+            let left = expiring.lease().fence.left();
+            left.saturating_sub(whole.mul_f64(reserve))
+        };
+        if silent.load(Ordering::Relaxed) || left(AT_LEAST).is_zero() {
+            return self.ports.ledger.not_begun(expiring).await;
+        }
         let Some(copy) = expiring.copy() else {
             return match expiring.nowhere() {
                 Some(gone) => self.ended(expiring, gone, 0).await,
@@ -204,16 +235,21 @@ impl Retention {
         let removal = match expiring.removable() {
             Some(removable) => {
                 let removing = self.remove(expiring, &removable);
-                let removed = tokio::time::timeout(left(), removing).await;
-                Some(removed.unwrap_or_else(|_| Ok(Removal::Unclear("no end in time".into()))))
+                let removed = tokio::time::timeout(left(FOR_LOOK + FOR_NOTE), removing).await;
+                Some(removed.unwrap_or_else(|_| {
+                    silent.store(true, Ordering::Relaxed);
+                    Ok(Removal::Unclear("no end in time".into()))
+                }))
             }
             None => None,
         };
         let looking = self.remains(expiring, copy);
-        let Ok(remains) = tokio::time::timeout(left(), looking).await else {
-            tracing::info!(recording.key = %key, "a copy could not be looked at in time");
-            return Ok(());
-        };
+        let looked = tokio::time::timeout(left(FOR_NOTE), looking).await;
+        let remains = looked.unwrap_or_else(|_| {
+            silent.store(true, Ordering::Relaxed);
+            let late = "it could not be looked at in time";
+            Err(Fault::new(ParkReason::DestinationUnreachable, late))
+        });
         match remains.as_ref().ok().and_then(Remains::gone) {
             Some(gone) => {
                 let versions = match &removal {
@@ -400,28 +436,11 @@ fn denied_or_unclear(fault: &Fault) -> Retained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
     use recording::ParkReason;
 
     fn at(minutes: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
-    }
-
-    #[test]
-    fn clocks_that_agree_are_fine_and_each_that_jumps_is_found() {
-        let boot = |minutes: u64| Duration::from_secs(minutes * MINUTE);
-        let mut clocks = Clocks::default();
-        assert_eq!(clocks.contradiction(at(100), at(101), boot(7)), None);
-        assert_eq!(clocks.contradiction(at(160), at(160), boot(67)), None);
-        // The ledger's alone, either way.
-        assert!(clocks.contradiction(at(600), at(220), boot(127)).is_some());
-        assert!(clocks.contradiction(at(-900), at(221), boot(128)).is_some());
-        // Both together: only the time that went by tells.
-        let mut both = Clocks::default();
-        assert_eq!(both.contradiction(at(0), at(0), boot(0)), None);
-        let found = both.contradiction(at(525_600), at(525_600), boot(1));
-        assert!(found.unwrap().contains("went by for the ledger"));
-        // Nothing goes on by itself because it stays wrong.
-        assert_eq!(both.contradiction(at(525_601), at(525_601), boot(2)), None);
     }
 
     #[test]

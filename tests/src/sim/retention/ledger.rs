@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use recording::{
-    Advance, Announced, AnnouncedOriginal, Announcement, Clock, Destination, DestinationOwner,
-    Expiring, ExpiryReason, ExpiryTurn, Fence, Gone, Happened, Identity, Kept, Kind, LEASE, Lease,
-    LedgerFault, Method, ObjectKey, Outgoing, PublishFault, Publisher, Queue, Receipt, Record,
-    Recording, RecordingKey, Released, RetentionLedger, RetentionReading, S3Bucket, S3Options,
-    Sha256, StagingPath, Store, Withdrawn, WithdrawnRecord,
+    AccountId, Advance, Announced, AnnouncedOriginal, Announcement, Clock, Destination,
+    DestinationOwner, Expiring, ExpiryReason, ExpiryTurn, Fence, Gone, Happened, Identity, Kept,
+    Kind, LEASE, Lease, LedgerFault, Method, ObjectKey, Outgoing, PublishFault, Publisher, Queue,
+    Receipt, Record, Recording, RecordingKey, Released, RetentionLedger, RetentionReading,
+    S3Bucket, S3Options, Sha256, StagingPath, Store, Withdrawn, WithdrawnRecord,
 };
 use uuid::Uuid;
 
@@ -324,6 +324,41 @@ impl RetentionLedger for Told {
             Weather::FailsAfter => Err(down()),
             Weather::Fine | Weather::FailsBefore => Ok(Advance::Done(())),
         }
+    }
+
+    async fn not_begun(&self, expiring: &Expiring) -> Result<(), LedgerFault> {
+        let weather = self.0.request().await;
+        if weather == Weather::FailsBefore {
+            return Err(down());
+        }
+        let mut world = self.0.shared.world();
+        let number = world.index.get(expiring.key()).copied();
+        let token = expiring.lease().token;
+        if let Some(number) = number.filter(|number| world.holds_lease(*number, token)) {
+            let now = world.now();
+            world.later(number, now);
+            if let Some(row) = world.rows.get_mut(number) {
+                row.lease = None;
+                row.last_token = Some(token);
+                if expiring.is_granted() {
+                    row.attempts -= 1;
+                    row.began &= row.attempts > 0;
+                }
+            }
+        }
+        match weather {
+            Weather::FailsAfter => Err(down()),
+            Weather::Fine | Weather::FailsBefore => Ok(()),
+        }
+    }
+
+    async fn put_off(
+        &self,
+        _account: Option<&AccountId>,
+        _by: Duration,
+    ) -> Result<(), LedgerFault> {
+        // Accounts have no turns here: each row has its own time.
+        Ok(())
     }
 
     async fn stop_retention(&self, detail: &str) -> Result<(), LedgerFault> {
