@@ -1,5 +1,6 @@
 -- name: begin_original_erasures
--- The leases under which originals may be deleted without a proven copy, with the intent.
+-- The leases under which originals may be deleted without a second look at a copy, with the
+-- intent.
 -- `holds_win_over_erasures` (0016_erasing_originals.sql) asks for the erasure, for holds and for
 -- live leases once more, under each row's lock; a row that it passes over is not in the answer.
 with found as materialized (

@@ -51,6 +51,7 @@ pub const STATEMENTS: &[&str] = &[
     "release",
     "released_before",
     "renew",
+    "renew_erasure",
     "requeued",
     "requeues",
     "retention_reading",
