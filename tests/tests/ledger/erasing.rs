@@ -116,7 +116,7 @@ async fn a_parked_one_is_erased_without_ever_having_been_stored_and_stays_so() {
     assert_eq!(erasing.key(), &key);
     assert_eq!(erasing.original().path.as_str(), "acme/2024/rec-1.wav");
     let lies_at = erasing.object_key().unwrap().as_str().to_owned();
-    assert_eq!(erasing.erasable().unwrap().original().key, &key);
+    assert_eq!(erasing.erasable().unwrap().original().key, key);
     assert!(turn(&world.catalog).await.is_empty(), "once");
     assert_eq!(gone(&world.catalog, erasing).await, Advance::Done(()));
     // A lost answer, asked for again.
