@@ -15,11 +15,11 @@ use super::world::{World, announced, granted, parking, proven};
 const BY: (&str, &str) = ("Jo", "case 4711");
 
 /// Nothing that was sent before is waited for.
-async fn settled() -> World {
+pub(crate) async fn settled() -> World {
     World::settled_with(|it| it.late_writes = Duration::ZERO).await
 }
 
-async fn parked(world: &World, event: &Announced) -> RecordingKey {
+pub(crate) async fn parked(world: &World, event: &Announced) -> RecordingKey {
     let grant = world.granted(event).await;
     let parking = parking(ParkReason::AccessDenied);
     let parked = world.catalog.park(&event.key, &grant.lease, &parking).await;
@@ -27,14 +27,14 @@ async fn parked(world: &World, event: &Announced) -> RecordingKey {
     event.key.clone()
 }
 
-async fn erase(world: &World, key: &RecordingKey) {
+pub(crate) async fn erase(world: &World, key: &RecordingKey) {
     let asked = world
         .catalog
         .erase_recording(&key.account_id, &key.recording_id, BY);
     asked.await.unwrap();
 }
 
-async fn turn(catalog: &Catalog) -> Vec<ErasingOriginal> {
+pub(crate) async fn turn(catalog: &Catalog) -> Vec<ErasingOriginal> {
     catalog.begin_original_erasures(100).await.unwrap().begun
 }
 
@@ -44,7 +44,7 @@ async fn gone(catalog: &Catalog, erasing: &ErasingOriginal) -> Advance<()> {
 }
 
 /// Its lease is over, and it is looked at again.
-async fn again(world: &World, key: &RecordingKey) {
+pub(crate) async fn again(world: &World, key: &RecordingKey) {
     let due = "expiry_next_at = now(), \
          lease_until = case when lease_token is not null then now() end";
     world.force(key, due).await;
