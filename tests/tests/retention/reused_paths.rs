@@ -73,7 +73,7 @@ async fn a_refused_release(platform: &Platform, bucket: Option<BucketKind>) -> R
     let publish = ["publish", "--account", "acme", "acme/2026/11/23"];
     match bucket {
         None => load.publish(platform).await?,
-        Some(_) => platform.fleet.run(&publish).await?.success()?,
+        Some(_) => drop(platform.fleet.run(&publish).await?.success()?),
     }
     until(platform, "it is stored", |shown| shown["state"] == "stored").await?;
     written_over(platform, bucket).await?;
