@@ -3,6 +3,7 @@
 
 mod retention {
     pub(crate) mod originals;
+    pub(crate) mod rerouted;
     pub(crate) mod reused_paths;
 }
 
