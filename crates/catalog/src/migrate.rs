@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = migrations![
     15 "0015_retention",
     16 "0016_erasing_originals",
     17 "0017_accesses",
+    18 "0018_erasing_what_is_its_own",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

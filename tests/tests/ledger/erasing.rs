@@ -252,7 +252,8 @@ async fn a_hold_wins_before_and_keeps_what_is_left_after() {
     world
         .force(
             &key,
-            "original_erasure_attempts = original_erasure_attempts + 1",
+            "original_erasure_attempts = original_erasure_attempts + 1, \
+             original_erasure_compared = original_erasure_attempts + 1",
         )
         .await;
     assert_eq!(world.column(&key, "original_erasure_attempts").await, "0");
@@ -352,7 +353,8 @@ async fn the_database_refuses_every_other_way_to_it() {
     world
         .force(
             &key,
-            "original_erasure_attempts = 1, original_erasure_began_at = now()",
+            "original_erasure_attempts = 1, original_erasure_compared = 1, \
+             original_erasure_began_at = now()",
         )
         .await;
     assert_eq!(world.column(&key, "original_erasure_attempts").await, "0");

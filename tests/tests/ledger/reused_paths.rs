@@ -101,3 +101,25 @@ async fn a_lease_is_renewed_while_it_lasts_and_no_drive_is_due_for_it() {
     let lost = world.catalog.renew_erasure(&begun[0]).await.unwrap();
     assert_eq!(lost, Err(LeaseLost));
 }
+
+/// An earlier release would delete whatever lies at the path.
+#[tokio::test]
+async fn who_does_not_compare_begins_no_erasure() {
+    let world = settled().await;
+    let key = parked(&world, &announced("rec-1")).await;
+    erase(&world, &key).await;
+    let begin = "original_erasure_attempts = original_erasure_attempts + 1, \
+         original_erasure_began_at = now()";
+    for _ in 0..2 {
+        world.force(&key, begin).await;
+        let attempts = world.column(&key, "original_erasure_attempts").await;
+        assert_eq!(attempts, "0");
+    }
+    turn(&world.catalog).await;
+    again(&world, &key).await;
+    world.force(&key, begin).await;
+    let attempts = world.column(&key, "original_erasure_attempts").await;
+    assert_eq!(attempts, "1");
+    // It goes on where it is compared.
+    assert_eq!(turn(&world.catalog).await.len(), 1);
+}
