@@ -130,14 +130,12 @@ impl Marked {
             Some((_, judgment)) => judgment.into(),
         };
         let at_path = match shown {
-            AtPath::Nothing | AtPath::Another if self.hidden(&key, original).await?.is_some() => {
-                AtPath::It
-            }
-            shown => shown,
+            AtPath::Nothing | AtPath::Another => match self.hidden(&key, original).await? {
+                Some(_) => AtPath::It,
+                None => self.probe().await.map(|()| shown)?,
+            },
+            AtPath::It | AtPath::Doubtful(_) => shown,
         };
-        if matches!(at_path, AtPath::Nothing | AtPath::Another) {
-            self.probe().await?;
-        }
         Ok(OriginalRemains {
             at_path,
             in_trash: 0,
