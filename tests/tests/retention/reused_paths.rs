@@ -1,5 +1,5 @@
-//! The recorder used a path twice, and the first recording is erased: the second one's only original
-//! lies at the path, while its event waits in quarantine.
+//! The recorder used a path twice, and the first recording is erased: the second one's only
+//! original lies at the path, while its event waits in quarantine.
 
 use std::time::Duration;
 
