@@ -77,8 +77,8 @@ grant update (state, lease_token, lease_until, last_token, unclean_claims, child
     updated_at) on recordings to callferry_cleanup;
 -- And takes originals that an erasure was asked for. Triggers keep that from beginning without one,
 -- under a hold or while somebody works on it, and take the words with it.
-grant update (original_erasure_began_at, original_erasure_attempts, original_erased_at,
-    original_erasure_proof, late_writes_until, expiry_for, expiry_outcome, expiry_detail,
+grant update (original_erasure_began_at, original_erasure_attempts, original_erasure_compared,
+    original_erased_at, original_erasure_proof, late_writes_until, expiry_for, expiry_outcome, expiry_detail,
     expiry_next_at) on recordings to callferry_cleanup;
 grant select (account_id, recording_id) on erasures to callferry_cleanup;
 grant select (account_id, recording_id, from_state, to_state),

@@ -21,6 +21,9 @@ mod playing;
 #[path = "azure/proving.rs"]
 mod proving;
 #[cfg(test)]
+#[path = "azure/removing.rs"]
+mod removing;
+#[cfg(test)]
 #[path = "azure/resuming.rs"]
 mod resuming;
 #[cfg(test)]

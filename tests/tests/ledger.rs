@@ -32,6 +32,7 @@ mod ledger {
     pub(crate) mod releases;
     pub(crate) mod reroutes;
     pub(crate) mod retention;
+    pub(crate) mod reused_paths;
     pub(crate) mod rotation;
     pub(crate) mod scale;
     pub(crate) mod secrets;

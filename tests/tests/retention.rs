@@ -1,8 +1,15 @@
 //! The end of copies, end to end: a fleet, a broker, a database and stores; processes die at the
 //! worst moment, and what was erased stays so.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test's own helper functions fail by panicking, as the test does"
+)]
+
 mod retention {
     pub(crate) mod originals;
+    pub(crate) mod rerouted;
+    pub(crate) mod reused_paths;
 }
 
 use std::time::Duration;

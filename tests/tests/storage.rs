@@ -22,6 +22,9 @@ mod damage;
 #[path = "storage/denied.rs"]
 mod denied;
 #[cfg(test)]
+#[path = "storage/erasing.rs"]
+mod erasing;
+#[cfg(test)]
 #[path = "storage/every_kind.rs"]
 mod every_kind;
 #[cfg(test)]

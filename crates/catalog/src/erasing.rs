@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, ErasingOriginal, ErasureLedger, ErasureTurn, Kept, LedgerFault, ObjectKey,
-    OriginalGone, State, object_key,
+    Advance, ErasingOriginal, ErasureLedger, ErasureTurn, Kept, KnownBy, LeaseLost, LedgerFault,
+    ObjectKey, OriginalGone, SoughtOriginal, State, object_key,
 };
 use tokio_postgres::Row;
 
@@ -22,10 +22,24 @@ const HELD_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
 const BEGIN: &str = concat!(
     include_str!("erasing.sql"),
-    "select r.granted, r.original_erasure_attempts, (select count(*) from held) as held, ",
+    // Whoever waits for the path may have written over the original: nobody knows whose it is.
+    "select r.granted, r.original_erasure_attempts, (select count(*) from held) as held,
+            exists (select from quarantined_messages q
+                     where q.reason = 'path_in_use' and q.account_id = r.account_id
+                       and q.path = r.path and q.ended_at is null) as path_is_wanted, ",
     recording_columns!(),
     "from r left join reached_destinations d on d.revision = r.destination_revision"
 );
+
+/// No drive is due for it meanwhile, which an ordinary renewal would set.
+const RENEW: &str = "-- name: renew_erasure
+    update recordings set
+        lease_until = now() + make_interval(secs => $4::float8),
+        expiry_next_at = now() + make_interval(secs => $4::float8)
+     where account_id = $1 and recording_id = $2
+       and lease_token = $3::uuid and lease_until > now()
+       and original_erasure_began_at is not null
+    returning true";
 
 /// The words are taken by the database itself (`words_go_with_the_original`). An event that was
 /// owed is no longer news: `recording.expired` follows.
@@ -112,17 +126,28 @@ impl Catalog {
             (_, Some(_)) => Some(object_key(&announced, &destination(row, None)?)),
             (_, None) => None,
         };
+        let known_by = match state {
+            State::Stored => KnownBy::Copy {
+                identity: rows::identity(row)?,
+                sha256: rows::receipt(row)?.sha256,
+            },
+            State::Staged | State::Parked | State::Released | State::Expired => KnownBy::Event {
+                size_bytes: announced.original.size_bytes,
+                sha256: announced.original.sha256,
+                path_is_wanted: get(row, "path_is_wanted")?,
+            },
+        };
         let attempts = unsigned(i64::from(get::<i32>(row, "original_erasure_attempts")?))?;
-        let erasing = ErasingOriginal::new(
-            (announced.key, announced.original.path),
+        Ok(ErasingOriginal::new(
+            SoughtOriginal {
+                key: announced.key,
+                path: announced.original.path,
+                known_by,
+            },
             lies_at,
             self.lease(get(row, "lease_token")?, sent_at),
             (attempts, get(row, "granted")?),
-        );
-        Ok(match state {
-            State::Stored => erasing.of_a_stored_one(),
-            State::Staged | State::Parked | State::Released | State::Expired => erasing,
-        })
+        ))
     }
 }
 
@@ -152,6 +177,21 @@ impl ErasureLedger for Catalog {
             }
         }
         Ok(turn)
+    }
+
+    async fn renew_erasure(
+        &self,
+        erasing: &ErasingOriginal,
+    ) -> Result<Result<(), LeaseLost>, LedgerFault> {
+        let (key, lease, sent_at) = (erasing.key(), erasing.lease(), self.boot());
+        let (account, recording) = (key.account_id.as_str(), key.recording_id.as_str());
+        let ttl = seconds(self.settings.lease);
+        let params: crate::pool::Params<'_> = &[&account, &recording, &lease.token, &ttl];
+        if self.pool.row(RENEW, params).await?.is_none() {
+            return Ok(Err(LeaseLost));
+        }
+        lease.fence.renewed(sent_at);
+        Ok(Ok(()))
     }
 
     async fn original_erased(

@@ -1,6 +1,7 @@
 -- name: begin_original_erasures
--- The leases under which originals may be deleted without a proven copy, with the intent.
--- `holds_win_over_erasures` (0016_erasing_originals.sql) asks for the erasure, for holds and for
+-- The leases under which originals may be deleted without a second look at a copy, with the
+-- intent.
+-- `holds_win_over_erasures` (0018_erasing_what_is_its_own.sql) asks for the erasure, for holds and for
 -- live leases once more, under each row's lock; a row that it passes over is not in the answer.
 with found as materialized (
     select account_id, recording_id, original_erasure_began_at as began,
@@ -19,6 +20,7 @@ with found as materialized (
         unclean_claims = 0, child_deaths = 0, lent_at_claim = null,
         original_erasure_began_at = coalesce(r.original_erasure_began_at, now()),
         original_erasure_attempts = r.original_erasure_attempts + 1,
+        original_erasure_compared = r.original_erasure_attempts + 1,
         -- As a reroute waits: nobody knows what whoever worked on it last has sent.
         late_writes_until = case
             when r.original_erasure_began_at is not null then r.late_writes_until

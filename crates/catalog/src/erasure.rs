@@ -26,7 +26,7 @@ const ERASE: &str = "-- name: erase_recording
 const WORDS: &str = "-- name: erase_words
     select erase_words($1, $2)";
 
-/// Words that are left of erasures, see 0020.
+/// Words that are left of erasures, see 0019.
 const WORDS_LEFT: &str = "-- name: erase_words_left
     select erase_words_left($1) as erased";
 

@@ -46,7 +46,8 @@ const MIGRATIONS: &[Migration] = migrations![
     15 "0015_retention",
     16 "0016_erasing_originals",
     17 "0017_accesses",
-    20 "0020_what_erasures_owe",
+    18 "0018_erasing_what_is_its_own",
+    19 "0019_what_erasures_owe",
 ];
 
 /// The advisory lock that migrating processes queue for; an arbitrary number of our own.

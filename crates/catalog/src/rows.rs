@@ -146,6 +146,16 @@ pub(crate) fn receipt(row: &Row) -> Result<Receipt, Failure> {
     })
 }
 
+/// What the original that was copied is told by.
+pub(crate) fn identity(row: &Row) -> Result<Identity, Failure> {
+    Ok(Identity {
+        size_bytes: unsigned(get(row, "original_size_bytes")?)?,
+        mtime_ns: get(row, "original_mtime_ns")?,
+        inode: get(row, "original_inode")?,
+        entity: get(row, "original_entity")?,
+    })
+}
+
 /// Where the copy is.
 pub(crate) fn location(row: &Row) -> Result<Location, Failure> {
     let key = ObjectKey::remembered(get(row, "object_key")?);
@@ -190,12 +200,7 @@ pub(crate) fn recording(row: &Row, keyring: Option<&KeyRing>) -> Result<Recordin
             destination: destination(row, keyring)?,
             key: ObjectKey::remembered(get(row, "object_key")?),
             receipt: receipt(row)?,
-            identity: Identity {
-                size_bytes: unsigned(get(row, "original_size_bytes")?)?,
-                mtime_ns: get(row, "original_mtime_ns")?,
-                inode: get(row, "original_inode")?,
-                entity: get(row, "original_entity")?,
-            },
+            identity: identity(row)?,
             acknowledgment_id: get(row, "acknowledgment_id")?,
             released: state == State::Released,
         },

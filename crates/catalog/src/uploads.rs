@@ -60,7 +60,7 @@ const PARTS: &str = "-- name: upload_parts
 
 const KNOWN: &str = concat!(
     "-- name: known_upload
-    select ",
+    select r.erased_at is not null as erased, ",
     recording_columns!(),
     "from recordings r left join reached_destinations d on d.revision = r.destination_revision
     where r.account_id = $1 and r.recording_id = $2"
@@ -179,6 +179,7 @@ impl Catalog {
         let upload_id = get(&row, "upload_id")?;
         Ok(Some(KnownUpload {
             announced,
+            erased: get(&row, "erased")?,
             object_key,
             upload_id,
         }))

@@ -63,7 +63,8 @@ pub use ports::bucket::{
 pub use ports::check::Checker;
 pub use ports::clock::Clock;
 pub use ports::erasure::{
-    Erasable, Erasers, ErasingOriginal, ErasureLedger, ErasureTurn, OriginalGone, OriginalRemains,
+    AtPath, Doubt, Erasable, Erasers, ErasingOriginal, ErasureLedger, ErasureTurn, Judgment,
+    KnownBy, OriginalGone, OriginalRemains, SoughtOriginal,
 };
 pub use ports::isolation::{ChildEnd, Isolation};
 pub use ports::ledger::{

@@ -141,7 +141,7 @@ impl Platform {
                 flags.extend(["--access-key-file".to_owned(), file]);
             }
             AzureAccess::Sas => {
-                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcwd", tomorrow());
+                let sas = azurite.sas(STORAGE_ACCOUNT, &container, "rcwdxl", tomorrow());
                 keep(&secret, &sas)?;
                 flags.extend(["--sas-token-file".to_owned(), file]);
             }

@@ -210,6 +210,15 @@ impl S3Lab {
         self.make_bucket(name, owner, (true, true))
     }
 
+    /// Has a bucket keep versions from now on, as its owner may at any time: what lies in it has
+    /// the version id `null` then. False when there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn enable_versioning(&self, name: &str) -> io::Result<bool> {
+        self.lab.store().keep_versions(name)
+    }
+
     /// Removes a bucket with everything in it; false when there is none.
     ///
     /// # Errors

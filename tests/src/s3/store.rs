@@ -134,6 +134,17 @@ impl Store {
         Ok(true)
     }
 
+    /// Has a bucket keep versions from now on; false when there is none.
+    pub(crate) fn keep_versions(&self, name: &str) -> io::Result<bool> {
+        let mut inner = locked(&self.inner);
+        if !inner.state.buckets.contains_key(name) {
+            return Ok(false);
+        }
+        let name = name.to_owned();
+        self.commit(&mut inner, Entry::VersionsKept { name })?;
+        Ok(true)
+    }
+
     /// The account that owns the bucket.
     pub(crate) fn owner(&self, bucket: &str) -> Option<String> {
         let inner = locked(&self.inner);

@@ -82,19 +82,26 @@ async fn a_sas_stores_and_cannot_play_and_what_it_may_not_is_told_with_how_to_ma
         let sas = it.sas(permissions, minutes);
         azure(&mut it.destination).identity = sas;
     };
-    known_by(&mut it, "rcwd", year);
+    known_by(&mut it, "rcwdxl", year);
     let report = check(&it).await;
     assert_eq!(wrong(&report), ["signed_read failed"]);
     assert!(report.is_usable());
     assert!(remedy(&report, Capability::SignedRead).contains("identity that can sign"));
     assert_eq!(blobs(&it).await, Vec::<String>::new());
 
-    known_by(&mut it, "rcwd", 13 * 24 * 60);
+    known_by(&mut it, "rcwdxl", 13 * 24 * 60);
     let report = check(&it).await;
     assert_eq!(
         wrong(&report),
         ["signed_read failed", "secret_expiry warned"]
     );
+
+    known_by(&mut it, "rcwd", year);
+    let report = check(&it).await;
+    let without_listing = ["signed_read failed", "delete_version failed"];
+    assert_eq!(wrong(&report), without_listing);
+    assert!(report.is_usable());
+    assert!(remedy(&report, Capability::DeleteVersion).contains("rcwdxl"));
 
     known_by(&mut it, "r", year);
     let report = check(&it).await;
@@ -119,7 +126,7 @@ async fn a_sas_stores_and_cannot_play_and_what_it_may_not_is_told_with_how_to_ma
         assert_eq!(stays, ["callferry-check/object"]);
     }
     // With what may be deleted, too.
-    known_by(&mut it, "rcwd", year);
+    known_by(&mut it, "rcwdxl", year);
     for _ in 0..3 {
         let report = check(&it).await;
         assert_eq!(wrong(&report), ["signed_read failed"]);
@@ -131,7 +138,7 @@ async fn a_sas_stores_and_cannot_play_and_what_it_may_not_is_told_with_how_to_ma
         "it is too young"
     );
 
-    known_by(&mut it, "rcwd", -5);
+    known_by(&mut it, "rcwdxl", -5);
     let report = check(&it).await;
     let expected = ["session failed", "secret_expiry failed"];
     assert_eq!(wrong(&report), expected, "{report:?}");
@@ -151,7 +158,7 @@ async fn checks_at_once_find_nothing_wrong_whenever_the_others_begin() {
         return;
     };
     for (permissions, expected) in [
-        ("rcwd", vec!["signed_read failed"]),
+        ("rcwdxl", vec!["signed_read failed"]),
         ("rcw", vec!["signed_read failed", "delete failed"]),
     ] {
         azure(&mut it.destination).identity = it.sas(permissions, 365 * 24 * 60);

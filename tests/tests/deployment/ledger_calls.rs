@@ -178,6 +178,8 @@ async fn erasures(production: &Production, user: &mut AsUser) -> Result<()> {
         let turn = turn.context("no turn")?;
         assert_eq!(turn.begun.len(), 1, "{turn:?}");
         for erasing in &turn.begun {
+            let renewed = user.call("renew", ledger.renew_erasure(erasing)).await;
+            assert_eq!(renewed, Some(Ok(())));
             let gone = OriginalRemains::default().gone().context("gone")?;
             let done = match stays {
                 true => {

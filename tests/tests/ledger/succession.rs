@@ -241,7 +241,7 @@ async fn what_waited_for_a_credential_is_tried_as_soon_as_there_is_a_new_one() {
     );
 
     // Without a breaker the ladder alone held it: an hour, and now it is due.
-    let waits = "due_at > now() + interval '50 minutes'";
+    let waits = "due_at > now() + interval '45 minutes'";
     assert_eq!(world.column(&event.key, waits).await, "t");
     world
         .set("globex", &with_role("globex-bucket", "renewed"))

@@ -192,6 +192,7 @@ async fn what_is_known_of_an_upload_is_its_key_and_its_id_while_the_copy_is_not_
     let expected = |upload_id: Option<&str>| {
         Some(KnownUpload {
             announced: grant.staged.announced().clone(),
+            erased: false,
             object_key: object_key.clone(),
             upload_id: upload_id.map(str::to_owned),
         })

@@ -12,14 +12,14 @@ use callferry_tests::s3::{Fault, FaultRule, Operation, Policy};
 use callferry_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
-const LONG: Duration = Duration::from_secs(240);
+pub(crate) const LONG: Duration = Duration::from_secs(240);
 const DUPLICATE: &str = "outcome=\"duplicate\",role=\"transfer\"";
 const WHY: [&str; 4] = ["--why", "request 4711", "--by", "Jo Doe"];
-const ALL: [&str; 3] = ["transfer", "cleanup", "housekeeping"];
+pub(crate) const ALL: [&str; 3] = ["transfer", "cleanup", "housekeeping"];
 const NEWS: &str = "news";
 
 /// A platform that waits for nothing that was sent before, and the role of its one account.
-async fn platform(scratch: &Scratch) -> Result<(Platform, String)> {
+pub(crate) async fn platform(scratch: &Scratch) -> Result<(Platform, String)> {
     let mut platform = Platform::start(scratch.path()).await?;
     platform.fleet.set("CALLFERRY_LEASE_S", "10");
     platform.fleet.set("CALLFERRY_DRIVE_LATE_WRITES_S", "1");
@@ -27,7 +27,7 @@ async fn platform(scratch: &Scratch) -> Result<(Platform, String)> {
     Ok((platform, arn))
 }
 
-fn load(size_bytes: usize) -> Load {
+pub(crate) fn load(size_bytes: usize) -> Load {
     Load {
         accounts: vec!["acme".to_owned()],
         recordings: 1,
@@ -36,17 +36,21 @@ fn load(size_bytes: usize) -> Load {
     }
 }
 
-async fn shown(platform: &Platform) -> Result<Value> {
+pub(crate) async fn shown(platform: &Platform) -> Result<Value> {
     platform.json(&["recording", "show", "rec-1-00000"]).await
 }
 
-async fn erase(platform: &Platform) -> Result<Value> {
+pub(crate) async fn erase(platform: &Platform) -> Result<Value> {
     let erase = ["recording", "erase", "--account", "acme", "rec-1-00000"];
     platform.json(&[&erase[..], &WHY[..]].concat()).await
 }
 
 /// Waits until the recording is as asked.
-async fn until(platform: &Platform, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+pub(crate) async fn until(
+    platform: &Platform,
+    what: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Result<Value> {
     patience::until(what, LONG, async || {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let shown = shown(platform).await.ok();
@@ -56,7 +60,7 @@ async fn until(platform: &Platform, what: &str, is: impl Fn(&Value) -> bool) -> 
 }
 
 /// Has it parked because its bucket denies everything, the whole fleet at work.
-async fn denied(platform: &Platform, arn: &str, load: &Load) -> Result<Member> {
+pub(crate) async fn denied(platform: &Platform, arn: &str, load: &Load) -> Result<Member> {
     let deny = |role: &mut callferry_tests::s3::Role| role.permissions = Policy::none();
     assert!(platform.lab.change_role(arn, deny));
     load.stage(platform)?;

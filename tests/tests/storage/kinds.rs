@@ -9,9 +9,9 @@ use callferry_tests::scratch::Scratch;
 use callferry_tests::servers::Azurite;
 use callferry_tests::servers::azurite::Wire;
 use recording::{
-    AzureIdentity, Clock, Digests, Expected, Fence, Identity, LEASE, Lease, Method, ObjectKey,
-    Observed, Original, Originals, Receipt, Record, Recording, Releasable, Secret, StagingFault,
-    Trash,
+    AzureIdentity, Clock, Digests, Erasers, Expected, Fence, Identity, LEASE, Lease, Method,
+    ObjectKey, Observed, Original, Originals, Receipt, Record, Recording, Releasable, Secret,
+    StagingFault, Trash,
 };
 use storage::{
     BucketOriginals, BucketStaging, BucketTrash, LocalTrash, StagingPlace, StagingStore,
@@ -56,6 +56,7 @@ pub(crate) enum Hand {
 pub(crate) struct Yard {
     pub(crate) originals: Arc<dyn Originals>,
     pub(crate) trash: Arc<dyn Trash>,
+    pub(crate) erasers: Arc<dyn Erasers>,
     /// Where it is a bucket.
     pub(crate) bucket: Option<BucketStaging>,
     pub(crate) hand: Hand,
@@ -102,9 +103,11 @@ impl Yard {
             Kind::Folder => {
                 let staging = Staging::new();
                 let root = staging.folder.path();
+                let trash = Arc::new(LocalTrash::open(root, STAGING).unwrap());
                 return Some(Self {
                     originals: Arc::new(staging.originals.clone()),
-                    trash: Arc::new(LocalTrash::open(root, STAGING).unwrap()),
+                    trash: Arc::<LocalTrash>::clone(&trash),
+                    erasers: trash,
                     bucket: None,
                     hand: Hand::Folder(staging),
                     _scratch: None,
@@ -140,9 +143,11 @@ impl Yard {
         staging.write_marker(STAGING).await.unwrap();
         let trash = BucketTrash::open(&staging, STAGING).await.unwrap();
         trash.prove_conditions().await.unwrap();
+        let trash = Arc::new(trash);
         Some(Self {
             originals: Arc::new(BucketOriginals::open(&staging, STAGING).await.unwrap()),
-            trash: Arc::new(trash),
+            trash: Arc::<BucketTrash>::clone(&trash),
+            erasers: trash,
             bucket: Some(staging),
             hand,
             _scratch: scratch,

@@ -228,3 +228,70 @@ async fn nothing_is_signed_when_the_lease_is_over() {
     assert_eq!(it.lab.count(Operation::DeleteObject), 0);
     assert!(it.stored("rec").is_some());
 }
+
+/// A copy from before its customer had the bucket keep versions.
+async fn older_than_versions(recording: &str) -> (Setting, Released) {
+    let it = started(false).await;
+    it.send(recording, &noise(9, 1)).await.unwrap();
+    let due = released(&it, recording).await;
+    assert!(it.lab.enable_versioning(BUCKET).unwrap());
+    (it, due)
+}
+
+#[tokio::test]
+async fn a_copy_older_than_the_buckets_versions_goes_and_no_marker_stays() {
+    let (it, due) = older_than_versions("rec").await;
+    assert_eq!(remains(&it, &due).await, Ok(left(1, false, false)));
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(1)));
+    assert_eq!(it.lab.versions(BUCKET).len(), 0);
+    assert!(remains(&it, &due).await.unwrap().gone().is_some());
+}
+
+#[tokio::test]
+async fn one_whose_versions_may_not_be_deleted_is_denied_and_goes_once_they_may() {
+    let (it, due) = older_than_versions("rec").await;
+    allow(&it, &["s3:DeleteObject"]);
+    it.lab.expire_sessions();
+    let denied = remove(&it, &due).await.unwrap_err();
+    assert_eq!(denied.reason, ParkReason::AccessDenied);
+    assert_eq!(remains(&it, &due).await, Ok(left(1, false, true)));
+    allow(&it, &EXPIRING);
+    it.lab.expire_sessions();
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(1)));
+    let after = remains(&it, &due).await.unwrap();
+    assert_eq!(after, left(0, false, true));
+}
+
+#[tokio::test]
+async fn one_that_is_locked_by_then_is_not_hidden() {
+    let (it, due) = older_than_versions("rec").await;
+    let locks = Arranged {
+        locks_versions: true,
+        ..Arranged::default()
+    };
+    it.lab.arrange(BUCKET, locks);
+    let locked = remove(&it, &due).await;
+    assert!(matches!(locked, Ok(Removal::Locked(_, _))), "{locked:?}");
+    assert!(it.stored("rec").is_some(), "a marker would hide it");
+    assert_eq!(it.lab.versions(BUCKET).len(), 1);
+}
+
+#[tokio::test]
+async fn somebody_elses_object_from_before_the_versions_stays() {
+    let it = started(false).await;
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    let due = released(&it, "rec").await;
+    let key = it.key("rec");
+    it.lab
+        .overwrite_object(BUCKET, key.as_str(), b"theirs")
+        .unwrap();
+    assert!(it.lab.enable_versioning(BUCKET).unwrap());
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(0)));
+    // The copy comes over it: that one goes, by its id.
+    it.lab.delete_object(BUCKET, key.as_str()).unwrap();
+    it.send("rec", &noise(9, 1)).await.unwrap();
+    assert_eq!(remove(&it, &due).await, Ok(Removal::Asked(1)));
+    assert_eq!(remains(&it, &due).await, Ok(left(0, true, true)));
+    let theirs = format!("{} null", key.as_str());
+    assert!(it.lab.versions(BUCKET).contains(&theirs));
+}

@@ -197,6 +197,8 @@ pub struct Sweep {
 pub struct KnownUpload {
     /// What says which keys are its own, whatever destination it is pinned to.
     pub announced: Announced,
+    /// Whether its words are erased: then they say of no key any more that it was its own.
+    pub erased: bool,
     /// The key of its copy.
     pub object_key: ObjectKey,
     /// Its upload, while its copy is not proven.

@@ -1,9 +1,15 @@
-//! The end of originals that no copy was proven of: erasures that were asked for.
+//! The end of originals that no copy was proven of, or whose release was refused: erasures that
+//! were asked for.
 //!
 //! **Order of effects.** The ledger grants the deletion and writes the intent down, from when on
-//! nobody claims the recording for transfer; what is at the path, and what earlier leases left in
-//! the trash, is deleted; a new look follows; and only when nothing is left the ledger is told. A
-//! process that dies in between leaves its intent, and the next one begins again with all of it.
+//! nobody claims the recording for transfer; what of the original is at the path, and what earlier
+//! leases left of it in the trash, is deleted; a new look follows; and only when nothing of it is
+//! left the ledger is told. A process that dies in between leaves its intent, and the next one
+//! begins again with all of it.
+//!
+//! **Another's file.** A recorder may have used the path twice. What is certainly another
+//! recording's stays, and the erasure is over without it; what may be another's stays too, and a
+//! person is told.
 //!
 //! **What wins.** A legal hold: the ledger asks for it when it grants, in the database. Where one
 //! came after a deletion may have been begun, the original is looked at and nothing more: one that
@@ -11,15 +17,18 @@
 //!
 //! **Retries.** On a ladder. **Shutdown.** In between two effects.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use recording::{
-    Advance, Erasers, ErasingOriginal, ErasureLedger, Kept, LedgerFault, OriginalRemains, Retained,
-    StagingFault,
+    Advance, AtPath, Erasers, ErasingOriginal, ErasureLedger, Kept, LeaseLost, LedgerFault,
+    OriginalRemains, Retained, StagingFault,
 };
 use telemetry::Metrics;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Tuning;
@@ -91,22 +100,24 @@ impl Erasures {
 
     async fn erase_one(&self, erasing: &ErasingOriginal) -> Result<(), LedgerFault> {
         let (ports, key) = (&self.ports, erasing.key());
-        let left = || erasing.lease().fence.left();
-        let erased = match erasing.erasable() {
-            Some(permission) => {
-                let erasing = ports.erasers.erase(permission);
-                let Ok(erased) = tokio::time::timeout(left(), erasing).await else {
-                    tracing::info!(recording.key = %key, "an original could not be erased in time");
-                    return Ok(());
-                };
-                Some(erased)
-            }
-            None => None,
+        let work = async {
+            let erased = match erasing.erasable() {
+                Some(permission) => Some(ports.erasers.erase(permission).await),
+                None => None,
+            };
+            (erased, ports.erasers.left(erasing.original()).await)
         };
-        let looking = ports.erasers.left(key, erasing.path());
-        let Ok(remains) = tokio::time::timeout(left(), looking).await else {
-            tracing::info!(recording.key = %key, "an original could not be looked at in time");
-            return Ok(());
+        let (erased, remains) = match self.leased(erasing, work).await {
+            Worked::Done(done) => done,
+            Worked::Lost => {
+                tracing::info!(recording.key = %key, "an original could not be erased in time");
+                return Ok(());
+            }
+            Worked::TooSlow => {
+                let slow = "it could not be compared or deleted in time".to_owned();
+                let slow = Err(StagingFault::Unreadable(slow));
+                (None, slow)
+            }
         };
         if let Some(gone) = remains
             .as_ref()
@@ -131,6 +142,55 @@ impl Erasures {
         );
         ports.ledger.keep_original(erasing, &kept).await.map(drop)
     }
+
+    /// Works under the lease, which is renewed while a file is read to be compared.
+    ///
+    /// SUBTLE: work that is dropped may go on where it blocks. The fence is told, so that it
+    /// deletes nothing any more.
+    async fn leased<T>(
+        &self,
+        erasing: &ErasingOriginal,
+        work: impl Future<Output = T>,
+    ) -> Worked<T> {
+        let (tuning, fence) = (&self.tuning, &erasing.lease().fence);
+        let size_bytes = erasing.original().known_by.size_bytes();
+        let ends = Instant::now() + tuning.look_max.max(tuning.send_max(size_bytes));
+        let mut work = pin!(work);
+        loop {
+            let next = tuning.renew_every.min(fence.left());
+            tokio::select! {
+                biased;
+                done = &mut work => return Worked::Done(done),
+                () = tokio::time::sleep(next) => {}
+            }
+            if Instant::now() >= ends {
+                fence.lost();
+                return Worked::TooSlow;
+            }
+            let renewal =
+                tokio::time::timeout(fence.left(), self.ports.ledger.renew_erasure(erasing));
+            tokio::select! {
+                biased;
+                done = &mut work => return Worked::Done(done),
+                renewed = renewal => if let Ok(Ok(Err(LeaseLost))) = renewed {
+                    fence.lost();
+                }
+            }
+            // A ledger that does not answer is no verdict: the fence itself ends the lease.
+            if fence.check().is_err() {
+                return Worked::Lost;
+            }
+        }
+    }
+}
+
+/// What became of work under a lease.
+enum Worked<T> {
+    Done(T),
+    /// The lease is over.
+    Lost,
+    /// The work lasts longer than it may.
+    TooSlow,
 }
 
 /// Why an original is still there, and when it is tried again.
@@ -147,11 +207,7 @@ fn kept(
         (Some(Err(fault)), _) | (None | Some(Ok(_)), Err(fault)) => {
             (Retained::Unclear, format!("staging: {fault}"))
         }
-        (Some(Ok(_)), Ok(remains)) => {
-            let (at_path, in_trash) = (u32::from(remains.at_path), remains.in_trash);
-            let detail = format!("a look finds {at_path} at the path, {in_trash} in the trash");
-            (Retained::Unclear, detail)
-        }
+        (Some(Ok(_)), Ok(remains)) => (Retained::Unclear, left(remains)),
     };
     let rung = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
     let rung = RUNGS.get(rung).or(RUNGS.last()).copied();
@@ -163,15 +219,43 @@ fn kept(
     }
 }
 
+/// What a look found, and, where a person has to decide, what about.
+fn left(remains: OriginalRemains) -> String {
+    match (remains.at_path, remains.in_trash) {
+        (AtPath::Doubtful(doubt), _) => format!(
+            "not deleted: {}; a person must say whose file it is, and delete it or move it away",
+            doubt.seen()
+        ),
+        (AtPath::Another, in_trash @ 1..) => format!(
+            "{in_trash} files in the trash are not it, and another file has the path: a person \
+             must say whose they are, and move them away"
+        ),
+        (AtPath::It, in_trash) => format!("a look finds 1 at the path, {in_trash} in the trash"),
+        (AtPath::Nothing | AtPath::Another, in_trash) => {
+            format!("a look finds 0 at the path, {in_trash} in the trash")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use recording::Doubt;
+
     use super::*;
 
     #[test]
     fn what_is_left_says_why_and_comes_back_on_a_ladder() {
         let there = OriginalRemains {
-            at_path: true,
+            at_path: AtPath::It,
             in_trash: 0,
+        };
+        let doubtful = OriginalRemains {
+            at_path: AtPath::Doubtful(Doubt::PathIsWanted),
+            in_trash: 0,
+        };
+        let beside = OriginalRemains {
+            at_path: AtPath::Another,
+            in_trash: 2,
         };
         let held = kept(1, None, Ok(there));
         assert_eq!(held.why, Retained::Held);
@@ -181,6 +265,8 @@ mod tests {
             (Some(Ok(1)), Err(StagingFault::Changed), "changed"),
             (Some(Ok(1)), Ok(there), "a look finds 1 at the path"),
             (None, Err(StagingFault::Changed), "changed"),
+            (Some(Ok(0)), Ok(doubtful), "whose file it is"),
+            (Some(Ok(0)), Ok(beside), "2 files in the trash are not it"),
         ] {
             let kept = kept(2, erased, remains);
             assert_eq!((kept.why, kept.after.as_secs()), (Retained::Unclear, 600));

@@ -8,8 +8,8 @@
 
 use chrono::TimeDelta;
 use recording::{
-    AccountId, Destination, DestinationOwner, LedgerFault, OpenUpload, RecordingId, RecordingKey,
-    Sweep, object_key,
+    AccountId, Announced, Destination, DestinationOwner, LedgerFault, OpenUpload, RecordingId,
+    RecordingKey, Sweep, object_key,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -120,8 +120,11 @@ impl Housekeeping {
             return Ok(Verdict::Stays);
         };
         // Its key now, or the one it had here before it was given another revision.
-        let was_here = object_key(&known.announced, &sweep.destination);
-        if upload.key != known.object_key && upload.key != was_here {
+        let was_here = match known.erased {
+            false => upload.key == object_key(&known.announced, &sweep.destination),
+            true => may_have_been(&known.announced, &sweep.destination, upload),
+        };
+        if upload.key != known.object_key && !was_here {
             return Ok(Verdict::Stays);
         }
         Ok(match known.upload_id {
@@ -129,6 +132,34 @@ impl Housekeeping {
             Some(_) | None => Verdict::Leftover,
         })
     }
+}
+
+/// Whether a key is one that a recording may have had before its words were erased: its day and its
+/// file's extension are forgotten, and everything else of it is the recording's own.
+fn may_have_been(erased: &Announced, destination: &Destination, upload: &OpenUpload) -> bool {
+    let digits = |text: &str, many| text.len() == many && text.bytes().all(|b| b.is_ascii_digit());
+    let plain = |text: &str| {
+        (1..=8).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    let prefix = destination.key_prefix(&erased.key.account_id);
+    let rest = upload.key.as_str().strip_prefix(&prefix);
+    let mut parts = rest.unwrap_or_default().split('/');
+    let day = |parts: &mut std::str::Split<'_, char>| {
+        [4, 2, 2]
+            .into_iter()
+            .all(|many| parts.next().is_some_and(|part| digits(part, many)))
+    };
+    parts.next() == Some(erased.kind.as_str())
+        && day(&mut parts)
+        && parts
+            .next()
+            .and_then(|name| name.strip_prefix(erased.key.recording_id.as_str()))
+            .and_then(|end| end.strip_prefix('.'))
+            .is_some_and(plain)
+        && parts.next().is_none()
 }
 
 /// The recording that a key would be of, by its last component. `None`: the key is none of ours.

@@ -1,9 +1,14 @@
 //! Deleting a copy: the blob with its snapshots under its entity tag, then each earlier version by
 //! its id. Where the storage account keeps deleted blobs for some days, that is its own rule.
+//!
+//! SUBTLE: only a listing tells that no version is left. An account may have begun to keep versions
+//! after the copy was stored: nothing of the blob says so, and its deletion makes it one.
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, header};
-use recording::{CopyOf, Fault, Fence, Look, Operation, ParkReason, Remains, Removable, Removal};
+use recording::{
+    Class, CopyOf, Fault, Fence, Look, Operation, ParkReason, Remains, Removable, Removal,
+};
 use serde::Deserialize;
 
 use super::classify::BLOB_NOT_FOUND;
@@ -93,7 +98,8 @@ impl Container {
     pub(crate) async fn remove(&self, removable: &Removable) -> Result<Removal, Fault> {
         let (copy, fence) = (removable.copy(), removable.fence());
         let mut deleted: u32 = 0;
-        let mut lying = self.lying(copy).await?;
+        let mut lying = Lying::default();
+        self.current(copy, &mut lying).await?;
         let current = self.blob(copy.object_key.as_str(), Grant::Delete);
         if let Some(etag) = lying.current.take() {
             let mut ask = current.ask(Operation::Delete, Method::DELETE, "")?;
@@ -104,11 +110,9 @@ impl Container {
                 Deletion::Locked(detail) => return Ok(self.locked(copy, detail).await),
                 Deletion::Unclear(detail) => return Ok(Removal::Unclear(detail)),
             }
-            // Where versions are kept, the blob that was deleted is one now.
-            if lying.versioned {
-                lying = self.lying(copy).await?;
-            }
         }
+        // Where versions are kept, the blob that was deleted is one now.
+        let lying = self.lying(copy).await?;
         let earlier = self.blob(copy.object_key.as_str(), Grant::DeleteVersion);
         for version in &lying.versions {
             let query = format!("versionid={}", encode(version));
@@ -122,28 +126,30 @@ impl Container {
         Ok(Removal::Asked(deleted))
     }
 
-    async fn lying(&self, copy: &CopyOf) -> Result<Lying, Fault> {
-        let key = copy.object_key.as_str();
-        let mut lying = Lying::default();
-        let mut kept = copy.version_id.is_some();
-        match self.look(key).await? {
+    /// The blob itself. Whether the place keeps versions is only known of one that is there.
+    async fn current(&self, copy: &CopyOf, lying: &mut Lying) -> Result<(), Fault> {
+        lying.versioned = copy.version_id.is_some();
+        match self.look(copy.object_key.as_str()).await? {
             Look::Absent => {}
             Look::Present(observed) => {
-                kept |= observed.version_id.is_some();
+                lying.versioned |= observed.version_id.is_some();
                 match copy.is(&observed) {
                     true => lying.current = Some(observed.etag),
                     false => lying.others = true,
                 }
             }
         }
-        let Some(listed) = self.versions(key, kept).await? else {
-            return Ok(lying);
-        };
-        for listed in listed {
+        Ok(())
+    }
+
+    async fn lying(&self, copy: &CopyOf) -> Result<Lying, Fault> {
+        let mut lying = Lying::default();
+        self.current(copy, &mut lying).await?;
+        for listed in self.versions(copy.object_key.as_str()).await? {
             let Some(version) = listed.version.filter(|_| listed.current != Some(true)) else {
                 continue;
             };
-            kept = true;
+            lying.versioned = true;
             let Properties { etag, size_bytes } = listed.properties;
             let is_ours = copy.is_listed_as(Some(&version), &etag, size_bytes)
                 || self.is_version_of(copy, &version).await?;
@@ -152,8 +158,15 @@ impl Container {
                 false => lying.others = true,
             }
         }
-        lying.versioned = kept;
         Ok(lying)
+    }
+
+    /// Whether we may see which versions of a blob there are.
+    ///
+    /// # Errors
+    /// We may not, or it cannot be seen.
+    pub(crate) async fn sees_versions(&self, key: &str) -> Result<(), Fault> {
+        self.versions(key).await.map(drop)
     }
 
     /// Whether a version's metadata names the recording.
@@ -170,9 +183,9 @@ impl Container {
         }
     }
 
-    /// What is listed under exactly this name, earlier versions with it. `None`: they may not be
-    /// listed, and nothing says that the place keeps any.
-    async fn versions(&self, key: &str, kept: bool) -> Result<Option<Vec<Listed>>, Fault> {
+    /// What is listed under exactly this name, earlier versions with it. Where they may not be
+    /// listed, nothing is known of them: least of all that there are none.
+    async fn versions(&self, key: &str) -> Result<Vec<Listed>, Fault> {
         let mut found = Vec::new();
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
@@ -184,18 +197,8 @@ impl Container {
             headers.insert("x-ms-version", HeaderValue::from_static(VERSION));
             let uri = self.place.container_url(&query)?;
             let ask = Ask::new(Operation::List, Method::GET, uri, headers);
-            let answer = match self.blob("", Grant::List).exchange(&ask).await {
-                Ok(answer) => answer,
-                Err(Trouble::Refused(refusal))
-                    if !kept
-                        && matches!(refusal.meaning(), Meaning::Refused(reason)
-                        if matches!(reason, ParkReason::AccessDenied
-                            | ParkReason::DestinationRefused)) =>
-                {
-                    return Ok(None);
-                }
-                Err(trouble) => return Err(trouble.fault(Operation::List)),
-            };
+            let answer = self.blob("", Grant::List).exchange(&ask).await;
+            let answer = answer.map_err(|trouble| unlisted(trouble.fault(Operation::List)))?;
             // The service leads its documents with a byte order mark.
             let body = answer.body.strip_prefix(b"\xef\xbb\xbf");
             let page: Option<Page> = parse(body.unwrap_or(&answer.body));
@@ -204,8 +207,8 @@ impl Container {
             found.extend(page.blobs.blobs.into_iter().filter(|it| it.name == key));
             match page.next.filter(|next| !next.is_empty()) {
                 // Names are listed in order: what follows is another one.
-                Some(_) if last.is_some_and(|last| last != key) => return Ok(Some(found)),
-                None => return Ok(Some(found)),
+                Some(_) if last.is_some_and(|last| last != key) => return Ok(found),
+                None => return Ok(found),
                 Some(next) => after = format!("&marker={}", encode(&next)),
             }
         }
@@ -252,6 +255,17 @@ impl Container {
         let until: Option<DateTime<Utc>> = until.await;
         Removal::Locked(until, detail)
     }
+}
+
+/// Says which right is missing.
+fn unlisted(mut fault: Fault) -> Fault {
+    if fault.class() == Class::Destination {
+        fault.detail.push_str(
+            ": whether a version of it is left can only be listed, which a SAS allows by l \
+             (sp=rcwdxl), and a role by reading blobs",
+        );
+    }
+    fault
 }
 
 fn cannot(what: &str) -> Fault {

@@ -21,8 +21,8 @@ use crate::deadline;
 const NO_VERSION: &str = "null";
 /// Pages of one key's versions at most: nobody writes it but us, and once.
 const PAGES_MAX: usize = 10;
-/// What was listed is deleted; then it is listed once more, because a bucket may begin to keep
-/// versions in between.
+/// What was listed is deleted; then it is listed once more, because a bucket may have begun to keep
+/// versions: then a copy from before has become one, and goes by its id.
 const PASSES: usize = 2;
 
 /// `<ListVersionsResult>`. Versions and markers come mixed.
@@ -58,12 +58,16 @@ struct Listed {
 struct Marker {
     #[serde(rename = "Key")]
     key: String,
+    #[serde(rename = "VersionId", default)]
+    version: String,
 }
 
 /// The versions at one key.
 #[derive(Debug, Default)]
 struct Versions {
     listed: Vec<Listed>,
+    /// The ids of the markers.
+    markers: Vec<String>,
     /// Whether the bucket keeps versions, or did.
     kept: bool,
 }
@@ -86,6 +90,8 @@ struct Lying {
 /// What became of one deletion.
 enum Deletion {
     Done,
+    /// The bucket keeps versions by now: it put a marker of this id over the copy.
+    Hidden(String),
     Locked(String),
     Unclear(String),
 }
@@ -104,6 +110,24 @@ impl Bucket {
     /// See [`recording::Removers::remove`].
     pub(crate) async fn remove(&self, removable: &Removable) -> Result<Removal, Fault> {
         let (copy, fence) = (removable.copy(), removable.fence());
+        let mut made = Vec::new();
+        let removal = self.passes(copy, fence, &mut made).await;
+        // Nothing that is kept is hidden by us, and nothing of ours is left over.
+        let left_over = self.unmark(copy, &made, fence).await;
+        match (removal, left_over) {
+            (Ok(Removal::Asked(_)), Ok(Some(other))) => Ok(other),
+            (Ok(Removal::Asked(_)), Err(fault)) => Err(fault),
+            // Why the copy is there yet is what a person has to know first.
+            (removal, _) => removal,
+        }
+    }
+
+    async fn passes(
+        &self,
+        copy: &CopyOf,
+        fence: &Fence,
+        made: &mut Vec<String>,
+    ) -> Result<Removal, Fault> {
         let key = copy.object_key.as_str();
         let mut deleted: u32 = 0;
         for _ in 0..PASSES {
@@ -114,6 +138,11 @@ impl Bucket {
             for ours in &lying.ours {
                 match self.delete_copy(key, ours, fence).await? {
                     Deletion::Done => deleted = deleted.saturating_add(1),
+                    Deletion::Hidden(marker) => {
+                        // Only a marker that is itself without an id takes the place of what was.
+                        deleted = deleted.saturating_add(u32::from(marker == NO_VERSION));
+                        made.push(marker);
+                    }
                     Deletion::Locked(detail) => {
                         let until = self.locked_until(key, ours.version.as_deref()).await;
                         return Ok(Removal::Locked(until, detail));
@@ -123,6 +152,33 @@ impl Bucket {
             }
         }
         Ok(Removal::Asked(deleted))
+    }
+
+    /// Takes back the markers that our own deletions made, as far as they are markers yet: what is
+    /// put in their place has their id where a bucket stopped keeping versions.
+    async fn unmark(
+        &self,
+        copy: &CopyOf,
+        made: &[String],
+        fence: &Fence,
+    ) -> Result<Option<Removal>, Fault> {
+        if made.is_empty() {
+            return Ok(None);
+        }
+        let key = copy.object_key.as_str();
+        let versions = self.versions(key).await?;
+        for marker in made.iter().filter(|made| versions.markers.contains(made)) {
+            let ours = Ours {
+                version: Some(marker.clone()),
+                etag: String::new(),
+            };
+            match self.delete_copy(key, &ours, fence).await? {
+                Deletion::Done | Deletion::Hidden(_) => {}
+                Deletion::Locked(detail) => return Ok(Some(Removal::Locked(None, detail))),
+                Deletion::Unclear(detail) => return Ok(Some(Removal::Unclear(detail))),
+            }
+        }
+        Ok(None)
     }
 
     async fn lying(&self, copy: &CopyOf) -> Result<Lying, Fault> {
@@ -223,20 +279,11 @@ impl Bucket {
             Ok(answer) => answer,
             Err(trouble) => return refused(trouble),
         };
-        // The bucket began to keep versions: what was made is not the copy's end, and goes again.
         let made_marker = answer.text("x-amz-delete-marker") == Some("true");
-        if let (None, true, Some(marker)) =
-            (&ours.version, made_marker, answer.text("x-amz-version-id"))
-        {
-            let query = format!("versionId={}", encode(marker));
-            let mut ask = self.ask(Operation::Delete, Method::DELETE, Some(key), &query)?;
-            ask.fence = Some(fence);
-            ask.patience = deadline::LOOK.min(fence.left());
-            if let Err(trouble) = self.exchange(&ask).await {
-                return refused(trouble);
-            }
-        }
-        Ok(Deletion::Done)
+        Ok(match (&ours.version, answer.text("x-amz-version-id")) {
+            (None, Some(marker)) if made_marker => Deletion::Hidden(marker.to_owned()),
+            (None | Some(_), _) => Deletion::Done,
+        })
     }
 
     /// Until when a version is locked, if the store says so to us.
@@ -255,8 +302,11 @@ impl Versions {
     fn take(&mut self, key: &str, page: Page) -> Result<Option<(String, String)>, Fault> {
         let own = |listed: &&Listed| listed.key == key;
         let own: Vec<_> = page.versions.iter().filter(own).cloned().collect();
-        let marked = page.markers.iter().any(|marker| marker.key == key);
-        self.kept |= marked || own.iter().any(|listed| listed.version != NO_VERSION);
+        let markers = page.markers.iter().filter(|marker| marker.key == key);
+        self.markers
+            .extend(markers.map(|marker| marker.version.clone()));
+        self.kept |=
+            !self.markers.is_empty() || own.iter().any(|listed| listed.version != NO_VERSION);
         self.listed.extend(own);
         if !page.is_truncated {
             return Ok(None);
@@ -321,6 +371,7 @@ mod tests {
         let listed: Vec<_> = found.listed.iter().map(|it| it.version.as_str()).collect();
         assert_eq!((listed, found.kept), (vec!["v2", "v1"], true));
         assert_eq!(found.listed[0].etag, "\"e2\"");
+        assert_eq!(found.markers, ["m2", "m1"]);
     }
 
     #[test]

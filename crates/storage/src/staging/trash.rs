@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use recording::{
-    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, StagingFault,
-    StagingPath, Trash, TrashEntry,
+    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, SoughtOriginal,
+    StagingFault, StagingPath, Trash, TrashEntry,
 };
 use uuid::Uuid;
 
@@ -157,8 +157,7 @@ impl Trash for LocalTrash {
 impl Erasers for LocalTrash {
     async fn erase(&self, permission: Erasable) -> Result<u32, StagingFault> {
         let wanted = erase::Wanted {
-            key: permission.key().clone(),
-            path: permission.path().clone(),
+            original: permission.original().clone(),
             token: permission.token(),
             fence: permission.fence().clone(),
         };
@@ -168,13 +167,8 @@ impl Erasers for LocalTrash {
         done
     }
 
-    async fn left(
-        &self,
-        key: &RecordingKey,
-        path: &StagingPath,
-    ) -> Result<OriginalRemains, StagingFault> {
-        let (key, path) = (key.clone(), path.clone());
-        self.on_one(move |root| erase::left(root, &key, &path))
-            .await
+    async fn left(&self, original: &SoughtOriginal) -> Result<OriginalRemains, StagingFault> {
+        let original = original.clone();
+        self.on_one(move |root| erase::left(root, &original)).await
     }
 }

@@ -55,6 +55,7 @@ pub const STATEMENTS: &[&str] = &[
     "release",
     "released_before",
     "renew",
+    "renew_erasure",
     "requeued",
     "requeues",
     "retention_reading",

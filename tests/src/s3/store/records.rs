@@ -122,6 +122,10 @@ pub(crate) enum Entry {
     BucketGone {
         name: String,
     },
+    /// From now on it keeps versions; what lies in it already has the id `null`.
+    VersionsKept {
+        name: String,
+    },
     Put {
         bucket: String,
         object: ObjectRecord,

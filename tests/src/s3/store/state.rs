@@ -97,6 +97,12 @@ impl State {
                 Vec::new()
             }
             Entry::BucketGone { name } => self.remove_bucket(&name),
+            Entry::VersionsKept { name } => {
+                if let Some(bucket) = self.buckets.get_mut(&name) {
+                    bucket.versioned = true;
+                }
+                Vec::new()
+            }
             Entry::Put { bucket, object } => self.put(&bucket, object),
             Entry::Removed {
                 bucket,

@@ -138,6 +138,7 @@ impl Rows {
         let destination = self.destinations.get(&row.destination?)?;
         Some(KnownUpload {
             announced: row.announced.clone(),
+            erased: false,
             object_key: object_key(&row.announced, destination),
             upload_id: row.upload.as_ref().map(|upload| upload.id.clone()),
         })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use recording::{
-    Advance, Clock, Erasable, Erasers, ErasingOriginal, ErasureLedger, ErasureTurn, Fence, Kept,
-    LEASE, Lease, LedgerFault, ObjectKey, OriginalGone, OriginalRemains, RecordingKey, Retained,
-    StagingFault, StagingPath,
+    Advance, AtPath, Clock, Erasable, Erasers, ErasingOriginal, ErasureLedger, ErasureTurn, Fence,
+    Kept, KnownBy, LEASE, Lease, LeaseLost, LedgerFault, ObjectKey, OriginalGone, OriginalRemains,
+    RecordingKey, Retained, SoughtOriginal, StagingFault, StagingPath,
 };
 use uuid::Uuid;
 
@@ -183,7 +183,15 @@ impl ErasureLedger for Told {
             let text = format!("{}/{}.wav", row.key.account_id, row.key.recording_id);
             if let Ok(path) = StagingPath::new(&row.key.account_id, &text) {
                 turn.begun.push(ErasingOriginal::new(
-                    (row.key.clone(), path),
+                    SoughtOriginal {
+                        key: row.key.clone(),
+                        path,
+                        known_by: KnownBy::Event {
+                            size_bytes: 1,
+                            sha256: None,
+                            path_is_wanted: false,
+                        },
+                    },
                     Some(ObjectKey::remembered(text)),
                     Lease { token, fence },
                     (row.original.attempts, granted),
@@ -193,6 +201,35 @@ impl ErasureLedger for Told {
         match weather {
             Weather::FailsAfter => Err(down()),
             Weather::Fine | Weather::FailsBefore => Ok(turn),
+        }
+    }
+
+    async fn renew_erasure(
+        &self,
+        erasing: &ErasingOriginal,
+    ) -> Result<Result<(), LeaseLost>, LedgerFault> {
+        let sent_at = self.0.shared.clock.boot();
+        let weather = self.0.request().await;
+        if weather == Weather::FailsBefore {
+            return Err(down());
+        }
+        let mut world = self.0.shared.world();
+        let token = erasing.lease().token;
+        let number = world.index.get(erasing.key()).copied();
+        let Some(number) = number.filter(|number| world.holds_lease(*number, token)) else {
+            return Ok(Err(LeaseLost));
+        };
+        let until = world.now() + LEASE.as_secs();
+        if let Some(row) = world.rows.get_mut(number) {
+            row.lease = Some((token, until));
+            row.next = until;
+        }
+        match weather {
+            Weather::FailsAfter => Err(down()),
+            Weather::Fine | Weather::FailsBefore => {
+                erasing.lease().fence.renewed(sent_at);
+                Ok(Ok(()))
+            }
         }
     }
 
@@ -288,7 +325,7 @@ impl Erasers for Staging {
         if self.0.request().await != Weather::Fine {
             return Err(lost());
         }
-        let Some(number) = self.number(permission.key()) else {
+        let Some(number) = self.number(&permission.original().key) else {
             return Ok(0);
         };
         let fenced = || permission.fence().check().map_err(|_| lost());
@@ -318,11 +355,7 @@ impl Erasers for Staging {
         }
     }
 
-    async fn left(
-        &self,
-        key: &RecordingKey,
-        _path: &StagingPath,
-    ) -> Result<OriginalRemains, StagingFault> {
+    async fn left(&self, sought: &SoughtOriginal) -> Result<OriginalRemains, StagingFault> {
         let blind = self.0.shared.world().mutated(RetentionMutant::Blind);
         if self.0.request().await != Weather::Fine {
             return if blind {
@@ -332,11 +365,14 @@ impl Erasers for Staging {
             };
         }
         let world = self.0.shared.world();
-        let number = world.index.get(key).copied();
+        let number = world.index.get(&sought.key).copied();
         let row = number.and_then(|number| world.rows.get(number));
         let original = row.map(|row| row.original).unwrap_or_default();
         Ok(OriginalRemains {
-            at_path: original.at_path,
+            at_path: match original.at_path {
+                true => AtPath::It,
+                false => AtPath::Nothing,
+            },
             in_trash: original.in_trash,
         })
     }

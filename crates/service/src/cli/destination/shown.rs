@@ -110,9 +110,9 @@ pub(super) fn notes(store: &Store, now: DateTime<Utc>) -> Vec<String> {
              out; a service principal or an access key can do both"
                 .to_owned(),
         );
-        if !sas_token.reveal().is_ok_and(sas::may_delete) {
-            let note = "this SAS may not delete: copies stay when their retention has ended \
-                        (sp=rcwdxl)";
+        if !sas_token.reveal().is_ok_and(sas::may_expire) {
+            let note = "this SAS may not delete and list: copies stay, or are not seen to be \
+                        gone, when their retention has ended (sp=rcwdxl)";
             notes.push(note.to_owned());
         }
     }
@@ -222,7 +222,7 @@ mod tests {
             "Revision 7 of acme: az://acmecalls/calls/eu by SAS until 2026-12-01",
             "2 recordings that waited",
             "cannot be played",
-            "may not delete",
+            "may not delete and list",
             "the SAS ends at",
         ] {
             assert!(text.contains(says), "{says}: {text}");

@@ -218,7 +218,7 @@ impl Trial<'_> {
         if stored.versioned {
             return self.may_delete(&expire).await;
         }
-        book.not_applicable(Capability::DeleteVersion, "no versions are kept");
+        let none_kept = "no versions are kept";
         let key = stored.parcel.key.as_str();
         match expire.delete(key).await {
             Ok(_) => {
@@ -228,9 +228,15 @@ impl Trial<'_> {
                     Some(_) | None => "deleted",
                 };
                 book.passed(Capability::Delete, detail);
+                // Without a listing nobody sees that nothing is left, and no copy ever expires.
+                match expire.sees_versions(key).await {
+                    Ok(()) => book.not_applicable(Capability::DeleteVersion, none_kept),
+                    Err(fault) => self.fail(Capability::DeleteVersion, &fault),
+                }
                 self.is_gone(&expire, key).await
             }
             Err(fault) => {
+                book.not_applicable(Capability::DeleteVersion, none_kept);
                 self.cannot_delete(&fault);
                 book.add(Capability::Delete, &format!("one small blob stays: {key}"));
                 false

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use recording::{
-    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, StagingFault,
-    StagingPath, Trash, TrashEntry,
+    Erasable, Erasers, Identity, Moved, OriginalRemains, RecordingKey, Releasable, SoughtOriginal,
+    StagingFault, StagingPath, Trash, TrashEntry,
 };
 use uuid::Uuid;
 
@@ -131,12 +131,8 @@ impl Erasers for BucketTrash {
         self.marked.erase(&permission).await
     }
 
-    async fn left(
-        &self,
-        _: &RecordingKey,
-        path: &StagingPath,
-    ) -> Result<OriginalRemains, StagingFault> {
-        self.marked.left(path).await
+    async fn left(&self, original: &SoughtOriginal) -> Result<OriginalRemains, StagingFault> {
+        self.marked.left(original).await
     }
 }
 

@@ -1,23 +1,26 @@
-//! Erasing an original that nobody copied: whatever of it is at its path or in the trash.
+//! Erasing an original without a second look at a copy: whatever of it is at its path or in the
+//! trash.
 
-use recording::{Fence, Identity, OriginalRemains, RecordingKey, StagingFault, StagingPath};
-use rustix::fd::OwnedFd;
+use recording::{
+    AtPath, Fence, Identity, Judgment, KnownBy, OriginalRemains, SoughtOriginal, StagingFault,
+    TrashEntry,
+};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::{entries, moves};
-use crate::staging::compare::{identity, is_regular};
+use crate::staging::compare::{hash, identity, is_regular};
 use crate::staging::faults::unavailable;
 use crate::staging::places::{entry_name, make_bin, open_bin};
-use crate::staging::root::{Root, account_of};
+use crate::staging::root::{FILE, Root, account_of, beneath};
 use crate::staging::shift::{Shifted, Spot, from_token, to_token};
 
 /// What a permission says, without being one.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) key: RecordingKey,
-    pub(super) path: StagingPath,
+    pub(super) original: SoughtOriginal,
     pub(super) token: Uuid,
     pub(super) fence: Fence,
 }
@@ -29,26 +32,23 @@ impl Wanted {
     }
 }
 
-/// Deletes what is in the trash, then what is at the path.
+/// Deletes what is in the trash, then what is at the path, if it is the original.
 ///
 /// SUBTLE: what is at the path is moved before it is deleted, and compared with what was seen
-/// there: a process that woke up too late for its lease can take only the very file that it saw,
+/// there: a process that woke up too late for its lease can take only the very file that it judged,
 /// and never another recording's that has the path by then.
 pub(super) fn erase(root: &Root, wanted: &Wanted) -> Result<u32, StagingFault> {
-    if account_of(&wanted.path) != wanted.key.account_id.as_str() {
+    let original = &wanted.original;
+    let (key, path) = (&original.key, &original.path);
+    if account_of(path) != key.account_id.as_str() {
         let what = "refused to delete: the path is another account's";
         return Err(StagingFault::Unreadable(what.to_owned()));
     }
     let mut deleted: u32 = 0;
-    for entry in entries::find(root, &wanted.key)? {
-        wanted.fenced()?;
-        let Some(bin) = open_bin(root, &wanted.key.account_id)? else {
-            break;
-        };
-        let name = entry_name(&entry.key.recording_id, entry.token);
-        deleted = deleted.saturating_add(u32::from(unlink(&bin, &name)?));
+    for entry in entries::find(root, key)? {
+        deleted = deleted.saturating_add(u32::from(end_entry(root, wanted, &entry)?));
     }
-    let Some((parent, seen)) = at_path(root, &wanted.path)? else {
+    let Some((parent, seen)) = at_path(root, original)? else {
         return Ok(deleted);
     };
     let Some(seen) = seen else {
@@ -56,12 +56,15 @@ pub(super) fn erase(root: &Root, wanted: &Wanted) -> Result<u32, StagingFault> {
             "a folder, a link or a device is at the path".to_owned(),
         ));
     };
+    if judged(&parent, path.file_name(), &seen, &original.known_by)? != Judgment::Its {
+        return Ok(deleted);
+    }
     wanted.fenced()?;
-    let bin = make_bin(root, &wanted.key.account_id)?;
-    let name = entry_name(&wanted.key.recording_id, wanted.token);
+    let bin = make_bin(root, &key.account_id)?;
+    let name = entry_name(&key.recording_id, wanted.token);
     let from = Spot {
         folder: &parent,
-        name: wanted.path.file_name(),
+        name: path.file_name(),
     };
     let to = Spot {
         folder: &bin,
@@ -83,15 +86,77 @@ pub(super) fn erase(root: &Root, wanted: &Wanted) -> Result<u32, StagingFault> {
     Ok(deleted.saturating_add(u32::from(unlink(&bin, &name)?)))
 }
 
+/// Deletes an entry that is the original; any other is put back, where its path is free.
+fn end_entry(root: &Root, wanted: &Wanted, entry: &TrashEntry) -> Result<bool, StagingFault> {
+    let original = &wanted.original;
+    let Some(bin) = open_bin(root, &original.key.account_id)? else {
+        return Ok(false);
+    };
+    let name = entry_name(&entry.key.recording_id, entry.token);
+    let cannot = |errno| unavailable("the entry cannot be seen", errno);
+    let judgment = match rustix::fs::statat(&bin, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if is_regular(&stat) => {
+            let seen = identity(&stat);
+            judged(&bin, &name, &seen, &original.known_by)?
+        }
+        // A link or a socket: whatever it is, nobody recorded it.
+        Ok(_) => Judgment::Another,
+        Err(Errno::NOENT) => return root.probe().map(|()| false),
+        Err(errno) => return Err(cannot(errno)),
+    };
+    wanted.fenced()?;
+    match judgment {
+        Judgment::Its => unlink(&bin, &name),
+        // One that stays here is counted by the look that follows.
+        Judgment::Another | Judgment::Doubtful(_) => {
+            moves::put_back(root, entry, &original.path).map(|_| false)
+        }
+    }
+}
+
+/// What the file of this name and identity is.
+fn judged(
+    folder: impl AsFd,
+    name: &str,
+    seen: &Identity,
+    known_by: &KnownBy,
+) -> Result<Judgment, StagingFault> {
+    if let Some(judgment) = known_by.by_identity(seen) {
+        return Ok(judgment);
+    }
+    let file = match beneath(folder, name, FILE) {
+        Ok(file) => file,
+        // It was a plain file a moment ago.
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Err(StagingFault::Changed),
+        Err(errno) => return Err(unavailable("the file cannot be opened", errno)),
+    };
+    let cannot = |errno| unavailable("the file cannot be read", errno);
+    let digests = hash(&file, seen.size_bytes).map_err(cannot)?;
+    // Somebody may be writing right now; then whatever was read tells nothing.
+    match identity(&rustix::fs::fstat(&file).map_err(cannot)?) == *seen {
+        true => Ok(known_by.by_bytes(&digests.sha256)),
+        false => Err(StagingFault::Changed),
+    }
+}
+
 /// What is left of it.
 pub(super) fn left(
     root: &Root,
-    key: &RecordingKey,
-    path: &StagingPath,
+    original: &SoughtOriginal,
 ) -> Result<OriginalRemains, StagingFault> {
     // The path first: what is moved meanwhile lies in the trash then.
-    let at_path = at_path(root, path)?.is_some();
-    let in_trash = entries::find(root, key)?.len();
+    let at_path = match at_path(root, original)? {
+        None => AtPath::Nothing,
+        Some((_, None)) => AtPath::It,
+        Some((parent, Some(seen))) => judged(
+            &parent,
+            original.path.file_name(),
+            &seen,
+            &original.known_by,
+        )?
+        .into(),
+    };
+    let in_trash = entries::find(root, &original.key)?.len();
     Ok(OriginalRemains {
         at_path,
         in_trash: u32::try_from(in_trash).unwrap_or(u32::MAX),
@@ -102,8 +167,9 @@ pub(super) fn left(
 /// there, believed only with the marker.
 fn at_path(
     root: &Root,
-    path: &StagingPath,
+    original: &SoughtOriginal,
 ) -> Result<Option<(OwnedFd, Option<Identity>)>, StagingFault> {
+    let path = &original.path;
     let parent = match moves::parent_of(root, path) {
         Ok(parent) => parent,
         Err(StagingFault::Absent) => return Ok(None),

@@ -93,8 +93,9 @@ pub(crate) fn expiry(token: &str) -> Option<DateTime<Utc>> {
     Some(date.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
-/// Whether it may delete, which ends copies whose retention has ended.
-pub(crate) fn may_delete(token: &str) -> bool {
+/// Whether it may end copies whose retention has ended: delete, and list what is left.
+pub(crate) fn may_expire(token: &str) -> bool {
     let fields = fields(token);
-    fields.get("sp").is_some_and(|powers| powers.contains('d'))
+    let powers = fields.get("sp");
+    powers.is_some_and(|powers| powers.contains('d') && powers.contains('l'))
 }

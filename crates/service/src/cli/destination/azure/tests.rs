@@ -297,7 +297,10 @@ fn a_sas_ends_when_it_says_in_each_of_azures_spellings() {
         assert_eq!(sas::expiry(&format!("se={text}")), Some(ends), "{text}");
     }
     assert_eq!(sas::expiry("sp=r"), None);
-    assert!(sas::may_delete("sp=rcwd") && !sas::may_delete(SAS));
+    assert!(sas::may_expire("sp=rcwdxl"));
+    for less in ["sp=rcwd", "sp=rcwl", SAS] {
+        assert!(!sas::may_expire(less), "{less}");
+    }
 }
 
 #[test]
