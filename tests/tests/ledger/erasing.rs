@@ -458,7 +458,6 @@ async fn its_quarantined_messages_go_with_the_words_and_nobody_elses() {
     erase(&world, &key).await;
     let begun = turn(&world.catalog).await;
     gone(&world.catalog, &begun[0]).await;
-    // No part of the recording's own change: it is counted as not over until it is.
     assert_eq!(not_over(&world).await, 1);
     world.catalog.finish_erasures().await.unwrap();
     assert_eq!(not_over(&world).await, 0);
@@ -481,7 +480,7 @@ async fn not_over(world: &World) -> u64 {
 async fn a_long_quarantine_is_searched_in_many_small_statements() {
     let world = settled().await;
     let key = parked(&world, &announced("rec-1")).await;
-    // More than one call makes, with the one that matters at the end.
+    // More than one call makes.
     let many = "insert into quarantined_messages \
          (reason, body_sha256, detail, queue, body, body_bytes, requeuable) \
          select 'not_json', sha256(int8send(n)), 'a test', 'transfer', \
@@ -493,7 +492,7 @@ async fn a_long_quarantine_is_searched_in_many_small_statements() {
     let begun = turn(&world.catalog).await;
     gone(&world.catalog, &begun[0]).await;
     world.catalog.finish_erasures().await.unwrap();
-    assert_eq!(not_over(&world).await, 1, "the search goes on later");
+    assert_eq!(not_over(&world).await, 1);
     world.catalog.finish_erasures().await.unwrap();
     assert_eq!(not_over(&world).await, 0);
     let left = "select count(*) from quarantined_messages where body = ''";

@@ -174,15 +174,15 @@ impl Retention {
         future::try_join_all(sweeps).await.map(drop)
     }
 
-    /// What is due. An account that the ledger cannot answer for (too slow, or a row that it refuses)
-    /// must not keep the others from their turn: it is the first whose turn it is.
+    /// What is due. An account that the ledger cannot answer for (too slow, or a row that it
+    /// refuses) must not keep the others from their turn: it is the first whose turn it is.
     async fn begin(&self) -> Result<ExpiryTurn, LedgerFault> {
         let (ledger, batch) = (&self.ports.ledger, self.tuning.expire_batch);
         let fault = match ledger.begin_expiries(ACCOUNTS, batch).await {
             Ok(turn) => return Ok(turn),
             Err(fault) => fault,
         };
-        tracing::warn!(error = %fault, "a turn of the sweep could not begin: accounts go one by one");
+        tracing::warn!(error = %fault, "no turn of the sweep could begin: one account alone");
         match ledger.begin_expiries(1, batch).await {
             Ok(turn) => Ok(turn),
             Err(fault) => {
