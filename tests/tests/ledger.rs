@@ -36,6 +36,7 @@ mod ledger {
     pub(crate) mod rotation;
     pub(crate) mod scale;
     pub(crate) mod secrets;
+    pub(crate) mod silent;
     pub(crate) mod standing;
     pub(crate) mod succession;
     pub(crate) mod sweeps;
