@@ -108,22 +108,6 @@ begin
 end $$;
 revoke execute on function erase_words_left(integer) from public;
 
--- A copy that took more than one claim is not erased before requests of the earlier ones can no
--- longer be carried out: they would put it back behind the proof that it is gone. As long as a
--- reroute waits for them.
-create function after_late_writes() returns trigger language plpgsql as $$
-begin
-    new.expiry_next_at := greatest(now(), new.expiry_next_at,
-        new.stored_at + interval '6 minutes');
-    return new;
-end $$;
-create trigger late_writes_come_first before update on recordings
-    for each row when (new.state in ('stored', 'released') and new.claims > 1
-        and new.erasure_asked_at is not null and new.expiry_began_at is null
-        and new.stored_at is not null
-        and (old.erasure_asked_at is null or old.state <> new.state))
-    execute function after_late_writes();
-
 -- What stopped under a clock that had jumped says that it stopped in the future: what falls due
 -- after the confirmation is judged all the same.
 create function judge_what_comes() returns trigger language plpgsql as $$

@@ -240,6 +240,7 @@ impl RetentionLedger for Catalog {
                     &seconds(self.settings.lease),
                     &(seconds(HELD_AGAIN) * jitter()),
                     &seconds(self.settings.retention_pause),
+                    &seconds(self.settings.late_writes),
                 ],
             )
             .await?;

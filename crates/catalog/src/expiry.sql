@@ -18,9 +18,14 @@ with turn as materialized (
 ), found as materialized (
     select r.*, held_by(r.account_id, r.interaction_id, r.recording_id) as hold,
            exists (select from erasures e where e.account_id = r.account_id
-                    and e.recording_id = r.recording_id) as erased
+                    and e.recording_id = r.recording_id) as erased,
+           -- A request of an earlier claim may still be carried out, and would put the copy back
+           -- behind the proof that it is gone: as long as a reroute waits for it.
+           r.erasure_asked_at is not null and r.expiry_began_at is null and r.claims > 1
+               and coalesce(r.stored_at > now() - make_interval(secs => $6::float8), false) as late
       from judged j cross join lateral (
-        select account_id, recording_id, interaction_id, retain_until, expiry_began_at
+        select account_id, recording_id, interaction_id, retain_until, expiry_began_at,
+               erasure_asked_at, claims, stored_at
           from recordings
          where account_id = j.account_id and state = 'released'
            and coalesce(expiry_next_at, retain_until) <= now()
@@ -39,7 +44,15 @@ with turn as materialized (
         expiry_next_at = now() + make_interval(secs => $3::float8), updated_at = now()
       from found f
      where r.account_id = f.account_id and r.recording_id = f.recording_id and f.hold is null
+       and not f.late
     returning r.*
+), later as (
+    update recordings r set
+        expiry_next_at = f.stored_at + make_interval(secs => $6::float8), updated_at = now()
+      from found f
+     where r.account_id = f.account_id and r.recording_id = f.recording_id and f.hold is null
+       and f.late
+    returning true
 ), settling as (
     -- A hold came after a deletion may have been sent: somebody must look, and no more.
     update recordings r set
