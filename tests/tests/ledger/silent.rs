@@ -113,7 +113,7 @@ async fn a_bucket_that_does_not_answer_is_noted_and_put_off_and_keeps_nobody_els
          where account_id = 'acme' and expiry_attempts = 0 and expiry_began_at is null \
            and lease_token is null and expiry_next_at <= now()";
     assert_eq!(world.sql(not_begun).await, "12");
-    let put_off = "select next_at > now() + interval '3 minutes' from retention_pace \
+    let put_off = "select next_at > now() + interval '30 seconds' from retention_pace \
          where account_id = 'acme'";
     assert_eq!(world.sql(put_off).await, "t");
     let turn = world.catalog.begin_expiries(16, 16).await.unwrap();

@@ -47,12 +47,12 @@ const ACCOUNTS: u32 = 16;
 const AT_ONCE: usize = 4;
 /// For how long an account whose bucket did not answer is not swept: a turn lasts as long as the
 /// slowest in it, and the others wait for the next.
-const PUT_OFF: Duration = Duration::from_secs(5 * MINUTE);
+const PUT_OFF: Duration = Duration::from_secs(MINUTE);
 /// Parts of a lease: without so much nothing is begun, and so much stays for the look and for the
 /// note. A place that does not answer is noted, too.
 const AT_LEAST: f64 = 0.6;
-const FOR_LOOK: f64 = 0.28;
-const FOR_NOTE: f64 = 0.12;
+const FOR_LOOK: f64 = 0.24;
+const FOR_NOTE: f64 = 0.08;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
