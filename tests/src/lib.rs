@@ -16,6 +16,7 @@ pub mod patience;
 pub mod platform;
 pub mod ports;
 pub mod proxy;
+pub mod remembered;
 pub mod s3;
 pub mod scratch;
 pub mod servers;

@@ -1,8 +1,8 @@
 -- name: begin_original_erasures
 -- The leases under which originals may be deleted without a second look at a copy, with the
 -- intent.
--- `holds_win_over_erasures` (0018_erasing_what_is_its_own.sql) asks for the erasure, for holds and for
--- live leases once more, under each row's lock; a row that it passes over is not in the answer.
+-- `holds_win_over_erasures` (0018_erasing_what_is_its_own.sql) asks for the erasure, for holds and
+-- for live leases once more, under each row's lock; a row that it passes over is not in the answer.
 with found as materialized (
     select account_id, recording_id, original_erasure_began_at as began,
            held_by(account_id, interaction_id, recording_id) as hold

@@ -1,56 +1,28 @@
 //! Deleting copies from a container: gone is only what is seen to be gone, by a listing too.
 
-use recording::{
-    Absence, Clock, Expiring, ExpiryReason, Fence, LEASE, Lease, Look, Method, ParkReason, Receipt,
-    Record, Recording, Released, Removal, Removers, Sha256,
-};
-use uuid::Uuid;
+use callferry_tests::remembered;
+use recording::{Absence, Expiring, Look, ParkReason, Released, Removal, Removers};
 
 use super::setting::{Setting, access_key};
-use super::staged::{Clocks, announced, clocks};
+use super::staged::{announced, clocks};
 
 /// The recording as the ledger would remember it once its original is gone.
 async fn released(it: &Setting, recording: &str) -> Released {
     let Ok(Look::Present(observed)) = it.look(recording).await else {
         panic!("nothing to see of {recording}");
     };
-    let record = Record::Stored {
-        announced: announced(recording, usize::try_from(observed.size_bytes).unwrap()),
-        destination: it.destination.clone(),
-        key: it.key(recording),
-        receipt: Receipt {
-            size_bytes: observed.size_bytes,
-            sha256: Sha256::new([0; 32]),
-            etag: observed.etag,
-            version_id: observed.version_id,
-            checksum: "crc64nvme:0".to_owned(),
-            content_md5: None,
-            method: Method::ReportedChecksum,
-            stored_at: chrono::DateTime::UNIX_EPOCH,
-        },
-        identity: recording::Identity {
-            size_bytes: observed.size_bytes,
-            mtime_ns: 0,
-            inode: 0,
-            entity: None,
-        },
-        acknowledgment_id: Uuid::nil(),
-        released: true,
-    };
-    #[expect(clippy::disallowed_methods, reason = "a test plays the ledger")]
-    let recalled = Recording::recall(record);
-    let Recording::Released(released) = recalled else {
-        panic!("not released");
-    };
-    *released
+    let size = usize::try_from(observed.size_bytes).unwrap();
+    let announced = announced(recording, size);
+    remembered::released(
+        announced,
+        it.destination.clone(),
+        it.key(recording),
+        observed,
+    )
 }
 
 fn expiring(released: &Released) -> Expiring {
-    let lease = Lease {
-        token: Uuid::from_u128(7),
-        fence: Fence::new(clocks(), Clocks.boot(), LEASE),
-    };
-    Expiring::new(released, lease, ExpiryReason::Retention, (1, true))
+    remembered::expiring(released, clocks())
 }
 
 /// Such an account may have begun to keep versions since, and the deleted copy be one.

@@ -1,14 +1,11 @@
 //! Deleting copies: exactly the due one goes, with every version of it, whatever the bucket is;
 //! what is kept is told apart; and unknown is never absence.
 
-use recording::{
-    Clock, Expiring, ExpiryReason, Fence, LEASE, Lease, Look, Method, ParkReason, Receipt, Record,
-    Recording, Released, Remains, Removal, Removers, Sha256,
-};
-use uuid::Uuid;
+use callferry_tests::remembered;
+use recording::{Expiring, Look, ParkReason, Released, Remains, Removal, Removers};
 
 use super::setting::{
-    BUCKET, Clocks, EXTERNAL_ID, GRANTED, OWNER, ROLE, Setting, announced, clocks, noise,
+    BUCKET, EXTERNAL_ID, GRANTED, OWNER, ROLE, Setting, announced, clocks, noise,
 };
 use callferry_tests::s3::{Arranged, Fault, FaultRule, Operation, Policy, Role};
 
@@ -38,43 +35,17 @@ async fn released(it: &Setting, recording: &str) -> Released {
         panic!("nothing to see of {recording}");
     };
     let size = usize::try_from(observed.size_bytes).unwrap();
-    let record = Record::Stored {
-        announced: announced(recording, size),
-        destination: it.destination.clone(),
-        key: it.key(recording),
-        receipt: Receipt {
-            size_bytes: observed.size_bytes,
-            sha256: Sha256::new([0; 32]),
-            etag: observed.etag,
-            version_id: observed.version_id,
-            checksum: "crc64nvme:0".to_owned(),
-            content_md5: None,
-            method: Method::ReportedChecksum,
-            stored_at: chrono::DateTime::UNIX_EPOCH,
-        },
-        identity: recording::Identity {
-            size_bytes: observed.size_bytes,
-            mtime_ns: 0,
-            inode: 0,
-            entity: None,
-        },
-        acknowledgment_id: Uuid::nil(),
-        released: true,
-    };
-    #[expect(clippy::disallowed_methods, reason = "a test plays the ledger")]
-    let recalled = Recording::recall(record);
-    let Recording::Released(released) = recalled else {
-        panic!("not released");
-    };
-    *released
+    let announced = announced(recording, size);
+    remembered::released(
+        announced,
+        it.destination.clone(),
+        it.key(recording),
+        observed,
+    )
 }
 
 fn expiring(released: &Released) -> Expiring {
-    let lease = Lease {
-        token: Uuid::from_u128(7),
-        fence: Fence::new(clocks(), Clocks.boot(), LEASE),
-    };
-    Expiring::new(released, lease, ExpiryReason::Retention, (1, true))
+    remembered::expiring(released, clocks())
 }
 
 async fn remove(it: &Setting, released: &Released) -> Result<Removal, recording::Fault> {
