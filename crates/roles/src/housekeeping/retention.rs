@@ -49,7 +49,7 @@ const AT_ONCE: usize = 4;
 /// slowest in it, and the others wait for the next.
 const PUT_OFF: Duration = Duration::from_secs(MINUTE);
 /// Parts of a lease: without so much nothing is begun, and so much stays for the look and for the
-/// note. A place that does not answer is noted, too.
+/// note. A place that took the rest, and for nothing, is one that does not answer.
 const AT_LEAST: f64 = 0.6;
 const FOR_LOOK: f64 = 0.24;
 const FOR_NOTE: f64 = 0.08;
@@ -223,6 +223,7 @@ impl Retention {
             let left = expiring.lease().fence.left();
             left.saturating_sub(whole.mul_f64(reserve))
         };
+        let began = left(0.0);
         if silent.load(Ordering::Relaxed) || left(AT_LEAST).is_zero() {
             return self.ports.ledger.not_begun(expiring).await;
         }
@@ -236,17 +237,13 @@ impl Retention {
             Some(removable) => {
                 let removing = self.remove(expiring, &removable);
                 let removed = tokio::time::timeout(left(FOR_LOOK + FOR_NOTE), removing).await;
-                Some(removed.unwrap_or_else(|_| {
-                    silent.store(true, Ordering::Relaxed);
-                    Ok(Removal::Unclear("no end in time".into()))
-                }))
+                Some(removed.unwrap_or_else(|_| Ok(Removal::Unclear("no end in time".into()))))
             }
             None => None,
         };
         let looking = self.remains(expiring, copy);
         let looked = tokio::time::timeout(left(FOR_NOTE), looking).await;
         let remains = looked.unwrap_or_else(|_| {
-            silent.store(true, Ordering::Relaxed);
             let late = "it could not be looked at in time";
             Err(Fault::new(ParkReason::DestinationUnreachable, late))
         });
@@ -258,7 +255,14 @@ impl Retention {
                 };
                 self.ended(expiring, gone, versions).await
             }
-            None => self.stays(expiring, removal, remains).await,
+            None => {
+                // Whoever's time it was that ran out, ours or that of one request.
+                let took = began.saturating_sub(left(0.0));
+                if took > whole.mul_f64(1.0 - AT_LEAST) {
+                    silent.store(true, Ordering::Relaxed);
+                }
+                self.stays(expiring, removal, remains).await
+            }
         }
     }
 
